@@ -1,0 +1,119 @@
+"""How long work tells where it is, and how it is asked to stop.
+
+Long functions take ``progress``, a plain function of ``(done, total, message)``, and call it every step. Whoever listens (a
+terminal, Fiji, a test) may raise `Cancelled` from it: the working function lets that pass after saving what it has learned.
+`silent` listens to nothing; `console` shows a bar with the time left on a terminal and a rare log line elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TextIO, TypeAlias
+
+__all__ = ["Cancelled", "Progress", "console", "silent"]
+
+Progress: TypeAlias = Callable[[int, int, str], None]
+"""Called with the steps done, the steps in all, and a short message; may raise `Cancelled`."""
+
+_LOG = logging.getLogger(__name__)
+_SECONDS_BETWEEN_LOG_LINES = 30.0
+
+
+class Cancelled(Exception):
+    """The listener asked for an end; what was learned so far is kept by whoever was working."""
+
+
+def silent(done: int, total: int, message: str) -> None:
+    """Listen to nothing.
+
+    Parameters
+    ----------
+    done, total : int
+        Steps done, steps in all.
+    message : str
+        What is being done.
+
+    Examples
+    --------
+    >>> silent(3, 10, "training")
+    """
+
+
+@contextlib.contextmanager
+def console(stream: TextIO | None = None) -> Iterator[Progress]:
+    """Show progress to a person, for the length of a ``with`` block.
+
+    On a terminal a bar with the time left is drawn; a new bar begins when the total changes or the count falls back, that
+    is, with every stage of a run. Elsewhere nothing is drawn, and at most two log lines a minute are written at level INFO.
+
+    Parameters
+    ----------
+    stream : text stream, optional
+        Where the bar is drawn; standard error when left out.
+
+    Yields
+    ------
+    Progress
+        The function to hand to the work.
+
+    Examples
+    --------
+    >>> import io
+    >>> with console(io.StringIO()) as progress:
+    ...     progress(1, 2, "training")
+    """
+    target = sys.stderr if stream is None else stream
+    if not target.isatty():
+        yield _LogLines()
+        return
+    bar = _Bar(target)
+    try:
+        yield bar
+    finally:
+        bar.close()
+
+
+class _LogLines:
+    """A log line now and then: at the first call, then whenever enough time has passed."""
+
+    def __init__(self) -> None:
+        self._last = float("-inf")
+
+    def __call__(self, done: int, total: int, message: str) -> None:
+        now = time.monotonic()
+        if now - self._last < _SECONDS_BETWEEN_LOG_LINES:
+            return
+        self._last = now
+        _LOG.info("%s: %d of %d", message, done, total)
+
+
+class _Bar:
+    """One tqdm bar a stage."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._bar: Any = None
+
+    def __call__(self, done: int, total: int, message: str) -> None:
+        if self._bar is None or self._bar.total != total or done < self._bar.n:
+            self._begin(total)
+        self._bar.set_description_str(message, refresh=False)
+        self._bar.update(done - self._bar.n)
+        if done >= total:
+            self._bar.refresh()
+
+    def _begin(self, total: int) -> None:
+        from tqdm import tqdm
+
+        self.close()
+        self._bar = tqdm(total=total, file=self._stream, dynamic_ncols=True, leave=True, smoothing=0.1)
+
+    def close(self) -> None:
+        """End the bar in view, if there is one, and leave it on the screen."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
