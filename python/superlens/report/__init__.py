@@ -1,0 +1,63 @@
+"""The page that shows why a result may be trusted: arrays and numbers in, one self-contained HTML text out.
+
+`ReportData` holds everything the page can show; only the camera image and one output (denoised or super-resolved) are
+required, and a section whose arrays are missing is left out or says so. `render` turns it into HTML that loads
+nothing from anywhere: pictures are PNG data URIs, plots are inline SVG, style and script are part of the page.
+Nothing here measures quality: the metrics and their verdicts come from the caller, and the page only condenses them
+into one sentence. Writing the file is the caller's business too.
+"""
+
+from __future__ import annotations
+
+from superlens.report.data import (
+    Metric,
+    NoiseCorrelation,
+    PhotonTransfer,
+    Provenance,
+    PsfPicture,
+    ReportData,
+    TrainingRecord,
+)
+from superlens.report.verdict import Verdict, judge
+
+__all__ = [
+    "Metric",
+    "NoiseCorrelation",
+    "PhotonTransfer",
+    "Provenance",
+    "PsfPicture",
+    "ReportData",
+    "TrainingRecord",
+    "Verdict",
+    "judge",
+    "render",
+]
+
+
+def render(data: ReportData) -> str:
+    """Turn report data into one self-contained HTML page.
+
+    Parameters
+    ----------
+    data : ReportData
+
+    Returns
+    -------
+    str
+        HTML that loads nothing: pictures, plots, style and script are inside. Every text from outside is escaped. The
+        same data give the same page.
+
+    Examples
+    --------
+    >>> from datetime import datetime
+    >>> import numpy as np
+    >>> plane = np.random.default_rng(0).poisson(20.0, (32, 32)).astype("float32")
+    >>> page = render(ReportData("Denoising", "cell.tif", datetime(2030, 1, 1), plane, denoised=plane))
+    >>> page.startswith("<!doctype html>")
+    True
+    """
+    from superlens.report.page import (
+        build,
+    )  # Matplotlib is loaded when a page is drawn, not when its data are collected
+
+    return build(data)

@@ -1,0 +1,195 @@
+"""The sections that let a reader doubt the result: noise, residual, flux, error map, confidence, PSF, origin.
+
+Each function prepares pictures, plots and sentences of one section, or returns None when the data for it are missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from superlens.report import analysis, plots
+from superlens.report.analysis import Residual
+from superlens.report.data import ReportData
+from superlens.report.pictures import Contrast, Picture, paint
+from superlens.report.plots import Plot
+from superlens.report.words import number, percent
+
+__all__ = ["Section", "confidence", "errors", "flux", "noise", "origin", "psf", "residual"]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Pictures, plots and sentences under one heading."""
+
+    pictures: tuple[Picture, ...] = ()
+    plots: tuple[Plot, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def noise(data: ReportData) -> Section | None:
+    """Photon-transfer plot, camera constants with their origin, neighbour correlation."""
+    transfer, correlation = data.photon_transfer, data.noise_correlation
+    if transfer is None and correlation is None:
+        return None
+    facts: list[tuple[str, str]] = []
+    notes: list[str] = []
+    drawn: tuple[Plot, ...] = ()
+    if transfer is not None:
+        drawn = (Plot(plots.photon_transfer(transfer)),)
+        for label, name, value, unit in (
+            ("Gain", "gain", transfer.gain, "counts per electron"),
+            ("Offset", "offset", transfer.offset, "counts"),
+            ("Read noise", "read_noise_e", transfer.read_noise_e, "electrons"),
+        ):
+            source = "estimated from this image" if name in transfer.estimated else "given"
+            facts.append((label, f"{number(value)} {unit} ({source})"))
+        facts.append(("Noise model", transfer.verdict))
+        notes.extend(transfer.notes)
+    if correlation is not None:
+        facts.append(("Noise shared with the neighbour", f"x {number(correlation.x, 2)}, y {number(correlation.y, 2)}"))
+        facts.append(("Pixels independent", "yes" if correlation.independent else "no"))
+        if correlation.note:
+            notes.append(correlation.note)
+    return Section(plots=drawn, facts=tuple(facts), notes=tuple(notes))
+
+
+def residual(data: ReportData, statistics: Residual | None) -> Section | None:
+    """Map, autocorrelation, histogram and moments of what the output leaves unexplained."""
+    if statistics is None:
+        return None
+    unit = "σ" if statistics.modelled else "robust σ"
+    limit = 4.0
+    correlation = statistics.autocorrelation
+    middle = tuple(side // 2 for side in correlation.shape)
+    lags = correlation.copy()
+    lags[middle] = np.nan
+    reach = max(float(np.nanmax(np.abs(lags))), 0.05)
+    pictures = (
+        paint(statistics.z, Contrast.symmetric(limit), alt="Residual map", name="residual over noise",
+              colours="RdBu_r", unit=unit, pixel_nm=data.pixel_nm, largest=768),
+        paint(lags, Contrast.symmetric(reach), alt="Autocorrelation of the residual",
+              colours="RdBu_r", unit="correlation", void="black",
+              name=f"autocorrelation, lags to ± {middle[1]} camera pixels; the centre is always 1 and left black"),
+    )  # fmt: skip
+    beside = (
+        (correlation[middle[0], middle[1] + 1], correlation[middle[0] + 1, middle[1]])
+        if min(middle)
+        else (np.nan, np.nan)
+    )
+    facts = (
+        ("Mean", f"{number(statistics.mean, 3)} {unit} (noise alone: 0)"),
+        ("Standard deviation", f"{number(statistics.sd, 3)} {unit} (noise alone: 1)"),
+        ("Beyond ± 3", f"{percent(statistics.beyond_3)} of the pixels (Gaussian noise: 0.27 %)"),
+        (
+            "Correlation of neighbours",
+            f"x {number(float(beside[0]), 2)}, y {number(float(beside[1]), 2)} (white noise: 0)",
+        ),
+    )
+    notes = (
+        ()
+        if statistics.modelled
+        else ("No noise model was at hand: the residual is shown over its own robust spread.",)
+    )
+    return Section(pictures, (Plot(plots.histogram(statistics)),), facts, notes)
+
+
+def flux(data: ReportData) -> Section:
+    """Block means of output against input, and the ratio of their means."""
+    coarse, fine = analysis.block_means(data)
+    side = min(8, *data.input.shape)
+    ratio = float(np.nanmean(data.output)) / float(np.nanmean(data.input)) if np.nanmean(data.input) else float("nan")
+    difference = float(np.nanmean(data.output)) - float(np.nanmean(data.input))
+    facts = (
+        ("Mean out over mean in", number(ratio)),
+        ("Mean out minus mean in", f"{number(difference, 3)} counts"),
+    )
+    drawing = plots.flux(coarse, fine, output_name=data.output_name, side=side)
+    return Section(plots=(Plot(drawing),), facts=facts)
+
+
+def errors(data: ReportData) -> Picture | None:
+    """The resolution-scaled error map."""
+    if data.error_map is None:
+        return None
+    nm = data.pixel_nm if data.error_map.shape == data.input.shape else data.output_nm
+    contrast = Contrast(0.0, max(Contrast.of(data.error_map, 0, 99.8).high, 1e-12))
+    alt = "Resolution-scaled error map"
+    return paint(
+        data.error_map, contrast, alt=alt, name="RSE", colours="magma", unit="counts", pixel_nm=nm, largest=768
+    )
+
+
+def confidence(data: ReportData, contrast: Contrast) -> Section | None:
+    """Stated standard deviation and its share of the signal; `contrast` of the output tells signal from background."""
+    if data.confidence is None:
+        return None
+    sigma = np.asarray(data.confidence, dtype=float)
+    floor = contrast.low + 0.1 * (contrast.high - contrast.low)
+    signal = np.isfinite(data.output) & (data.output > floor)
+    relative = np.divide(sigma, data.output, out=np.full(sigma.shape, np.nan), where=signal)
+    mask = data.prior_only.astype(bool) if isinstance(data.prior_only, np.ndarray) and data.prior_only.ndim else None
+    high = max(Contrast.of(sigma, 0, 99.8).high, 1e-12)
+    pictures = (
+        paint(sigma, Contrast(0.0, high), alt="Stated standard deviation of each output pixel", name="confidence (1 σ)",
+              colours="viridis", unit="counts", mask=mask, pixel_nm=data.output_nm, largest=768),
+        paint(relative, Contrast(0.0, 0.5), alt="Relative uncertainty", name="relative uncertainty σ / signal",
+              colours="cividis", void="white", unit="of the signal", mask=mask, pixel_nm=data.output_nm, largest=768),
+    )  # fmt: skip
+    facts = [("Signal pixels counted", f"{percent(float(signal.mean()))}, those above {number(floor, 3)} counts")]
+    if signal.any():
+        facts.append(("Median relative uncertainty", percent(float(np.nanmedian(relative[signal])))))
+        facts.append(("Signal pixels known to 20 % or better", percent(float(np.mean(relative[signal] <= 0.2)))))
+    if data.prior_only is not None:
+        facts.append(("Resting on the pretrained prior alone", percent(float(np.mean(data.prior_only)))))
+    notes = ("Vermilion: pixels that rest on the pretrained prior alone.",) if mask is not None and mask.any() else ()
+    return Section(pictures, facts=tuple(facts), notes=notes)
+
+
+def psf(data: ReportData) -> Section | None:
+    """The PSF with its cuts and widths."""
+    psf = data.psf
+    if psf is None:
+        return None
+    plane = np.asarray(psf.plane, dtype=float)
+    y, x = (side // 2 for side in plane.shape)
+    widths = tuple(analysis.profile_fwhm(cut) * psf.pixel_nm for cut in (plane[y], plane[:, x]))
+    shown = np.sqrt(np.maximum(plane / plane.max(), 0))
+    picture = paint(shown, Contrast(0.0, 1.0), alt="Point spread function", name="PSF, square root of its values",
+                    colours="magma", unit="of the maximum (root)", pixel_nm=psf.pixel_nm)  # fmt: skip
+    facts = [
+        ("Origin", psf.words or "not stated"),
+        ("Full width at half maximum", f"x {number(widths[0], 4)} nm, y {number(widths[1], 4)} nm"),
+        ("Sampling", f"{number(psf.pixel_nm)} nm, {plane.shape[1]} × {plane.shape[0]} pixels"),
+    ]
+    if data.pixel_nm is not None:
+        facts.append(
+            (
+                "Width in camera pixels",
+                f"x {number(widths[0] / data.pixel_nm, 3)}, y {number(widths[1] / data.pixel_nm, 3)}",
+            )
+        )
+    return Section((picture,), (Plot(plots.psf_profile(psf, (widths[0], widths[1]))),), tuple(facts))
+
+
+def origin(data: ReportData) -> tuple[tuple[str, str], ...]:
+    """Where the result comes from, as table rows."""
+    made = data.provenance
+    size = f"{data.input.shape[1]} × {data.input.shape[0]} pixels"
+    out = f"{data.output.shape[1]} × {data.output.shape[0]} pixels"
+    nm = data.output_nm
+    rows = [
+        ("Image", data.image_name),
+        ("Input", f"{size}, {number(data.pixel_nm)} nm" if data.pixel_nm else f"{size}, pixel size not known"),
+        ("Output", f"{out}, {number(nm)} nm ({data.output_name})" if nm else f"{out} ({data.output_name})"),
+        ("Command", made.command),
+        ("Seed", "" if made.seed is None else str(made.seed)),
+        ("Device", made.device),
+        ("Input digest", made.input_digest),
+        ("Started", "" if made.started is None else made.started.isoformat(" ", "seconds")),
+        ("Duration", "" if made.duration_s is None else f"{number(made.duration_s, 3)} s"),
+        ("Report made", data.created.isoformat(" ", "seconds")),
+    ]
+    return tuple((name, value or "not recorded") for name, value in rows)

@@ -1,0 +1,109 @@
+"""From the verdicts of all metrics to one sentence at the top of the page, with its reasons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from superlens.report.data import Grade, Metric, ReportData
+from superlens.report.words import number
+
+__all__ = ["Reason", "Verdict", "judge"]
+
+_HEADLINES: dict[Grade, str] = {"ok": "Use it", "warn": "Look closer", "bad": "Do not use"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One reason behind a verdict: how grave, in which words."""
+
+    grade: Grade
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The one-line judgement of a result.
+
+    Parameters
+    ----------
+    grade : {"ok", "warn", "bad"}
+    headline : str
+        ``"Use it"``, ``"Look closer"`` or ``"Do not use"``.
+    summary : str
+        One sentence that counts the checks.
+    reasons : tuple of Reason
+        The gravest first; empty when all checks passed.
+    """
+
+    grade: Grade
+    headline: str
+    summary: str
+    reasons: tuple[Reason, ...]
+
+
+def judge(data: ReportData) -> Verdict:
+    """Condense metrics, noise model and noise check into one verdict.
+
+    The worst grade wins. A metric that could not be computed neither helps nor harms, unless its own verdict says so,
+    but a result of which nothing was measured is never waved through. A doubtful noise model asks for a closer look
+    and no more: it changes what the residual and the confidence map mean, and the picture may still be right.
+
+    Parameters
+    ----------
+    data : ReportData
+
+    Returns
+    -------
+    Verdict
+
+    Examples
+    --------
+    >>> from datetime import datetime
+    >>> import numpy as np
+    >>> flux = Metric("flux ratio", 1.3, "", "0.98 to 1.02", "bad", "Mean of the output over mean of the input.")
+    >>> plane = np.ones((32, 32))
+    >>> judge(ReportData("t", "cell", datetime(2030, 1, 1), plane, denoised=plane, metrics=(flux,))).headline
+    'Do not use'
+    """
+    reasons = _metric_reasons(data.metrics) + _noise_reasons(data)
+    measured = sum(metric.available for metric in data.metrics)
+    if not measured:
+        reasons.append(Reason("warn", "No check could be computed, so nothing speaks for or against this result."))
+    reasons.sort(key=lambda reason: reason.grade != "bad")
+    grade: Grade = "ok"
+    if reasons:
+        grade = "bad" if any(reason.grade == "bad" for reason in reasons) else "warn"
+    return Verdict(grade, _HEADLINES[grade], _summary(data.metrics), tuple(reasons))
+
+
+def _summary(metrics: tuple[Metric, ...]) -> str:
+    measured = sum(metric.available for metric in metrics)
+    passed = sum(metric.available and metric.verdict == "ok" for metric in metrics)
+    missing = len(metrics) - measured
+    tail = f" {missing} could not be computed." if missing else ""
+    return f"{passed} of {measured} computed checks lie in their expected range.{tail}"
+
+
+def _metric_reasons(metrics: tuple[Metric, ...]) -> list[Reason]:
+    reasons = []
+    for metric in metrics:
+        if metric.verdict != "ok":
+            expected = f", expected {metric.expected}" if metric.expected else ""
+            value = f"{metric.name} is {number(metric.value)} {metric.unit}".rstrip()
+            reasons.append(Reason(metric.verdict, f"{value}{expected}. {metric.meaning}".strip()))
+    return reasons
+
+
+def _noise_reasons(data: ReportData) -> list[Reason]:
+    reasons = []
+    transfer, correlation = data.photon_transfer, data.noise_correlation
+    if transfer is not None and transfer.verdict != "plausible":
+        reasons.append(
+            Reason(
+                "warn", f"The noise model is {transfer.verdict}: " + (" ".join(transfer.notes) or "see the noise plot.")
+            )
+        )
+    if correlation is not None and not correlation.independent:
+        fallback = f"neighbour correlation is {number(correlation.x)} along x and {number(correlation.y)} along y."
+        reasons.append(Reason("warn", "Neighbouring pixels share noise: " + (correlation.note or fallback)))
+    return reasons
