@@ -307,8 +307,8 @@ def separated_pair(profile: Array) -> tuple[float, float, float]:
     --------
     >>> x = np.arange(-20, 21)
     >>> two = np.exp(-0.5 * ((x - 5) / 2) ** 2) + np.exp(-0.5 * ((x + 5) / 2) ** 2)
-    >>> separated_pair(two)[:2]
-    (10.0, 0.0)
+    >>> round(separated_pair(two)[0], 1)
+    10.0
     """
     middle = profile.size // 2
     base = float(profile.min())
@@ -318,8 +318,9 @@ def separated_pair(profile: Array) -> tuple[float, float, float]:
         low, high = sorted((float(profile[first]) - base, float(profile[second]) - base))
         dip = 1 - (float(profile[first : second + 1].min()) - base) / low if low > 0 else 0.0
         near = min(abs(first - middle), abs(second - middle)) <= 2 or first < middle < second
-        if near and dip >= 0.2 and low >= 0.5 * high and not second - first >= best[0]:
-            best = (float(second - first), float(first + second) / 2 - middle, dip)
+        left, right = _vertex(profile, int(first)), _vertex(profile, int(second))
+        if near and dip >= 0.2 and low >= 0.5 * high and not right - left >= best[0]:
+            best = (right - left, (left + right) / 2 - middle, dip)
     return best
 
 
@@ -388,6 +389,13 @@ def _ridges(data: ReportData, output: Array, half: int) -> list[tuple[tuple[floa
         direction = (float(-np.sin(angle)), float(np.cos(angle)))
         found.append(((float(y), float(x)), direction))
     return found
+
+
+def _vertex(profile: Array, top: int) -> float:
+    """Position of a maximum between samples, by a parabola through it and its neighbours."""
+    before, here, after = (float(profile[top + step]) for step in (-1, 0, 1))
+    bend = before - 2 * here + after
+    return top + (0.5 * (before - after) / bend if bend < 0 else 0.0)
 
 
 def _crossing(flank: Array, level: float) -> float:

@@ -37,11 +37,11 @@ CITATIONS: tuple[tuple[str, str], ...] = (
         "",
     ),
     (
-        "Zero-shot training from one noisy image (ZS-DeconvNet): Qiao, C. et al. Nature Communications 15, 4180 (2024).",
+        "Training on one noisy image (ZS-DeconvNet): Qiao, C. et al. Nature Communications 15, 4180 (2024).",
         "https://doi.org/10.1038/s41467-024-48575-9",
     ),
     (
-        "Resolution-scaled error and Pearson coefficient: Culley, S. et al. Nature Methods 15, 263\N{EN DASH}266 (2018).",
+        "Resolution-scaled error and correlation: Culley, S. et al. Nature Methods 15, 263\N{EN DASH}266 (2018).",
         "https://doi.org/10.1038/nmeth.4605",
     ),
 )

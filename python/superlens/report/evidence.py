@@ -66,7 +66,7 @@ def residual(data: ReportData, statistics: Residual | None) -> Section | None:
     middle = tuple(side // 2 for side in correlation.shape)
     lags = correlation.copy()
     lags[middle] = np.nan
-    reach = max(float(np.nanmax(np.abs(lags))), 0.05)
+    reach = max(float(np.max(np.abs(lags), initial=0.0, where=np.isfinite(lags))), 0.05)
     pictures = (
         paint(statistics.z, Contrast.symmetric(limit), alt="Residual map", name="residual over noise",
               colours="RdBu_r", unit=unit, pixel_nm=data.pixel_nm, largest=768),
@@ -128,7 +128,7 @@ def confidence(data: ReportData, contrast: Contrast) -> Section | None:
         return None
     sigma = np.asarray(data.confidence, dtype=float)
     floor = contrast.low + 0.1 * (contrast.high - contrast.low)
-    signal = np.isfinite(data.output) & (data.output > floor)
+    signal = np.isfinite(data.output) & (data.output > max(floor, 0.0))
     relative = np.divide(sigma, data.output, out=np.full(sigma.shape, np.nan), where=signal)
     mask = data.prior_only.astype(bool) if isinstance(data.prior_only, np.ndarray) and data.prior_only.ndim else None
     high = max(Contrast.of(sigma, 0, 99.8).high, 1e-12)

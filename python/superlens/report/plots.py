@@ -121,14 +121,15 @@ def spectra(curves: Sequence[Curve], *, floor: float | None, cutoff: float | Non
     """Radial power spectra on a logarithmic scale, with noise floor, optical cutoff and camera Nyquist limit."""
 
     def draw(axes: Axes) -> None:
-        top = max(float(curve.y.max()) for curve in curves)
+        top = max(float(curve.y.max()) for curve in curves) or 1.0
         bottom = min(float(curve.y[curve.y > 0].min(initial=top)) for curve in curves)
         for curve in curves:
             axes.plot(curve.x, curve.y, color=COLOURS[curve.name], label=curve.name)
         if floor is not None and floor > 0:
             axes.axhline(floor, color=_INK, linewidth=0.9, linestyle=":", label="noise floor of the camera")
             bottom = min(bottom, floor)
-        axes.set_yscale("log")
+        if any((curve.y > 0).any() for curve in curves):
+            axes.set_yscale("log")
         axes.set_ylim(max(bottom / 2, (floor or top * 1e-5) * 1e-3), top * 3)
         axes.set_xlim(0, max(float(curve.x.max()) for curve in curves))
         if cutoff is not None:
@@ -292,8 +293,10 @@ def _svg(title: str, draw: Callable[[Axes], None], *, below: Callable[[Axes], No
     inside = re.sub(r'\bid="', f'id="{stem}-', inside)
     inside = inside.replace("url(#", f"url(#{stem}-").replace('href="#', f'href="#{stem}-')
     inside = inside.replace(_INK, "currentColor").replace(_RULE, "var(--rule)")
+    for name, colour in COLOURS.items():
+        inside = inside.replace(colour, f"var(--{name})")
     box = f"0 0 {_WIDTH * 72:g} {height * 72:g}"
-    return Markup(f'<svg class="plot" role="img" viewBox="{box}" aria-label="{title}"><title>{title}</title>{inside}')  # noqa: S704
+    return Markup(f'<svg class="plot" role="img" viewBox="{box}" aria-label="{title}"><title>{title}</title>{inside}')
 
 
 def _legend_above(axes: Axes) -> None:
