@@ -44,7 +44,13 @@ def points(side=96, count=12, seed=0):
 
 @pytest.mark.parametrize(
     ("shape", "psf_shape", "scale"),
-    [((20, 17), (5, 9), 1), ((20, 17), (7, 5), 2), ((9, 16, 11), (3, 5, 7), 2), ((5, 6), (15, 13), 2), ((8, 9), (5, 5), 3)],
+    [
+        ((20, 17), (5, 9), 1),
+        ((20, 17), (7, 5), 2),
+        ((9, 16, 11), (3, 5, 7), 2),
+        ((5, 6), (15, 13), 2),
+        ((8, 9), (5, 5), 3),
+    ],
 )
 def test_adjoint_is_exact(shape, psf_shape, scale):
     blur = Blur(shape, lopsided(psf_shape), scale=scale)
@@ -68,7 +74,10 @@ def test_apply_is_convolution_then_mean(scale):
 
 def test_no_source_lights_two_opposite_borders():
     blur = Blur((16, 16), np.full((7, 7), 1 / 49))
-    seen_from = blur.adjoint(np.pad(np.ones((16, 1)), [(0, 0), (0, 15)])), blur.adjoint(np.pad(np.ones((16, 1)), [(0, 0), (15, 0)]))
+    seen_from = (
+        blur.adjoint(np.pad(np.ones((16, 1)), [(0, 0), (0, 15)])),
+        blur.adjoint(np.pad(np.ones((16, 1)), [(0, 0), (15, 0)])),
+    )
     assert np.all(np.minimum(*seen_from) < 1e-6)
 
 
@@ -121,7 +130,9 @@ def test_likelihood_never_falls():
     blur = Blur(image.shape, psf)
     from superlens.deconvolve.lucy import _iterate
 
-    likelihoods = [np.sum(image * np.log(model) - model) for _, model in itertools.islice(_iterate(blur, image, 0.5), 30)]
+    likelihoods = [
+        np.sum(image * np.log(model) - model) for _, model in itertools.islice(_iterate(blur, image, 0.5), 30)
+    ]
     assert np.all(np.diff(likelihoods) > -1e-3 * abs(likelihoods[0]) / len(likelihoods))
 
 
@@ -250,7 +261,9 @@ def test_sparse_deconvolution_beats_the_image_and_stays_in_place(scale):
 def test_sparse_first_step_minimises_its_cost():
     from superlens.deconvolve.sparse import _continuous_and_sparse, _derivative, _second_derivatives
 
-    data = (ndimage.gaussian_filter(points(32, 3), 2) + np.random.default_rng(0).normal(0, 5, (32, 32))).astype(np.float32)
+    data = (ndimage.gaussian_filter(points(32, 3), 2) + np.random.default_rng(0).normal(0, 5, (32, 32))).astype(
+        np.float32
+    )
     data = np.maximum(data / data.max(), 0)
 
     def cost(u):
@@ -259,7 +272,9 @@ def test_sparse_first_step_minimises_its_cost():
 
     solved = _continuous_and_sparse(data, 10.0, 0.3, 1.0, 300, 1)
     rng = np.random.default_rng(1)
-    rivals = [data, 0 * data, ndimage.gaussian_filter(data, 1, mode="wrap")] + [np.maximum(solved * s, 0) for s in (0.9, 1.1)]
+    rivals = [data, 0 * data, ndimage.gaussian_filter(data, 1, mode="wrap")] + [
+        np.maximum(solved * s, 0) for s in (0.9, 1.1)
+    ]
     rivals += [np.maximum(solved + rng.normal(0, 0.02, data.shape).astype(np.float32), 0)]
     assert all(cost(solved) <= cost(rival) for rival in rivals)
 

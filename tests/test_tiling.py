@@ -17,7 +17,11 @@ class ResourceExhausted(Exception):
 def test_small_plan_by_hand():
     tiles = plan((10, 4), tile=(4, 4), halo=(2, 1), align=2)
     assert [tile.core for tile in tiles] == [(slice(a, b), slice(0, 4)) for a, b in ((0, 4), (4, 8), (8, 10))]
-    assert [tile.origin for tile in tiles] == [(-2, -2), (2, -2), (4, -2)]  # a halo of 1 becomes 2; the last block is moved back
+    assert [tile.origin for tile in tiles] == [
+        (-2, -2),
+        (2, -2),
+        (4, -2),
+    ]  # a halo of 1 becomes 2; the last block is moved back
     assert {tile.shape for tile in tiles} == {(8, 8)}
 
 
@@ -128,7 +132,9 @@ def test_other_errors_of_the_function_pass_through():
 
 def test_progress_counts_the_tiles():
     calls = []
-    map_tiles(lambda b: b, np.zeros((4, 4, 1)), tile=2, halo=0, progress=lambda done, total, _: calls.append((done, total)))
+    map_tiles(
+        lambda b: b, np.zeros((4, 4, 1)), tile=2, halo=0, progress=lambda done, total, _: calls.append((done, total))
+    )
     assert calls == [(i, 4) for i in range(5)]
 
 

@@ -1,16 +1,17 @@
 """Cut an image into overlapping blocks, run a function on each, and put the results together.
 
-In: an array with channels last and a function that maps a block to one or several blocks. Out: what the function would have given on
-the whole image at once, without the memory that this takes. What a block means (a network, a filter) is left to the caller.
+In: an array with channels last and a function that maps a block to one or several blocks. Out: what the function would
+have given on the whole image at once, without the memory that this takes. What a block means (a network, a filter) is
+left to the caller.
 
 Three rules make the tiled result equal to the untiled one, so that nothing has to be blended:
 
-* *Halo.* A block reaches ``halo`` pixels beyond the core it answers for, and only the core is kept. With a halo not smaller than the
-  radius of the function's receptive field, no core pixel can tell where its block ends.
-* *One grid.* Networks that pool by 4 commute with shifts by 4 only. All blocks start at multiples of ``align`` of one grid that is
-  laid over the whole image, and their sides are multiples of ``align``.
-* *Reflection.* Beyond the border of the image the blocks see the image mirrored at its border pixels (which are not repeated), again
-  and again where the halo is longer than the image.
+* *Halo.* A block reaches ``halo`` pixels beyond the core it answers for, and only the core is kept. With a halo not
+  smaller than the radius of the function's receptive field, no core pixel can tell where its block ends.
+* *One grid.* Networks that pool by 4 commute with shifts by 4 only. All blocks start at multiples of ``align`` of one
+  grid that is laid over the whole image, and their sides are multiples of ``align``.
+* *Reflection.* Beyond the border of the image the blocks see the image mirrored at its border pixels (which are not
+  repeated), again and again where the halo is longer than the image.
 
 All blocks of one run have the same shape, so a compiled network is traced once.
 """
@@ -72,7 +73,7 @@ class Tile:
             Mirrored where the block reaches beyond the image.
         """
         for axis, (start, side) in enumerate(zip(self.origin, self.shape, strict=True)):
-            if 0 <= start and start + side <= array.shape[axis]:
+            if start >= 0 and start + side <= array.shape[axis]:
                 array = array[(slice(None),) * axis + (slice(start, start + side),)]
             else:
                 array = np.take(array, _reflected(start, side, array.shape[axis]), axis=axis)
@@ -149,8 +150,9 @@ def map_tiles(
     Parameters
     ----------
     fn : callable
-        Maps a block ``(1, [Z,] Y, X, C)`` to an array, or to a tuple or list of arrays, of shape ``(1, [Z,] Y, X, C')`` with every
-        spatial side multiplied by a whole number. The factors and the number of channels may differ between the arrays.
+        Maps a block ``(1, [Z,] Y, X, C)`` to an array, or to a tuple or list of arrays, of shape ``(1, [Z,] Y, X, C')``
+        with every spatial side multiplied by a whole number. The factors and the number of channels may differ between
+        the arrays.
     array : ndarray, shape (Y, X, C) or (Z, Y, X, C)
         All axes but the last are spatial.
     halo : int or sequence of int
@@ -164,8 +166,8 @@ def map_tiles(
     progress : Progress
         Called before the first tile and after each.
     out_of_memory : tuple of exception types
-        What `fn` raises, besides ``MemoryError``, when memory is short. The tile is then halved along its longest side, and the image
-        begun again.
+        What `fn` raises, besides ``MemoryError``, when memory is short. The tile is then halved along its longest side,
+        and the image begun again.
 
     Returns
     -------
@@ -179,8 +181,9 @@ def map_tiles(
 
     Notes
     -----
-    With a halo not smaller than the receptive field the result does not depend on the tile, up to rounding. A function that looks at
-    the whole block, such as global attention, has no finite receptive field; its result depends on the tile.
+    With a halo not smaller than the receptive field the result does not depend on the tile, up to rounding. A function
+    that looks at the whole block, such as global attention, has no finite receptive field; its result depends on the
+    tile.
 
     Examples
     --------
@@ -196,10 +199,11 @@ def map_tiles(
     aligns = _per_axis("align", align, len(shape), least=1)
     sides = _aligned(shape if tile is None else _per_axis("tile", tile, len(shape), least=1), aligns)
     sides = tuple(min(side, whole) for side, whole in zip(sides, _aligned(shape, aligns), strict=True))
+    short: tuple[type[BaseException], ...] = (MemoryError, *out_of_memory)
     while True:
         try:
             return _run(fn, array, plan(shape, sides, halo, aligns), scale, progress)
-        except (MemoryError, *out_of_memory) as error:
+        except short as error:
             smaller = _halved(sides, aligns)
             if smaller == sides:
                 raise SuperlensError(
@@ -234,8 +238,8 @@ def choose_tile(
     Returns
     -------
     tuple of int
-        Sides of the core, multiples of `align`, at most the image rounded up to `align`. The image is cut into equal parts along
-        whichever axis has the longest tile.
+        Sides of the core, multiples of `align`, at most the image rounded up to `align`. The image is cut into equal
+        parts along whichever axis has the longest tile.
 
     Raises
     ------

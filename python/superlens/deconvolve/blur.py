@@ -1,6 +1,7 @@
 """The linear model of the microscope, which all deconvolutions invert, and the grids it lives on.
 
-In: a specimen on the fine grid. Out: its image in camera pixels, by a periodic convolution on a domain that is larger than the image.
+In: a specimen on the fine grid. Out: its image in camera pixels, by a periodic convolution on a domain that is larger
+than the image.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ class Blur:
     Attributes
     ----------
     domain : tuple of int
-        Shape of the specimen with margins, periodic. The margins together are at least as wide as the PSF, so that no source lights
-        two opposite borders.
+        Shape of the specimen with margins, periodic. The margins together are at least as wide as the PSF, so that no
+        source lights two opposite borders.
     window : tuple of slice
         Where the image lies in the domain, in fine pixels.
     factors : tuple of int
@@ -87,7 +88,8 @@ class Blur:
         ``<apply(x), y> == <x, adjoint(y)>`` up to rounding.
         """
         spread = np.zeros(self.domain, np.float32)
-        spread[self.window] = repeated(np.asarray(image, np.float32) / math.prod(self.factors), self.factors)
+        shares = np.asarray(image, np.float32) * np.float32(1 / math.prod(self.factors))
+        spread[self.window] = repeated(shares, self.factors)
         return self.correlate(spread)
 
     def of_image(self, specimen: Array) -> Float32:
@@ -115,20 +117,28 @@ class Blur:
 
 
 def checked_psf(psf: Array, ndim: int) -> Array:
+    """Return the PSF as float64 with sum 1, after checking that it has `ndim` axes, odd sides and no negative values."""
     psf = np.asarray(psf, np.float64)
     if psf.ndim != ndim or any(side % 2 == 0 for side in psf.shape):
-        raise SuperlensError(f"psf has shape {psf.shape}; expected {ndim} axes like the image, each with an odd number of pixels.")
+        raise SuperlensError(
+            f"psf has shape {psf.shape}; expected {ndim} axes like the image, each with an odd number of pixels."
+        )
     total = float(psf.sum())
     if not np.isfinite(total) or total <= 0 or psf.min() < -1e-6 * psf.max():
-        raise SuperlensError(f"psf has sum {total:.4g} and minimum {psf.min():.4g}; expected finite values, none below 0, not all 0.")
+        raise SuperlensError(
+            f"psf has sum {total:.4g} and minimum {psf.min():.4g}; expected finite values, none below 0, not all 0."
+        )
     return psf / total
 
 
 def checked_image(image: Array) -> Float32:
+    """Return the image as float32 after checking that it is finite."""
     image = np.asarray(image, np.float32)
     if not np.isfinite(image).all():
         bad = int(np.count_nonzero(~np.isfinite(image)))
-        raise SuperlensError(f"image has {bad} values that are not finite; replace them, or use richardson_lucy, which skips them.")
+        raise SuperlensError(
+            f"image has {bad} values that are not finite; replace them, or use richardson_lucy, which skips them."
+        )
     return image
 
 
@@ -136,20 +146,20 @@ def centred(psf: Array, shape: Sequence[int]) -> Array:
     """Lay a PSF on a torus with its centre at index 0; what is longer than the torus wraps around."""
     result = psf
     for axis, (side, n) in enumerate(zip(psf.shape, shape, strict=True)):
-        folded = np.zeros((*result.shape[:axis], n, *result.shape[axis + 1 :]))
-        at = (slice(None),) * axis
-        for i in range(side):
-            folded[(*at, (i - side // 2) % n)] += result[(*at, i)]
-        result = folded
+        folded = np.zeros((n, *np.delete(result.shape, axis)))
+        np.add.at(folded, (np.arange(side) - side // 2) % n, np.moveaxis(result, axis, 0))
+        result = np.moveaxis(folded, 0, axis)
     return result
 
 
 def mirrored(array: Array, shape: Sequence[int], window: Sequence[slice]) -> Float32:
+    """Put an image into the window of a larger array and mirror it into the rest."""
     widths = [(w.start, n - w.stop) for w, n in zip(window, shape, strict=True)]
     return np.pad(np.asarray(array, np.float32), widths, mode="reflect")
 
 
 def binned(array: Array, factors: Sequence[int]) -> Float32:
+    """Return the mean over groups of ``factors`` pixels."""
     for axis, factor in enumerate(factors):
         if factor > 1:
             at = (slice(None),) * axis
@@ -158,7 +168,8 @@ def binned(array: Array, factors: Sequence[int]) -> Float32:
     return array
 
 
-def repeated(array: Float32, factors: Sequence[int]) -> Float32:
+def repeated(array: Array, factors: Sequence[int]) -> Float32:
+    """Repeat each pixel ``factors`` times."""
     for axis, factor in enumerate(factors):
         if factor > 1:
             array = np.repeat(array, factor, axis)

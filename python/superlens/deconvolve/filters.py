@@ -30,8 +30,8 @@ def wiener(image: Array, psf: Array, *, noise_to_signal: float, scale: int = 1, 
     noise_to_signal : float
         Power of the noise over power of the signal, above 0; 0.001 is sharp and noisy, 0.1 is smooth.
     scale : int
-        Fine pixels for each camera pixel along y and x. The filter inverts blur and binning together: among all fine images it finds the
-        exact least-squares one, penalised by `noise_to_signal` times its energy.
+        Fine pixels for each camera pixel along y and x. The filter inverts blur and binning together: among all fine
+        images it finds the exact least-squares one, penalised by `noise_to_signal` times its energy.
     workers : int
         Threads of the Fourier transforms.
 
@@ -47,8 +47,8 @@ def wiener(image: Array, psf: Array, *, noise_to_signal: float, scale: int = 1, 
 
     Notes
     -----
-    With H the blur and binning, the estimate is ``H' (H H' + r)^-1 y``. ``H H'`` commutes with shifts by camera pixels, so that the
-    inverse is a division in Fourier space also where the binning makes frequencies fold.
+    With H the blur and binning, the estimate is ``H' (H H' + r)^-1 y``. ``H H'`` commutes with shifts by camera pixels,
+    so that the inverse is a division in Fourier space also where the binning makes frequencies fold.
 
     Examples
     --------
@@ -85,7 +85,7 @@ class _PeriodicBlur:
         return binned(blurred, self.factors)
 
     def adjoint(self, image: Array) -> Float32:
-        spread = repeated(np.asarray(image, np.float32) / math.prod(self.factors), self.factors)
+        spread = repeated(np.asarray(image, np.float32) * np.float32(1 / math.prod(self.factors)), self.factors)
         spectrum = fft.rfftn(spread, workers=self.workers) * self._otf.conj()
         result: Float32 = fft.irfftn(spectrum, self._shape, workers=self.workers)
         return result
@@ -95,6 +95,8 @@ def _regularised_inverse(blur: _PeriodicBlur, image: Array, noise_to_signal: flo
     delta = np.zeros(image.shape, np.float32)
     delta.flat[0] = 1
     gram = fft.rfftn(blur.apply(blur.adjoint(delta)), workers=blur.workers).real
-    ratio = noise_to_signal * float(gram.flat[0])  # binning and spreading lose a constant factor, the gain at frequency 0
+    ratio = noise_to_signal * float(
+        gram.flat[0]
+    )  # binning and spreading lose a constant factor, the gain at frequency 0
     weights = fft.rfftn(np.asarray(image, np.float32), workers=blur.workers) / (gram + ratio)
     return blur.adjoint(fft.irfftn(weights, image.shape, workers=blur.workers))

@@ -34,8 +34,9 @@ def richardson_lucy_iterates(
     Parameters
     ----------
     image : ndarray, shape (Y, X) or (Z, Y, X), counts minus offset
-        Values that are not finite count as not observed. Where the image is below zero, it is taken as zero: the Poisson model knows no
-        negative counts. Over dark regions this lifts the mean; to avoid it, add a constant to the image and give it as `background`.
+        Values that are not finite count as not observed. Where the image is below zero, it is taken as zero: the
+        Poisson model knows no negative counts. Over dark regions this lifts the mean; to avoid it, add a constant to
+        the image and give it as `background`.
     psf : ndarray
         On the fine grid; see `Blur`.
     scale : int
@@ -48,13 +49,13 @@ def richardson_lucy_iterates(
     Yields
     ------
     ndarray, float32, shape ``(Z, scale * Y, scale * X)``
-        Not negative. The first is that after one iteration, from a flat start at the mean of the image. A new array each time. Without
-        background, the mean of each iterate's image is the mean of the data.
+        Not negative. The first is that after one iteration, from a flat start at the mean of the image. A new array
+        each time. Without background, the mean of each iterate's image is the mean of the data.
 
     References
     ----------
-    Richardson, J. Opt. Soc. Am. 62, 55 (1972); Lucy, Astron. J. 79, 745 (1974). Margins: Bertero and Boccacci, Astron. Astrophys. 437,
-    369 (2005).
+    Richardson, J. Opt. Soc. Am. 62, 55 (1972); Lucy, Astron. J. 79, 745 (1974). Margins: Bertero and Boccacci, Astron.
+    Astrophys. 437, 369 (2005).
 
     Examples
     --------
@@ -109,7 +110,9 @@ def richardson_lucy(
     True
     """
     if iterations == "auto":
-        most = blind_stop(image, psf, scale=scale, background=background, noise_variance=noise_variance, workers=workers)
+        most = blind_stop(
+            image, psf, scale=scale, background=background, noise_variance=noise_variance, workers=workers
+        )
     elif isinstance(iterations, int | np.integer) and iterations >= 1:
         most = int(iterations)
     else:
@@ -134,19 +137,19 @@ def blind_stop(
 ) -> int:
     """Find the iteration at which Richardson-Lucy comes closest to the specimen at 1.5 times the resolution of the PSF.
 
-    Two images with independent noise are made from the one by recorruption, ``y + s g / 2`` and ``y - 2 s g`` with normal ``g``. The first
-    is deconvolved. The second is filtered so that it shows, without bias but with much noise, the specimen through the PSF made
-    1.5 times narrower. Their mean squared difference, less a constant, is the error of the estimate; its minimum is the answer. A second
-    draw with ``-g`` cancels most of the chance. (That the model explains the data says little here: bright points ask for hundreds of
-    iterations while noise grows elsewhere.)
+    Two images with independent noise are made from the one by recorruption, ``y + s g / 2`` and ``y - 2 s g`` with
+    normal ``g``. The first is deconvolved. The second is filtered so that it shows, without bias but with much noise,
+    the specimen through the PSF made 1.5 times narrower. Their mean squared difference, less a constant, is the error
+    of the estimate; its minimum is the answer. A second draw with ``-g`` cancels most of the chance. (That the model
+    explains the data says little here: bright points ask for hundreds of iterations while noise grows elsewhere.)
 
     Parameters
     ----------
     image, psf, scale, background, workers
         As in `richardson_lucy_iterates`.
     noise_variance : float or ndarray of the shape of the image, counts squared, optional
-        Of each pixel. When not given, its mean is that of `blind_noise_variance`, and it follows the smoothed image, as that of photons
-        does.
+        Of each pixel. When not given, its mean is that of `blind_noise_variance`, and it follows the smoothed image, as
+        that of photons does.
 
     Returns
     -------
@@ -155,8 +158,8 @@ def blind_stop(
 
     References
     ----------
-    Pang et al., Recorrupted-to-recorrupted, CVPR 2021, for the two images. Eldar, IEEE Trans. Signal Process. 57, 471 (2009), for
-    error estimates of this kind.
+    Pang et al., Recorrupted-to-recorrupted, CVPR 2021, for the two images. Eldar, IEEE Trans. Signal Process. 57, 471
+    (2009), for error estimates of this kind.
 
     Examples
     --------
@@ -186,7 +189,8 @@ def blind_noise_variance(image: Array, psf: Array, *, scale: int = 1) -> float:
     Parameters
     ----------
     image : ndarray, shape (Y, X) or (Z, Y, X)
-        With noise that is independent from pixel to pixel; its variance may differ. Values that are not finite are replaced by the mean.
+        With noise that is independent from pixel to pixel; its variance may differ. Values that are not finite are
+        replaced by the mean.
     psf : ndarray
         On the fine grid; see `Blur`.
     scale : int
@@ -195,7 +199,8 @@ def blind_noise_variance(image: Array, psf: Array, *, scale: int = 1) -> float:
     Returns
     -------
     float
-        In the squared unit of the image. Too large where the image is undersampled, so that the specimen reaches all frequencies.
+        In the squared unit of the image. Too large where the image is undersampled, so that the specimen reaches all
+        frequencies.
 
     Examples
     --------
@@ -207,7 +212,9 @@ def blind_noise_variance(image: Array, psf: Array, *, scale: int = 1) -> float:
     factors = [1 if axis < image.ndim - 2 else scale for axis in range(image.ndim)]
     fine = [n * f for n, f in zip(image.shape, factors, strict=True)]
     transfer = np.fft.fftshift(np.abs(fft.fftn(centred(checked_psf(psf, image.ndim), fine))))
-    transfer = transfer[tuple(slice(m // 2 - n // 2, m // 2 - n // 2 + n) for m, n in zip(fine, image.shape, strict=True))]
+    transfer = transfer[
+        tuple(slice(m // 2 - n // 2, m // 2 - n // 2 + n) for m, n in zip(fine, image.shape, strict=True))
+    ]
     image = np.where(np.isfinite(image), image, _finite_mean(image))
     window = np.ones(image.shape)
     for axis, n in enumerate(image.shape):
@@ -226,7 +233,9 @@ def _iterate(blur: Blur, image: Array, background: float) -> Iterator[tuple[Floa
     level = float(data[seen].mean()) if seen.any() else 0.0
     start = level - background
     if level <= 0 or start <= 0:
-        raise SuperlensError(f"image has a mean of {level:.4g} above zero and background is {background}; nothing to deconvolve.")
+        raise SuperlensError(
+            f"image has a mean of {level:.4g} above zero and background is {background}; nothing to deconvolve."
+        )
     weights = blur.adjoint(seen)
     usable = weights > _LEAST_WEIGHT * weights.max()
     inverse = np.where(usable, 1 / np.where(usable, weights, 1), 0).astype(np.float32)

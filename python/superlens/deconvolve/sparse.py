@@ -19,7 +19,9 @@ __all__ = ["sparse_deconvolution"]
 Array: TypeAlias = NDArray[Any]
 Float32: TypeAlias = NDArray[np.float32]
 
-_STEP = np.float32(20)  # weight of the split terms; changes the speed, not the answer (1 takes 30 times as many iterations)
+_STEP = np.float32(
+    20
+)  # weight of the split terms; changes the speed, not the answer (1 takes 30 times as many iterations)
 _MARGIN = 8
 
 
@@ -39,7 +41,8 @@ def sparse_deconvolution(
     """Deconvolve an image that is sparse and continuous.
 
     First a non-negative image is found that is close to the data, has small second derivatives and few bright pixels,
-    ``fidelity / 2 |u - y|^2 + |Hessian u|_1 + sparsity |u|_1``, by split Bregman iterations; then Richardson-Lucy sharpens it.
+    ``fidelity / 2 |u - y|^2 + |Hessian u|_1 + sparsity |u|_1``, by split Bregman iterations; then Richardson-Lucy
+    sharpens it.
 
     Parameters
     ----------
@@ -65,18 +68,19 @@ def sparse_deconvolution(
     Returns
     -------
     ndarray, float32, shape ``(Z, scale * Y, scale * X)``
-        Not negative, in the unit of the image, background removed. The penalty on brightness makes it darker than the data: it is not
-        quantitative, and comparisons should fit a line first.
+        Not negative, in the unit of the image, background removed. The penalty on brightness makes it darker than the
+        data: it is not quantitative, and comparisons should fit a line first.
 
     Raises
     ------
     SuperlensError
-        The image is constant zero, negative or not finite, a weight is not positive, or the PSF does not suit the image.
+        The image is constant zero, negative or not finite, a weight is not positive, or the PSF does not suit the
+        image.
 
     References
     ----------
-    Zhao et al., Sparse deconvolution improves the resolution of live-cell super-resolution fluorescence microscopy, Nat. Biotechnol.
-    40, 606 (2022). Goldstein and Osher, SIAM J. Imaging Sci. 2, 323 (2009), for split Bregman.
+    Zhao et al., Sparse deconvolution improves the resolution of live-cell super-resolution fluorescence microscopy,
+    Nat. Biotechnol. 40, 606 (2022). Goldstein and Osher, SIAM J. Imaging Sci. 2, 323 (2009), for split Bregman.
 
     Examples
     --------
@@ -91,7 +95,9 @@ def sparse_deconvolution(
     if scale > 1:
         zoom = [1 if axis < data.ndim - 2 else scale for axis in range(data.ndim)]
         data = np.maximum(ndimage.zoom(data, zoom, order=3, mode="reflect", grid_mode=True), 0)
-        psf = ndimage.gaussian_filter(np.pad(np.asarray(psf, np.float64), 2), [math.sqrt((z * z - 1) / 12) for z in zoom])
+        psf = ndimage.gaussian_filter(
+            np.pad(np.asarray(psf, np.float64), 2), [math.sqrt((z * z - 1) / 12) for z in zoom]
+        )
     peak = float(data.max())
     if peak <= 0:
         raise SuperlensError(f"image has no value above the background {background}; nothing to deconvolve.")

@@ -1,0 +1,47 @@
+"""Measures of images: how far from a reference, how fine, how consistent with the data.
+
+In: arrays, all compared ones of one shape, one unit and one grid. Out: numbers, curves and maps. Every function says in
+its docstring what data range it takes and whether anything is fitted first, because both move the numbers by more than
+methods differ.
+
+`fidelity` needs the truth, `resolution` needs two images or one, `consistency` needs the data, `profiles` needs a line.
+"""
+
+from superlens.metrics.consistency import (
+    ConsistencyMap,
+    Whiteness,
+    flux_ratio,
+    residual_whiteness,
+    rsp_rse,
+)
+from superlens.metrics.fidelity import linear_fit, ms_ssim, nrmse, psnr, psnr_fitted, ssim
+from superlens.metrics.profiles import dip_between_peaks, fwhm_of_profile, line_profile
+from superlens.metrics.resolution import (
+    FrcCurve,
+    decorrelation_resolution,
+    frc,
+    frc_resolution,
+    power_spectrum_radial,
+)
+
+__all__ = [
+    "ConsistencyMap",
+    "FrcCurve",
+    "Whiteness",
+    "decorrelation_resolution",
+    "dip_between_peaks",
+    "flux_ratio",
+    "frc",
+    "frc_resolution",
+    "fwhm_of_profile",
+    "line_profile",
+    "linear_fit",
+    "ms_ssim",
+    "nrmse",
+    "power_spectrum_radial",
+    "psnr",
+    "psnr_fitted",
+    "residual_whiteness",
+    "rsp_rse",
+    "ssim",
+]
