@@ -87,7 +87,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One raster picture, ready for the template."""
+    """One raster picture, ready for the template; a `light` one gets its scale bar in black."""
 
     uri: str
     width: int
@@ -97,6 +97,7 @@ class Picture:
     bar: ColourBar | None = None
     scale_bar: ScaleBar | None = None
     marks: tuple[Mark, ...] = ()
+    light: bool = False
 
 
 def paint(
@@ -152,7 +153,8 @@ def paint(
     if unit is not None:
         strip = _png(np.arange(_LEVELS, dtype=np.uint8)[None], palette)
         legend = ColourBar(strip, number(contrast.low, 3), number(contrast.high, 3), unit)
-    return Picture(_png(index, palette), index.shape[1], index.shape[0], alt, name, legend, bar)
+    light = void == "white" or colours.startswith("RdBu")
+    return Picture(_png(index, palette), index.shape[1], index.shape[0], alt, name, legend, bar, light=light)
 
 
 def scale_bar(width: int, pixel_nm: float | None) -> ScaleBar | None:

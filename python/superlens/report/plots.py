@@ -109,7 +109,7 @@ def profile(curves: Sequence[Curve], *, unit: str, label: str) -> Markup:
                 axes.fill_between(
                     curve.x, low, high, color=colour, alpha=0.18, linewidth=0, label=f"{curve.name} ± 2 stated σ"
                 )
-            axes.plot(curve.x, curve.y, color=colour, label=curve.name)
+            axes.plot(curve.x, curve.y, color=colour, label=curve.name, linestyle=_dash(curve.name))
         axes.set_xlabel(f"distance along line {label} ({unit})")
         axes.set_ylabel("counts − offset")
         _legend_above(axes)
@@ -124,7 +124,7 @@ def spectra(curves: Sequence[Curve], *, floor: float | None, cutoff: float | Non
         top = max(float(curve.y.max()) for curve in curves) or 1.0
         bottom = min(float(curve.y[curve.y > 0].min(initial=top)) for curve in curves)
         for curve in curves:
-            axes.plot(curve.x, curve.y, color=COLOURS[curve.name], label=curve.name)
+            axes.plot(curve.x, curve.y, color=COLOURS[curve.name], label=curve.name, linestyle=_dash(curve.name))
         if floor is not None and floor > 0:
             axes.axhline(floor, color=_INK, linewidth=0.9, linestyle=":", label="noise floor of the camera")
             bottom = min(bottom, floor)
@@ -297,6 +297,11 @@ def _svg(title: str, draw: Callable[[Axes], None], *, below: Callable[[Axes], No
         inside = inside.replace(colour, f"var(--{name})")
     box = f"0 0 {_WIDTH * 72:g} {height * 72:g}"
     return Markup(f'<svg class="plot" role="img" viewBox="{box}" aria-label="{title}"><title>{title}</title>{inside}')
+
+
+def _dash(name: str) -> str:
+    """Line style: the reference is dashed, so that an output that equals it is not hidden."""
+    return "--" if name == "reference" else "-"
 
 
 def _legend_above(axes: Axes) -> None:
