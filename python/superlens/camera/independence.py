@@ -1,0 +1,185 @@
+"""Is the noise of neighbouring pixels independent? Read from the image itself.
+
+In: an image or a stack. Out: correlations of neighbours, a small covariance to draw such noise from, a yes or no, and a sentence. Training on
+re-corrupted pairs and blind-spot methods rest on independence; scalers, demosaicing, drift correction and some detectors break it silently.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import fft
+
+from superlens.errors import SuperlensError
+
+__all__ = ["NoiseCheck", "check_noise"]
+
+Array = NDArray[np.float64]
+
+_BLOCK = 32  # pixels: long enough to tell frequencies apart, short enough that some blocks hold little structure
+_EDGE = 0.41  # cycles per pixel: beyond it a sampled microscope image holds noise alone
+_MOST_BLOCKS = 4096
+_THRESHOLD = 0.15
+_STEEPEST = 1.8  # power at 0.38-0.46 cycles per pixel over power in the corner: 1 for white noise, up to 1.6 with sharp structure
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NoiseCheck:
+    """What the noise of neighbouring pixels has in common.
+
+    Parameters
+    ----------
+    neighbour_correlation : tuple of float
+        Correlation with the next pixel along x and along y, -1 to 1.
+    covariance : ndarray, shape (5, 5)
+        Correlation at offsets of -2 .. 2 pixels (rows y, columns x), 1 in the centre.
+    independent : bool
+        True when neighbours can be treated as independent: correlations below 0.15 and a flat spectrum at high frequencies.
+    note : str
+        The finding in a sentence.
+    """
+
+    neighbour_correlation: tuple[float, float]
+    covariance: Array = field(repr=False)
+    independent: bool
+    note: str
+
+
+def check_noise(data: ArrayLike) -> NoiseCheck:
+    """Measure the correlation of the noise of neighbouring pixels in one image or a stack.
+
+    Parameters
+    ----------
+    data : array_like, shape (..., Y, X)
+        Raw counts, both sides at least 16 pixels.
+
+    Returns
+    -------
+    NoiseCheck
+        White noise gives correlations within about 0.05 of 0 (0.1 in an image of 64 x 64 pixels).
+
+    Raises
+    ------
+    SuperlensError
+        When the image is too small or not finite.
+
+    Notes
+    -----
+    Optics pass no detail above their cut-off, so there the spectrum is noise alone. Blocks with the least structure are transformed. Power at high
+    frequencies of y, as a function of the frequency along x, gives the correlation along x, and the other way round; the covariance is their product.
+    That fails where a filter took the noise away just there, which shows as power that still falls towards the corner of the
+    spectrum: then the whole spectrum of the flattest blocks is taken for noise, and the correlation is an upper estimate.
+
+    Examples
+    --------
+    >>> check_noise(np.random.default_rng(0).standard_normal((256, 256))).independent
+    True
+    """
+    power, structure = _block_spectra(_planes(data))
+    high = np.abs(fft.fftfreq(power.shape[-1])) >= _EDGE
+    floor = power[:, high[:, None] | high[None, :]].mean(axis=1)
+    valid = floor > 1e-12 * max(float(power.mean()), 1e-300)
+    if not valid.any():
+        kernel = np.zeros((5, 5))
+        kernel[2, 2] = 1.0
+        return NoiseCheck((0.0, 0.0), kernel, True, "The image holds no noise whose correlation could be measured.")
+    power, structure, floor = power[valid], structure[valid], floor[valid]
+    # Chosen by frequencies that the estimate below does not use, so that the choice does not bias it.
+    calm = np.argsort(structure / floor)[: max(len(power) // 4, min(16, len(power)))]
+    spectrum = (power[calm] / floor[calm, None, None]).mean(axis=0)
+    steepness = _steepness(spectrum, high)
+    if steepness < _STEEPEST:
+        kernel = _separable_covariance(spectrum, high)
+    else:
+        darkest = np.argsort(structure)[: max(len(power) // 8, min(8, len(power)))]
+        kernel = _full_covariance((power[darkest] / floor[darkest, None, None]).mean(axis=0))
+    x, y = float(kernel[2, 3]), float(kernel[3, 2])
+    # The error of a correlation from few blocks, measured on white noise.
+    limit = max(_THRESHOLD, 0.6 / np.sqrt(len(calm)))
+    independent = max(abs(x), abs(y)) < limit and steepness < _STEEPEST
+    return NoiseCheck((x, y), kernel, bool(independent), _note(x, y, steepness))
+
+
+def _planes(data: ArrayLike) -> Array:
+    values = np.asarray(data)
+    if values.ndim < 2 or min(values.shape[-2:]) < 16:
+        raise SuperlensError(
+            f"data has the shape {values.shape}; expected an image of at least 16 x 16 pixels. Give a larger crop."
+        )
+    planes = values.reshape(-1, *values.shape[-2:]).astype(np.float64)
+    if not np.isfinite(planes).all():
+        raise SuperlensError("data holds NaN or infinite values; expected finite counts. Crop to the valid part.")
+    return np.asarray(planes)
+
+
+def _taper(side: int) -> Array:
+    """Blackman-Harris window: its side lobes, 92 dB down, keep bright low frequencies out of the high ones."""
+    t = 2.0 * np.pi * (np.arange(side) + 0.5) / side
+    return np.asarray(0.35875 - 0.48829 * np.cos(t) + 0.14128 * np.cos(2 * t) - 0.01168 * np.cos(3 * t))
+
+
+def _block_spectra(planes: Array) -> tuple[Array, Array]:
+    """Power spectra of half-overlapping blocks, and the power of each where structure lives (0.1-0.25 cycles per pixel)."""
+    side = min(_BLOCK, *planes.shape[-2:])
+    starts = [np.linspace(0, n - side, max(2 * (n // side) - 1, 1)).astype(int) for n in planes.shape[-2:]]
+    corners = [(p, y, x) for p in range(len(planes)) for y in starts[0] for x in starts[1]]
+    if len(corners) > _MOST_BLOCKS:
+        corners = [corners[i] for i in np.linspace(0, len(corners) - 1, _MOST_BLOCKS).astype(int)]
+    blocks = np.stack([planes[p, y : y + side, x : x + side] for p, y, x in corners])
+    window = _taper(side)
+    blocks = (blocks - blocks.mean(axis=(1, 2), keepdims=True)) * window[:, None] * window[None, :]
+    power = np.abs(fft.fft2(blocks)) ** 2
+    radius = _radius(side)
+    return power, power[:, (radius > 0.1) & (radius < 0.25)].mean(axis=1)
+
+
+def _radius(side: int) -> Array:
+    frequency = fft.fftfreq(side)
+    return np.asarray(np.hypot(frequency[:, None], frequency[None, :]))
+
+
+def _steepness(spectrum: Array, high: NDArray[np.bool_]) -> float:
+    radius = _radius(len(spectrum))
+    corner = spectrum[high[:, None] & high[None, :]].mean()
+    return float(spectrum[(radius >= 0.38) & (radius < 0.46)].mean() / max(corner, 1e-300))
+
+
+def _separable_covariance(spectrum: Array, high: NDArray[np.bool_]) -> Array:
+    along_x = _lags(spectrum[high, :].mean(axis=0))
+    along_y = _lags(spectrum[:, high].mean(axis=1))
+    return np.asarray(along_y[:, None] * along_x[None, :])
+
+
+def _lags(power: Array) -> Array:
+    """Correlation at -2 .. 2 from a power spectrum of tapered data; the taper's own autocorrelation is divided out."""
+    taper = _taper(len(power))
+    own = np.correlate(taper, taper, "full")[len(power) - 1 :]
+    lags = fft.ifft(power).real[:3] / own[:3]
+    return np.asarray(np.concatenate([lags[:0:-1], lags]) / lags[0])
+
+
+def _full_covariance(spectrum: Array) -> Array:
+    radius = _radius(len(spectrum))
+    # Below 0.1 cycles per pixel even flat blocks hold structure: continue the noise level found just above.
+    level = spectrum[(radius >= 0.09) & (radius < 0.16)].mean()
+    covariance = fft.ifft2(np.where(radius < 0.1, level, spectrum)).real
+    taper = _taper(len(spectrum))
+    own = np.correlate(taper, taper, "full")[len(spectrum) - 1 :]
+    index = np.arange(-2, 3)
+    lags = covariance[index[:, None], index[None, :]] / (own[np.abs(index)][:, None] * own[np.abs(index)][None, :])
+    return np.asarray(lags / lags[2, 2])
+
+
+def _note(x: float, y: float, steepness: float) -> str:
+    found = f"The noise of neighbouring pixels is correlated by {x:.2f} along x and {y:.2f} along y"
+    worst = max(abs(x), abs(y))
+    if steepness >= _STEEPEST:
+        return (
+            f"{found} or less, and has lost its high frequencies: the image was scaled, filtered, compressed or re-sampled, or is sampled too "
+            "coarsely to tell. Use raw camera data; of an image scaled up by 2 take every second pixel."
+        )
+    if worst >= _THRESHOLD:
+        return f"{found}: treating pixels as independent leaves part of the noise in the result. Use raw camera data."
+    return f"{found}: pixels can be treated as independent."

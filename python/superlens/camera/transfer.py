@@ -1,0 +1,371 @@
+"""Photon transfer from a single image: gain, offset and read noise read off the way noise grows with brightness.
+
+In: an image or a stack in counts. Out: a `Camera` whose `variance` predicts the noise at every brightness that occurs, the points it was fitted to,
+and a verdict in words. The trick is to look where the microscope cannot put structure: its optics pass no detail near the
+Nyquist frequency of a well-sampled camera, so that fourth differences along both axes hold noise alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from superlens.camera.independence import NoiseCheck, check_noise
+from superlens.camera.sensor import Camera
+from superlens.errors import SuperlensError
+
+__all__ = ["CameraEstimate", "estimate_camera"]
+
+Verdict = Literal["plausible", "doubtful", "impossible"]
+Array = NDArray[np.float64]
+
+_SMOOTHING = 2.0  # Gaussian sigma of the brightness that pixels are sorted by, pixels
+_SORT_NOISE = 1.0 / np.sqrt(4.0 * np.pi * _SMOOTHING**2)  # what that leaves of white noise: 0.14 of its deviation
+_FEWEST_PIXELS = 40  # in one point of the photon-transfer plot
+_MOST_PLANES = 12
+_SHARED = 7.0  # pixels whose squared residuals carry the information of one, for fourth differences along two axes
+_CLIPPED_SQUARE = 0.9205369  # E[min(z^2, 4)] of a standard normal z
+_DIFFERENCES = {3: np.array([1.0, -2.0, 1.0]), 5: np.array([1.0, -4.0, 6.0, -4.0, 1.0])}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CameraEstimate:
+    """A camera read from an image.
+
+    Parameters
+    ----------
+    camera : Camera
+        Its field `estimated` tells which numbers come from the image.
+    means, variances : ndarray, shape (points,), counts and counts squared
+        Photon-transfer plot: mean counts (offset included) and noise variance of pixels of like brightness.
+    verdict : {"plausible", "doubtful", "impossible"}
+        Whether the image can be what a camera delivers.
+    notes : tuple of str
+        The reasons, in words.
+    """
+
+    camera: Camera
+    means: Array = field(repr=False)
+    variances: Array = field(repr=False)
+    verdict: Verdict
+    notes: tuple[str, ...]
+
+
+def estimate_camera(
+    data: ArrayLike, *, offset: float | None = None, gain: float | None = None, read_noise_e: float | None = None
+) -> CameraEstimate:
+    """Estimate gain, offset and read noise from one image or a stack of one camera.
+
+    Parameters
+    ----------
+    data : array_like, shape (..., Y, X), counts
+        Raw camera counts; both sides at least 16 pixels. Sampling of at least two pixels to the width of the PSF is assumed.
+    offset, gain, read_noise_e : float, optional
+        Known values (counts, counts per electron, electrons); they are kept as they are and the rest is estimated.
+
+    Returns
+    -------
+    CameraEstimate
+        `camera.variance` follows the measured noise over the brightness that occurs in `data`.
+
+    Raises
+    ------
+    SuperlensError
+        When the image is too small, not finite, or a given value is impossible.
+
+    Notes
+    -----
+    Noise that grows linearly with counts fixes the gain (the slope), but offset and read noise only together: a higher offset with more read noise explains
+    an image as well as a lower one with less. Without a given offset or read noise the offset is set to the mean count of the darkest
+    part of the image, and the noise there is called read noise. A glow that covers the whole field therefore counts as offset, and its
+    shot noise as read noise; predicted variances do not depend on that choice.
+
+    References
+    ----------
+    Janesick, "Photon Transfer", SPIE Press 2007, chapter 5. Immerkaer, Comput. Vis. Image Underst. 64 (1996): noise from second differences.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> ramp = np.outer(np.linspace(0, 200, 128), np.ones(128))
+    >>> counts = Camera(2.0, 100.0, 1.0).expose(ramp, rng)
+    >>> estimate_camera(counts, offset=100.0).verdict
+    'plausible'
+    """
+    planes = _planes(data)
+    check = check_noise(planes)
+    plot = _photon_transfer(planes, check)
+    given = {"offset": offset, "gain": gain, "read_noise_e": read_noise_e}
+    values, notes, verdict = _solve(plot, given)
+    camera = Camera(
+        gain=values["gain"],
+        offset=values["offset"],
+        read_noise_e=values["read_noise_e"],
+        estimated=frozenset(name for name, value in given.items() if value is None),
+    )
+    notes = notes + plot.notes
+    more, doubtful = _sanity(camera, plot, planes, check)
+    if verdict == "plausible" and doubtful:
+        verdict = "doubtful"
+    return CameraEstimate(camera, plot.means, plot.variances, verdict, (*notes, *more))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plot:
+    """The photon-transfer plot: mean, noise variance and number of pixels of each brightness class; the darkest level."""
+
+    means: Array
+    variances: Array
+    counts: Array
+    dark: float
+    notes: tuple[str, ...]
+
+
+def _planes(data: ArrayLike) -> Array:
+    values = np.asarray(data)
+    if values.ndim < 2 or min(values.shape[-2:]) < 16:
+        raise SuperlensError(f"data has the shape {values.shape}; expected an image of at least 16 x 16 pixels. Give a larger crop.")
+    stack = values.reshape(-1, *values.shape[-2:])
+    if len(stack) > _MOST_PLANES:
+        stack = stack[np.linspace(0, len(stack) - 1, _MOST_PLANES).round().astype(int)]
+    stack = stack.astype(np.float64)
+    if not np.isfinite(stack).all():
+        raise SuperlensError("data holds NaN or infinite values; expected finite counts. Replace them, or crop the image to its valid part.")
+    return np.asarray(stack)
+
+
+def _photon_transfer(planes: Array, check: NoiseCheck) -> _Plot:
+    """Sort pixels by local brightness and measure the noise of each class."""
+    # Correlated noise is weak where fourth differences look; second differences look lower, and the known spectrum corrects the rest.
+    taps = _DIFFERENCES[5 if check.independent else 3]
+    kernel = taps / np.sqrt(np.sum(taps**2))
+    cut = len(taps) // 2
+    inner = (slice(None), slice(cut, -cut), slice(cut, -cut))
+    residual = _separable(planes, kernel)[inner] / np.sqrt(_power_seen(kernel, check))
+    # E[residual^2] is the mean of the pixels' variances with the weights kernel^2, hence the variance at their mean so weighted.
+    local = _separable(planes, kernel**2)[inner]
+    sorting = ndimage.gaussian_filter(planes, (0, _SMOOTHING, _SMOOTHING), mode="reflect")[inner]
+    valid, notes = _unclipped(planes, cut)
+    valid = valid[inner]
+    dark = _dark_level(sorting.ravel(), local.ravel(), residual.ravel() ** 2)
+    squares, means, order = residual[valid] ** 2, local[valid], sorting[valid]
+    typical = float(np.sqrt(_clipped_scale(squares, np.zeros(len(squares), int), 1)[0]))
+    labels, size = _classes(order, typical)
+    number = np.bincount(labels, minlength=size)
+    mean = np.bincount(labels, means, size) / number
+    plot = _Plot(mean, _clipped_scale(squares, labels, size), number.astype(float), dark, notes)
+    for _ in range(3):
+        # Within a class brightness still varies, most of all in sparse images: clip relative to the line found so far.
+        line = _fit_line(plot)
+        expected = np.maximum(line.level + line.slope * (means - dark), 0.02 * max(float(np.median(plot.variances)), 1e-300))
+        average = np.bincount(labels, expected, size) / number
+        plot = replace(plot, variances=_clipped_scale(squares / expected, labels, size) * average)
+    return plot
+
+
+def _separable(planes: Array, kernel: Array) -> Array:
+    return np.asarray(ndimage.correlate1d(ndimage.correlate1d(planes, kernel, 1, mode="reflect"), kernel, 2, mode="reflect"))
+
+
+def _power_seen(kernel: Array, check: NoiseCheck) -> float:
+    """Share of the noise variance that passes the filter; 1 for white noise, less when noise is correlated."""
+    if check.independent:
+        return 1.0
+    response = np.abs(np.fft.fft(kernel, 64)) ** 2
+    room = np.zeros((64, 64))
+    half = len(check.covariance) // 2
+    index = np.arange(-half, half + 1)
+    room[index[:, None], index[None, :]] = check.covariance
+    power = np.fft.fft2(room).real
+    return max(float(np.mean(power * response[:, None] * response[None, :])), 0.02)
+
+
+def _unclipped(planes: Array, reach: int) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+    """Mark pixels away from values that the camera or a converter cut off: a pile of equal ones at the top or the bottom."""
+    valid, notes = np.ones(planes.shape, bool), []
+    for extreme, sign, word in ((planes.max(), -1.0, "saturated"), (planes.min(), 1.0, "cut off at the bottom")):
+        at_limit = planes == extreme
+        share = float(at_limit.mean())
+        if not 2e-4 < share < 0.5:
+            continue
+        others = sign * planes[~at_limit]
+        beside = float(np.count_nonzero(others == others.min()) / planes.size)
+        # Few-photon images have many zeros, too, but hardly fewer ones.
+        if share > 2.0 * beside:
+            valid &= ~ndimage.maximum_filter(at_limit, (1, 2 * reach + 1, 2 * reach + 1))
+            notes.append(f"{100 * share:.2g} % of the pixels are {word} at {extreme:g}; they were left out.")
+    return (valid, tuple(notes)) if valid.mean() > 0.05 else (np.ones(planes.shape, bool), tuple(notes))
+
+
+def _classes(order: Array, noise: float) -> tuple[NDArray[np.intp], int]:
+    """Sort pixels into brightness classes, equal in the square root of brightness and never narrower than its noise."""
+    low, high = np.quantile(order, [0.002, 0.9998])
+    width = max(high - low, 1e-300)
+    finest = 2.0 * _SORT_NOISE * noise
+    number = int(np.clip(width / max(finest, width / 32), 1, 32))
+    position = np.sqrt(np.clip((order - low) / width, 0.0, 1.0))
+    labels = np.minimum((position * number).astype(np.intp), number - 1)
+    # Classes with too few pixels join the next darker one.
+    counts = np.bincount(labels, minlength=number)
+    target, names = np.zeros(number, np.intp), 0
+    filled = 0
+    for k in range(number):
+        if filled >= _FEWEST_PIXELS and counts[k:].sum() >= _FEWEST_PIXELS:
+            names, filled = names + 1, 0
+        target[k] = names
+        filled += int(counts[k])
+    return target[labels], names + 1
+
+
+def _clipped_scale(squares: Array, labels: NDArray[np.intp], size: int) -> Array:
+    """Variance of each class from squares that are clipped at two deviations, so that few outliers (structure) count little."""
+    number = np.maximum(np.bincount(labels, minlength=size), 1)
+    variance = np.bincount(labels, squares, size) / number
+    for _ in range(25):
+        variance = np.bincount(labels, np.minimum(squares, 4.0 * variance[labels]), size) / number / _CLIPPED_SQUARE
+    return np.asarray(variance)
+
+
+def _dark_level(order: Array, means: Array, squares: Array) -> float:
+    """Mean count of the darkest part: pixels within the sorting noise of the darkest two hundredths."""
+    darkest = float(np.quantile(order, 0.02))
+    among = order <= darkest
+    noise = float(np.sqrt(_clipped_scale(squares[among], np.zeros(int(among.sum()), np.intp), 1)[0]))
+    # Of an even background the darkest fiftieth lies two deviations below its mean: as far above it is background, too.
+    return float(means[order <= darkest + 4.1 * _SORT_NOISE * noise].mean())
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """Noise variance = level + slope * (counts - dark level)."""
+
+    level: float
+    slope: float
+    error: float  # standard error of the slope
+
+
+def _fit_line(plot: _Plot, slope: float | None = None, reach: float = 0.0) -> _Line:
+    """Fit a line to the plot, lightly to points above it (structure adds, it never takes away).
+
+    With `slope` given only the level is fitted. The variance may not become negative `reach` counts below the dark level.
+    """
+    x, v = plot.means - plot.dark, plot.variances
+    independent = plot.counts / _SHARED
+    fitted, trust = np.maximum(v, 0.02 * np.median(v)), np.ones_like(v)
+    level, gain = float(np.median(v)), 0.0
+    for step in range(15):
+        weight = independent * trust / fitted**2
+        level, gain = _weighted_line(x, v, weight, slope)
+        if level < max(gain * reach, 0.0):
+            gain = _or(slope, float(np.sum(weight * v * (x + reach)) / max(np.sum(weight * (x + reach) ** 2), 1e-300)))
+            level = max(gain * reach, 0.0)
+        fitted = np.maximum(level + gain * x, 0.02 * np.median(v))
+        if step < 4:  # distrust only once the line has found its slope
+            continue
+        trust = 1.0 / (1.0 + (np.maximum(v / fitted - 1.0, 0.0) / 0.35) ** 2)
+    weight = independent * trust / (2.0 * fitted**2)
+    centre = np.sum(weight * x) / np.sum(weight)
+    return _Line(level, gain, float(1.0 / np.sqrt(max(np.sum(weight * (x - centre) ** 2), 1e-300))))
+
+
+def _weighted_line(x: Array, v: Array, weight: Array, slope: float | None) -> tuple[float, float]:
+    total = np.sum(weight)
+    x0, v0 = np.sum(weight * x) / total, np.sum(weight * v) / total
+    if slope is None:
+        spread = np.sum(weight * (x - x0) ** 2)
+        slope = float(np.sum(weight * (x - x0) * (v - v0)) / spread) if spread > 0 else 0.0
+    return float(v0 - slope * x0), slope
+
+
+def _solve(plot: _Plot, given: dict[str, float | None]) -> tuple[dict[str, float], tuple[str, ...], Verdict]:
+    """Fill in what was not given."""
+    offset, gain, read_noise = given["offset"], given["gain"], given["read_noise_e"]
+    scale = max(float(np.ptp(plot.means)), abs(plot.dark) * 1e-6, 1e-12)
+    if plot.variances.max() <= (1e-6 * scale) ** 2:
+        values = {"gain": _or(gain, 1e-9 * scale), "offset": _or(offset, plot.dark), "read_noise_e": _or(read_noise, 0.0)}
+        return values, ("The image holds no noise: it was computed or filtered, not recorded.",), "impossible"
+    notes, verdict = (), "plausible"
+    reach = 0.0 if offset is None else plot.dark - offset
+    line = _fit_line(plot, gain, reach)
+    if gain is None and offset is not None and read_noise is not None:
+        line = _through(plot, offset, read_noise)
+    elif gain is None and line.slope < 3.0 * line.error:
+        notes, verdict = _no_slope(line, len(plot.means))
+        line = line if line.slope > 0 else _flat_line(plot, offset, read_noise)
+    gain = line.slope
+    if offset is None:
+        offset = plot.dark if read_noise is None else min(plot.dark, plot.dark - line.level / gain + gain * read_noise**2)
+    if read_noise is None:
+        read_noise = float(np.sqrt(max(line.level + gain * (offset - plot.dark), 0.0))) / gain
+    return {"gain": gain, "offset": offset, "read_noise_e": read_noise}, notes, verdict
+
+
+def _no_slope(line: _Line, points: int) -> tuple[tuple[str, ...], Verdict]:
+    if line.slope < -4.0 * line.error and points > 3:
+        return ("The noise falls with brightness: a camera does not do that. The image is saturated or was processed.",), "impossible"
+    return (
+        "The noise hardly grows with brightness, so the gain read from this image is uncertain: it is even, dim, processed or averaged. "
+        "Give gain, or an image with bright structure.",
+    ), "doubtful"
+
+
+def _flat_line(plot: _Plot, offset: float | None, read_noise: float | None) -> _Line:
+    """The same noise everywhere: a gain so small that brightness adds next to nothing, unless what is given fixes it."""
+    level = float(np.average(plot.variances, weights=plot.counts))
+    if read_noise:
+        return _Line(level, float(np.sqrt(level)) / read_noise, np.inf)
+    width = max(float(np.ptp(plot.means)), plot.dark - _or(offset, plot.dark), 0.0)
+    gain = min(0.2 * np.sqrt(level), 0.1 * level / max(width, 1e-300))
+    return _Line(level, float(gain), np.inf)
+
+
+def _through(plot: _Plot, offset: float, read_noise: float) -> _Line:
+    """The gain when offset and read noise are known: variance = gain * signal + (gain * read noise)^2, solved point by point."""
+    x, v = np.maximum(plot.means - offset, 0.0), np.maximum(plot.variances, 0.0)
+    square = read_noise**2
+    known = (x > 0) | (square > 0)
+    x, v, n = x[known], v[known], plot.counts[known]
+    root = 2.0 * v / np.maximum(x + np.sqrt(x**2 + 4.0 * square * v), 1e-300)
+    weight = n * (1.0 + x / np.maximum(x + 2.0 * square * root, 1e-300)) ** 2
+    gain = float(_weighted_median(root, weight))
+    return _Line(gain * (plot.dark - offset) + gain**2 * square, gain, 0.0)
+
+
+def _weighted_median(values: Array, weights: Array) -> float:
+    order = np.argsort(values)
+    total = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(total, 0.5 * total[-1])])
+
+
+def _or(value: float | None, default: float) -> float:
+    return default if value is None else value
+
+
+def _sanity(camera: Camera, plot: _Plot, planes: Array, check: NoiseCheck) -> tuple[tuple[str, ...], bool]:
+    """What a person should know about these numbers, and whether it makes them doubtful."""
+    notes, doubtful = [], False
+    whole = bool(np.all(planes == np.rint(planes)))
+    if whole and not 0.05 <= camera.gain <= 20.0 and "gain" in camera.estimated:
+        notes.append(f"A gain of {camera.gain:.3g} counts per electron is unusual for raw counts (0.05 to 20): the image may be scaled or averaged.")
+        doubtful = True
+    if not whole and camera.gain < 0.05:
+        notes.append(f"The values are not raw counts (gain {camera.gain:.3g} per electron): scaled or averaged. The noise model holds for them as they are.")
+    if camera.read_noise_e > 5.0 and "read_noise_e" in camera.estimated:
+        notes.append(
+            f"The darkest part has the noise of {camera.read_noise_e:.3g} electrons: more than a camera's, so it holds light. "
+            "Give offset to keep that light as signal."
+        )
+    predicted = np.asarray(camera.variance(plot.means - camera.offset))
+    tiny = 1e-3 * float(plot.variances.max())
+    ratio = float(np.sqrt(_weighted_median((plot.variances + tiny) / (predicted + tiny), plot.counts)))
+    if not 1 / 1.5 <= ratio <= 1.5:
+        notes.append(f"The measured noise is {ratio:.2g} times what these camera values predict: check gain, offset and read noise.")
+        doubtful = True
+    if not check.independent:
+        notes.append(check.note)
+        doubtful = True
+    return tuple(notes), doubtful
