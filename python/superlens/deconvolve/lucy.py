@@ -261,7 +261,7 @@ def _held_out_errors(blur: Blur, psf: Array, image: Array, noise: Array, backgro
 
 
 def _sharpened(image: Array, psf: Array, blur: Blur) -> Float32:
-    """Return the specimen through the narrowed PSF, on the fine grid, unbiased up to the frequencies that the image carries."""
+    """Return the specimen through the narrowed PSF, on the fine grid, without bias where the image carries it."""
     factors = blur.factors
     camera = tuple(n // f for n, f in zip(blur.domain, factors, strict=True))
     window = tuple(slice(w.start // f, w.stop // f) for w, f in zip(blur.window, factors, strict=True))
@@ -286,9 +286,9 @@ def _narrowed(psf: Array) -> Array:
 
 
 def _photon_like_variance(image: Array, mean_variance: float) -> Array:
-    signal = np.maximum(ndimage.uniform_filter(image, 5, mode="mirror"), 0)
-    signal = signal + 0.1 * signal.mean() + 1e-12
-    return np.asarray(mean_variance * signal / signal.mean())
+    level = np.maximum(ndimage.uniform_filter(image, 5, mode="mirror"), 0)
+    level = level + 0.1 * level.mean() + 1e-12
+    return np.asarray(mean_variance * level / level.mean())
 
 
 def _finite_mean(image: Array) -> float:
