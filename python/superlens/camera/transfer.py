@@ -27,6 +27,7 @@ _SMOOTHING = 2.0  # Gaussian sigma of the brightness that pixels are sorted by, 
 _SORT_NOISE = 1.0 / np.sqrt(4.0 * np.pi * _SMOOTHING**2)  # what that leaves of white noise: 0.14 of its deviation
 _FEWEST_PIXELS = 40  # in one point of the photon-transfer plot
 _MOST_PLANES = 12
+_CLASSES = 32
 _SHARED = 7.0  # pixels whose squared residuals carry the information of one, for fourth differences along two axes
 _CLIPPED_SQUARE = 0.9205369  # E[min(z^2, 4)] of a standard normal z
 _DIFFERENCES = {3: np.array([1.0, -2.0, 1.0]), 5: np.array([1.0, -4.0, 6.0, -4.0, 1.0])}
@@ -151,10 +152,9 @@ def _photon_transfer(planes: Array, check: NoiseCheck) -> _Plot:
     sorting = ndimage.gaussian_filter(planes, (0, _SMOOTHING, _SMOOTHING), mode="reflect")[inner]
     valid, notes = _unclipped(planes, cut)
     valid = valid[inner]
-    dark = _dark_level(sorting.ravel(), local.ravel(), residual.ravel() ** 2)
+    dark, dark_noise = _dark_level(sorting.ravel(), local.ravel(), residual.ravel() ** 2)
     squares, means, order = residual[valid] ** 2, local[valid], sorting[valid]
-    typical = float(np.sqrt(_clipped_scale(squares, np.zeros(len(squares), int), 1)[0]))
-    labels, size = _classes(order, typical)
+    labels, size = _classes(order, dark, dark_noise)
     number = np.bincount(labels, minlength=size)
     mean = np.bincount(labels, means, size) / number
     plot = _Plot(mean, _clipped_scale(squares, labels, size), number.astype(float), dark, notes)
@@ -201,24 +201,26 @@ def _unclipped(planes: Array, reach: int) -> tuple[NDArray[np.bool_], tuple[str,
     return (valid, tuple(notes)) if valid.mean() > 0.05 else (np.ones(planes.shape, bool), tuple(notes))
 
 
-def _classes(order: Array, noise: float) -> tuple[NDArray[np.intp], int]:
-    """Sort pixels into brightness classes, equal in the square root of brightness and never narrower than its noise."""
-    low, high = np.quantile(order, [0.002, 0.9998])
-    width = max(high - low, 1e-300)
-    finest = 2.0 * _SORT_NOISE * noise
-    number = int(np.clip(width / max(finest, width / 32), 1, 32))
-    position = np.sqrt(np.clip((order - low) / width, 0.0, 1.0))
-    labels = np.minimum((position * number).astype(np.intp), number - 1)
-    # Classes with too few pixels join the next darker one.
-    counts = np.bincount(labels, minlength=number)
-    target, names = np.zeros(number, np.intp), 0
-    filled = 0
-    for k in range(number):
-        if filled >= _FEWEST_PIXELS and counts[k:].sum() >= _FEWEST_PIXELS:
-            names, filled = names + 1, 0
-        target[k] = names
+def _classes(order: Array, dark: float, noise: float) -> tuple[NDArray[np.intp], int]:
+    """Sort pixels into brightness classes, equal in the square root of brightness and never narrower than its noise.
+
+    Everything dark is one class: there pixels differ by noise alone, and classes made of noise would flatten the slope.
+    """
+    low, high = dark + 3.0 * _SORT_NOISE * noise, float(np.quantile(order, 0.9998))
+    if high <= low:
+        return np.zeros(len(order), np.intp), 1
+    fine = np.sqrt(np.clip((order - low) / (high - low), 0.0, 1.0)) * _CLASSES
+    labels = np.minimum(np.ceil(fine).astype(np.intp), _CLASSES)
+    counts = np.bincount(labels, minlength=_CLASSES + 1)
+    edges = low + (high - low) * (np.arange(_CLASSES + 1) / _CLASSES) ** 2  # upper edges
+    target, name, filled, start = np.zeros(_CLASSES + 1, np.intp), 0, 0, -np.inf
+    for k in range(_CLASSES + 1):
+        target[k] = name
         filled += int(counts[k])
-    return target[labels], names + 1
+        wide = edges[k] - start >= 2.0 * _SORT_NOISE * noise
+        if filled >= _FEWEST_PIXELS and wide and counts[k + 1 :].sum() >= _FEWEST_PIXELS:
+            name, filled, start = name + 1, 0, edges[k]
+    return target[labels], name + 1
 
 
 def _clipped_scale(squares: Array, labels: NDArray[np.intp], size: int) -> Array:
@@ -230,13 +232,13 @@ def _clipped_scale(squares: Array, labels: NDArray[np.intp], size: int) -> Array
     return np.asarray(variance)
 
 
-def _dark_level(order: Array, means: Array, squares: Array) -> float:
-    """Mean count of the darkest part: pixels within the sorting noise of the darkest two hundredths."""
+def _dark_level(order: Array, means: Array, squares: Array) -> tuple[float, float]:
+    """Mean count and noise of the darkest part: pixels within the sorting noise of the darkest two hundredths."""
     darkest = float(np.quantile(order, 0.02))
     among = order <= darkest
     noise = float(np.sqrt(_clipped_scale(squares[among], np.zeros(int(among.sum()), np.intp), 1)[0]))
     # Of an even background the darkest fiftieth lies two deviations below its mean: as far above it is background, too.
-    return float(means[order <= darkest + 4.1 * _SORT_NOISE * noise].mean())
+    return float(means[order <= darkest + 4.1 * _SORT_NOISE * noise].mean()), noise
 
 
 @dataclass(frozen=True, slots=True)
