@@ -7,13 +7,14 @@ normalisation are left to `superlens.optics.psf`.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from superlens.errors import SuperlensError
+from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import Image
 from superlens.optics.sampling import centred_crop, fwhm_px, rebin, sample
 
@@ -24,18 +25,20 @@ Floats = NDArray[np.float64]
 _SIGNIFICANT = 6.0  # peak over background, in standard deviations of the noise, of a bead
 _SECOND_BEAD = 0.3  # height of another peak, relative to the brightest, that makes a picture of several beads
 _COMPACT = 0.4  # share of the light within three FWHM that a point has at least in focus
-_WINDOWS_FWHM = (3.0, 2.5, 2.0)  # half sides of the window around a bead, the first that leaves any is taken
+_WINDOWS_FWHM = (3.0, 2.5, 2.0)  # half sides of the window around a bead, from wide to narrow
 _REACH_FWHM = 7.2  # half side of the result at most: six Airy radii
 _RIM = 3.0  # standard errors above zero at which the radial mean counts as signal
 
 
-def clean(data: Floats) -> Floats:
+def clean(data: Floats, *, saturation: float | None = None) -> Floats:
     """Turn the recorded image of one point into a centred, background-free one.
 
     Parameters
     ----------
     data : ndarray, shape (Y, X) or (Z, Y, X), float64, any unit
         The record.
+    saturation : float, optional
+        Count at which the camera is full.
 
     Returns
     -------
@@ -46,6 +49,11 @@ def clean(data: Floats) -> Floats:
     ------
     SuperlensError
         If it is flat, holds several points, fills its window, or touches the border.
+
+    Warns
+    -----
+    SuperlensWarning
+        If the point looks saturated.
     """
     if min(data.shape[-2:]) < 5:
         raise SuperlensError(f"the PSF image is {data.shape}; expected at least 5 pixels along y and x.")
@@ -54,7 +62,14 @@ def clean(data: Floats) -> Floats:
     peak = _peak(signal)
     _require_point(signal, peak, noise)
     _require_single(signal, peak, noise)
-    centred = _centred(signal, peak)
+    if np.isfinite(_ceiling(data, saturation)):
+        warnings.warn(
+            "the PSF image looks saturated: many pixels share its maximum, so the PSF comes out too wide. "
+            "Record the bead again with a shorter exposure.",
+            SuperlensWarning,
+            stacklevel=3,
+        )
+    centred = _centred(*_near(signal, peak))
     return np.maximum(_without_rim(centred, noise), 0.0)
 
 
@@ -128,16 +143,19 @@ def type_ceiling(data: NDArray[Any]) -> float | None:
 
 
 def _background(data: Floats) -> tuple[float, float]:
-    """Level of the lateral border of all planes, and the robust standard deviation there."""
+    """Level of the lateral border of all planes, and the noise of its pixels."""
     rim = max(1, min(data.shape[-2:]) // 16)
-    inner = (Ellipsis, slice(rim, -rim), slice(rim, -rim))
-    mask = np.ones(data.shape, dtype=bool)
-    mask[inner] = False
-    border = data[mask]
+    rows = (data[..., :rim, :], data[..., -rim:, :])
+    columns = (data[..., rim:-rim, :rim], data[..., rim:-rim, -rim:])
+    border = np.concatenate([part.ravel() for part in rows + columns])
     middle = float(np.median(border))
-    noise = 1.4826 * float(np.median(np.abs(border - middle)))
+    spread = 1.4826 * float(np.median(np.abs(border - middle)))
     # Counts are whole numbers: the mean of the values near the median knows the level better than the median.
-    return float(border[np.abs(border - middle) <= 3.0 * noise].mean()), noise
+    level = float(border[np.abs(border - middle) <= 3.0 * spread].mean())
+    # Differences of neighbours see the noise and not a slope of the background.
+    steps = [np.diff(part, axis=-1).ravel() for part in rows] + [np.diff(part, axis=-2).ravel() for part in columns]
+    noise = 1.4826 * float(np.median(np.abs(np.concatenate(steps)))) / np.sqrt(2.0)
+    return level, noise
 
 
 def _peak(signal: Floats) -> tuple[int, ...]:
@@ -219,6 +237,15 @@ def _distance(a: tuple[int, ...], b: tuple[int, ...]) -> float:
     return float(np.hypot(a[-2] - b[-2], a[-1] - b[-1]))
 
 
+def _near(signal: Floats, peak: tuple[int, ...]) -> tuple[Floats, tuple[int, ...]]:
+    """Cut to what the result can reach, all planes, and the peak's place in it."""
+    width = _spot_width(signal[peak[0]] if signal.ndim == 3 else signal, peak[-2:])
+    reach = int(np.ceil(_REACH_FWHM * width)) + 3
+    starts = [max(0, place - reach) for place in peak[-2:]]
+    (top, left), (y, x) = starts, peak[-2:]
+    return signal[..., top : y + reach + 1, left : x + reach + 1], (*peak[:-2], y - top, x - left)
+
+
 def _centred(signal: Floats, peak: tuple[int, ...]) -> Floats:
     """Shift the centroid around the peak to the middle of an odd box as large as the data allow."""
     place = _centroid(signal, peak)
@@ -229,7 +256,9 @@ def _centred(signal: Floats, peak: tuple[int, ...]) -> Floats:
     width = _spot_width(signal[peak[0]] if signal.ndim == 3 else signal, peak[-2:])
     if min(sides[-2:]) < 2.0 * width or (signal.ndim == 3 and sides[0] < 3 <= signal.shape[0]):
         where = ", ".join(f"{position:.0f} of {n}" for position, n in zip(place, signal.shape, strict=True))
-        raise SuperlensError(f"the bead lies at the border ({where}); crop the image so that it is in the middle.")
+        raise SuperlensError(
+            f"the bead lies at the border of the PSF image ({where}); record it again, or crop it so that it lies inside."
+        )
     result = signal
     for axis, (position, side) in enumerate(zip(place, sides, strict=True)):
         positions = np.arange(side, dtype=np.float64) + (position - side // 2)
@@ -288,7 +317,7 @@ def _without_rim(centred: Floats, noise: float) -> Floats:
 
 
 def _find_spots(signal: Floats, noise: float) -> tuple[list[tuple[int, ...]], float]:
-    """All spots, and the FWHM of the brighter half of them in pixels."""
+    """All spots, and the FWHM of one in pixels."""
     plane = signal.max(axis=0) if signal.ndim == 3 else signal
     smooth = ndimage.gaussian_filter(plane, 1.0)
     floor, spread = float(np.median(smooth)), 1.4826 * float(np.median(np.abs(smooth - np.median(smooth))))
@@ -300,7 +329,9 @@ def _find_spots(signal: Floats, noise: float) -> tuple[list[tuple[int, ...]], fl
         )
     tall = floor + max(_SIGNIFICANT * spread, 0.1 * height)
     places = _maxima(smooth, tall, 3.0)
-    width = float(np.median([_spot_width(smooth - floor, place) for place in places[: max(1, len(places) // 2)]]))
+    # Touching and saturated beads look wider than they are: trust the narrower ones, less the smoothing above.
+    seen = float(np.quantile([_spot_width(smooth - floor, place) for place in places], 0.3))
+    width = float(np.sqrt(max(seen**2 - 8.0 * np.log(2.0), 4.0)))
     places = _maxima(smooth, tall, max(3.0, width))
     if signal.ndim == 2:
         return places, width
@@ -311,15 +342,15 @@ def _find_spots(signal: Floats, noise: float) -> tuple[list[tuple[int, ...]], fl
 def _isolated_beads(
     data: Floats, signal: Floats, spots: list[tuple[int, ...]], width: float, ceiling: float
 ) -> list[Floats]:
-    """Windows around the beads that are alone, whole and alike; smaller windows where larger ones leave none."""
+    """Windows around the beads that are alone, whole and alike: the widest that keep half of what the narrowest do."""
+    choices = []
     for reach in _WINDOWS_FWHM:
         half = max(3, int(np.ceil(reach * width)))
         alone = [spot for spot in spots if _isolated(spot, spots, half) and _inside(spot, data.shape, half)]
         whole = [spot for spot in alone if not np.any(_window(data, spot, half) >= ceiling)]
-        beads = _alike([_window(signal, spot, half) for spot in whole])
-        if beads:
-            return beads
-    return []
+        choices.append(_alike([_window(signal, spot, half) for spot in whole]))
+    most = max(len(beads) for beads in choices)
+    return next(beads for beads in choices if 2 * len(beads) >= most)
 
 
 def _isolated(spot: tuple[int, ...], spots: list[tuple[int, ...]], half: int) -> bool:
@@ -333,11 +364,11 @@ def _inside(spot: tuple[int, ...], shape: tuple[int, ...], half: int) -> bool:
 
 
 def _ceiling(data: Floats, saturation: float | None) -> float:
-    """Level from which pixels are full: the type's top, or a maximum that many pixels share exactly."""
+    """Level from which pixels are full: the type's top, or a maximum that too many pixels share exactly."""
     top = float(data.max())
-    if saturation is not None and top >= saturation:
-        return saturation
-    return top if np.count_nonzero(data == top) >= 4 else float("inf")
+    # A symmetric picture of even sides has its maximum in 2^n pixels, and a scaled one at the type's top in one.
+    allowed = 1 if saturation is not None and top >= saturation else 2**data.ndim
+    return top if np.count_nonzero(data == top) > allowed else float("inf")
 
 
 def _window(data: Floats, spot: tuple[int, ...], half: int) -> Floats:

@@ -29,6 +29,7 @@ _IMMERSIONS = (1.0, 1.33, 1.406, 1.518)  # air, water, silicone oil, oil
 _AIRY_RADII = 6.0  # lateral reach of the default shape
 _AXIAL_UNITS = 3.0  # axial reach of the default shape
 _COMPACT_ENERGY = 0.9999
+_MOST_VOXELS = 20_000_000  # 160 MB; a PSF of that size is a slip in its sampling
 
 
 class Objective(Config):
@@ -193,6 +194,7 @@ class Objective(Config):
         if shape is not None:
             require_odd("shape", shape, 2 if z_step_nm is None else 3)
         sides = shape or self._largest_shape(pixel_nm, z_step_nm)
+        _require_moderate(sides)
         data = self._render(pixel_nm, z_step_nm, sides)
         if shape is None:
             data = centred_crop(data, box_holding(data, _COMPACT_ENERGY))
@@ -299,6 +301,14 @@ def _require_sampling(name: str, value: float) -> None:
     if not 1.0 <= value <= 20_000.0:
         hint = " Did you give micrometres?" if 0.001 <= value < 1.0 else ""
         raise SuperlensError(f"{name} is {value:g}; expected 1-20000 nm.{hint}")
+
+
+def _require_moderate(sides: tuple[int, ...]) -> None:
+    if np.prod(sides, dtype=np.float64) > _MOST_VOXELS:
+        size = " x ".join(str(side) for side in sides)
+        raise SuperlensError(
+            f"the PSF would have {size} pixels; check pixel_nm and z_step_nm against the NA, or give a smaller shape."
+        )
 
 
 def _default_immersion(na: float) -> float:

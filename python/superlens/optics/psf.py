@@ -157,11 +157,17 @@ class PSF:
         ------
         SuperlensError
             If the image shows no point, several points, or a point cut by the border, or lacks its sampling.
+
+        Warns
+        -----
+        SuperlensWarning
+            If the point looks saturated.
         """
         data = measured.spatial(image)
         pixel_nm, z_step_nm = measured.sampling(image, data.ndim)
         words = source or f"measured: {image.name or 'image'}"
-        return cls(measured.clean(data), pixel_nm, z_step_nm, words)
+        cleaned = measured.clean(data, saturation=measured.type_ceiling(image.data))
+        return cls(cleaned, pixel_nm, z_step_nm, words)
 
     @classmethod
     def from_beads(cls, image: Image, *, source: str = "") -> Self:

@@ -66,9 +66,11 @@ def pixel_average(
     half_y, half_x = yx_shape[0] // 2, yx_shape[1] // 2
     y_nm = (np.arange(half_y + 1)[:, None] + nodes / 2.0).ravel() * pixel_nm
     x_nm = (np.arange(half_x + 1)[:, None] + nodes / 2.0).ravel() * pixel_nm
-    points = spline(np.hypot(y_nm[:, None], x_nm))
-    points = points.reshape(len(curves), half_y + 1, count, half_x + 1, count)
-    quadrant = np.einsum("zyaxb,a,b->zyx", points, weights / 2.0, weights / 2.0)
+    quadrant = np.empty((len(curves), half_y + 1, half_x + 1))
+    for row in range(half_y + 1):  # row by row, so that memory stays small
+        radii = np.hypot(y_nm[row * count : (row + 1) * count, None], x_nm)
+        points = spline(radii).reshape(len(curves), count, half_x + 1, count)
+        quadrant[:, row] = np.einsum("zaxb,a,b->zx", points, weights / 2.0, weights / 2.0)
     upper = np.concatenate([quadrant[:, :0:-1], quadrant], axis=1)
     return np.concatenate([upper[:, :, :0:-1], upper], axis=2)
 
