@@ -280,3 +280,16 @@ def test_otf_multiplies_as_the_blur_convolves() -> None:
     np.testing.assert_allclose(product, psf.blur(array, mode="wrap"), atol=1e-12)
     whole = np.fft.ifftn(np.fft.fftn(array) * psf.otf(array.shape, rfft=False)).real
     np.testing.assert_allclose(whole, product, atol=1e-12)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("optics", [{}, {"sample_index": 1.33, "depth_nm": 150_000.0}, {"sample_index": 1.25}])
+def test_the_plane_in_focus_does_not_depend_on_the_stack(model: str, optics: dict[str, float]) -> None:
+    """The stack integrates over other nodes than the plane, so agreement means that both have converged.
+
+    Beyond the critical angle the kink of the transmission limits this to 1e-5.
+    """
+    objective = oil(model, **optics)
+    stack = objective.psf(80.0, z_step_nm=400.0, shape=(5, 15, 15))
+    plane = objective.psf(80.0, shape=(15, 15))
+    np.testing.assert_allclose(stack.at_focus().data, plane.data, atol=1e-5 * plane.data.max())

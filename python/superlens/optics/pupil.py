@@ -190,12 +190,11 @@ def _power(waves: Complexes, kernel: NDArray[np.floating] | Complexes) -> Floats
 def _nodes(pupil: Pupil, radius_nm: float, focus_nm: Floats) -> tuple[Floats, Floats]:
     """Gauss-Legendre nodes sin(theta) and weights d(theta), dense enough for the fastest phase."""
     half_angle = float(np.arcsin(pupil.na / pupil.immersion_index))
-    probe = np.sin(np.linspace(0.0, half_angle, 64))
+    probe = np.sin(np.linspace(0.0, half_angle, 256))
     extremes = np.asarray([np.min(focus_nm), np.max(focus_nm)])
-    fastest = (
-        float(np.max(np.ptp(_phase(pupil, probe, extremes).real, axis=1))) + pupil.wavenumber * pupil.na * radius_nm
-    )
-    count = 48 + int(1.2 * fastest)  # a rule converges from half a node per radian; steep rays need more
+    steepest = float(np.max(np.abs(np.diff(_phase(pupil, probe, extremes).real, axis=1)))) * (len(probe) - 1)
+    # A rule converges from half a node per radian, here of a phase as steep everywhere as at its steepest.
+    count = 48 + int(0.6 * (steepest + pupil.wavenumber * pupil.na * radius_nm))
     if pupil.na <= pupil.sample_index:
         theta, weight = _legendre(0.0, half_angle, count)
         return np.sin(theta), weight
