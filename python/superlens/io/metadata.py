@@ -1,0 +1,333 @@
+"""What a file says about its pixels, whatever its format: sizes, axes, names, and the history superlens put there.
+
+The readers of the formats fill a `StoredImage`; `to_image` turns it into an `Image` under the rules that all formats share:
+a resolution meant for printers is not a pixel size, an axis nobody named is asked for, axes come out in the order TCZYX.
+`note_text` and `parse_note` are the two ends of the line of JSON by which an `Image` survives a round trip exactly; sizes in
+the format's own fields win over it when they differ, since they may have been corrected in another program.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superlens.errors import SuperlensError
+from superlens.image import AXES, Image
+
+__all__ = ["StoredImage", "length_nm", "note_text", "parse_note", "plausible_pixel_nm", "stem", "time_s", "to_image"]
+
+_NM = {
+    **dict.fromkeys(("nm", "nanometer", "nanometre", "nanometers", "nanometres"), 1.0),
+    **dict.fromkeys(("µm", "um", "micron", "microns", "micrometer", "micrometre", "micrometers", "micrometres"), 1e3),
+    **dict.fromkeys(("mm", "millimeter", "millimetre"), 1e6),
+    **dict.fromkeys(("cm", "centimeter", "centimetre"), 1e7),
+    **dict.fromkeys(("m", "meter", "metre"), 1e9),
+    **dict.fromkeys(("å", "a", "angstrom"), 0.1),
+    **dict.fromkeys(("inch", "inches", "in", '"'), 25.4e6),
+}
+_SECONDS = {
+    **dict.fromkeys(("s", "sec", "second", "seconds", ""), 1.0),
+    **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), 1e-3),
+    **dict.fromkeys(("µs", "us", "usec"), 1e-6),
+    **dict.fromkeys(("min", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hour", "hours"), 3600.0),
+}
+_PRINTER_DPI = (72, 96, 100, 150, 200, 300, 600, 1200)
+_LARGEST_PIXEL_NM = 20_000.0
+_SAME = 1e-3
+_NOTE = "superlens: "
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredImage:
+    """Pixels as they lie in a file, with what the file says about them.
+
+    Attributes
+    ----------
+    data : ndarray
+        As stored; axes in the file's order.
+    axes : str
+        A letter for each axis: T, C, Z, Y, X where the file names it, I where it does not.
+    pixel_yx_nm : tuple of float, optional
+        Sampling along y and x.
+    z_step_nm, frame_interval_s : float, optional
+        Distance of planes, time between frames.
+    channel_names : tuple of str
+        May be fewer or more than the channels; it counts only when it fits.
+    note : mapping
+        What `parse_note` found.
+    """
+
+    data: NDArray[Any]
+    axes: str
+    pixel_yx_nm: tuple[float, float] | None = None
+    z_step_nm: float | None = None
+    frame_interval_s: float | None = None
+    channel_names: tuple[str, ...] = ()
+    note: Mapping[str, Any] = field(default_factory=dict)
+
+
+def to_image(
+    stored: StoredImage, path: Path, *, axes: str | None, pixel_nm: float | None, z_step_nm: float | None
+) -> Image:
+    """Make the `Image` of a file; what the caller gives wins over what the file says.
+
+    Parameters
+    ----------
+    stored : StoredImage
+        From the reader of the format.
+    path : Path
+        For the name, and for messages.
+    axes : str, optional
+        A letter for each stored axis, in the order of the file.
+    pixel_nm, z_step_nm : float, optional
+        Sampling, where the file has none or a wrong one.
+
+    Returns
+    -------
+    Image
+        Axes in the order TCZYX.
+
+    Raises
+    ------
+    SuperlensError
+        When an axis has no name, the pixels are not square, or the values are not real numbers.
+    """
+    if axes is None:
+        stored = _as_noted(stored)
+    data, order = _in_order(stored, path, axes)
+    channels = data.shape[order.index("C")] if "C" in order else 1
+    names = stored.channel_names if len(stored.channel_names) == channels and any(stored.channel_names) else ()
+    history = stored.note.get("history")
+    try:
+        return Image(
+            data,
+            order,
+            pixel_nm=_square_pixel(stored, path) if pixel_nm is None else pixel_nm,
+            z_step_nm=stored.z_step_nm if z_step_nm is None else z_step_nm,
+            frame_interval_s=stored.frame_interval_s,
+            channel_names=names,
+            name=stem(path),
+            history=history if isinstance(history, dict) else {},
+        )
+    except SuperlensError as error:
+        raise SuperlensError(f"{path.name}: {error}") from error
+
+
+def length_nm(unit: object) -> float | None:
+    r"""Nanometres in one unit of length as image files spell it; None when it is no length.
+
+    Examples
+    --------
+    >>> length_nm("\\u00B5m"), length_nm("Micron"), length_nm("pixel")
+    (1000.0, 1000.0, None)
+    """
+    return _NM.get(_plain(unit))
+
+
+def time_s(unit: object) -> float | None:
+    """Seconds in one unit of time as image files spell it; None when it is none."""
+    return _SECONDS.get(_plain(unit))
+
+
+def plausible_pixel_nm(pixel_nm: float) -> float | None:
+    """The pixel size, or None when the number was meant for a printer or is no size at all.
+
+    Parameters
+    ----------
+    pixel_nm : float
+        As computed from a resolution field.
+
+    Returns
+    -------
+    float or None
+        None for the usual 72, 96, 150, 300, ... dots an inch and for everything above 20 µm.
+
+    Examples
+    --------
+    >>> plausible_pixel_nm(65.0), plausible_pixel_nm(25.4e6 / 300)
+    (65.0, None)
+    """
+    if not (math.isfinite(pixel_nm) and 0 < pixel_nm <= _LARGEST_PIXEL_NM):
+        return None
+    dpi = 25.4e6 / pixel_nm
+    return None if any(abs(dpi / printed - 1) < 1e-2 for printed in _PRINTER_DPI) else pixel_nm
+
+
+def note_text(image: Image) -> str:
+    """One line of text that holds everything of an `Image` but its pixels.
+
+    Raises
+    ------
+    SuperlensError
+        When the history holds something that JSON cannot.
+    """
+    note = {
+        "axes": image.axes,
+        "sizes": list(image.data.shape),
+        "pixel_nm": image.pixel_nm,
+        "z_step_nm": image.z_step_nm,
+        "frame_interval_s": image.frame_interval_s,
+        "channel_names": list(image.channel_names),
+        "history": dict(image.history),
+    }
+    try:
+        return _NOTE + json.dumps(note, default=_json_value)
+    except (TypeError, ValueError) as error:
+        raise SuperlensError(f"history cannot be written as JSON: {error}. Keep to numbers, text, lists.") from error
+
+
+def parse_note(text: object) -> dict[str, Any]:
+    """Find the line of `note_text` in a text; empty when there is none or it was damaged."""
+    if not isinstance(text, str):
+        return {}
+    for line in text.splitlines():
+        if line.startswith(_NOTE):
+            try:
+                note = json.loads(line.removeprefix(_NOTE))
+            except (ValueError, RecursionError):
+                return {}
+            return note if isinstance(note, dict) else {}
+    return {}
+
+
+def stem(path: Path) -> str:
+    """The name of a file without folder and extension, the double one of OME-TIFF included.
+
+    Examples
+    --------
+    >>> stem(Path("data/cell 1.ome.tif"))
+    'cell 1'
+    """
+    return path.stem.removesuffix(".ome")
+
+
+def _plain(unit: object) -> str:
+    text = str(unit).strip().strip("\x00").lower()
+    return text.replace("\\u00b5", "µ").replace("\u03bc", "µ")
+
+
+def _json_value(value: object) -> object:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, (tuple, set, frozenset)):
+        return list(value)
+    raise TypeError(f"a {type(value).__name__} is not a JSON value")
+
+
+def _as_noted(stored: StoredImage) -> StoredImage:
+    """Let the note sharpen what the fields of the format say, where both mean the same."""
+    note = stored.note
+    pixel_nm, z_step_nm, interval = (_number(note.get(key)) for key in ("pixel_nm", "z_step_nm", "frame_interval_s"))
+    axes, sizes = _noted_axes(note)
+    kept = "".join(axis for axis, size in zip(stored.axes, stored.data.shape, strict=True) if size > 1 or axis in "YX")
+    expected = "".join(axis for axis, size in zip(axes, sizes, strict=True) if size > 1 or axis in "YX")
+    if axes and sorted(kept) == sorted(expected):
+        stored = _with_singletons(stored, axes, sizes)
+        names = note.get("channel_names")
+        if isinstance(names, list) and not stored.channel_names:
+            stored = replace(stored, channel_names=tuple(str(name) for name in names))
+    if pixel_nm is not None and _agree(stored.pixel_yx_nm and stored.pixel_yx_nm[1], pixel_nm):
+        stored = replace(stored, pixel_yx_nm=(pixel_nm, pixel_nm))
+    if z_step_nm is not None and _agree(stored.z_step_nm, z_step_nm):
+        stored = replace(stored, z_step_nm=z_step_nm)
+    if interval is not None and _agree(stored.frame_interval_s, interval):
+        stored = replace(stored, frame_interval_s=interval)
+    return stored
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, (int, float)) and math.isfinite(value) and value > 0:
+        return float(value)
+    return None
+
+
+def _noted_axes(note: Mapping[str, Any]) -> tuple[str, tuple[int, ...]]:
+    axes, sizes = note.get("axes"), note.get("sizes")
+    if not (isinstance(axes, str) and isinstance(sizes, list) and len(axes) == len(sizes)):
+        return "", ()
+    if not all(isinstance(size, int) and size > 0 for size in sizes) or len(set(axes)) != len(axes):
+        return "", ()
+    return axes, tuple(sizes)
+
+
+def _with_singletons(stored: StoredImage, axes: str, sizes: Sequence[int]) -> StoredImage:
+    """Put back the axes of length one that the format dropped, when the lengths are those noted."""
+    data, order = stored.data, stored.axes
+    single = [at for at, axis in enumerate(order) if data.shape[at] == 1 and axis not in "YX"]
+    data = data.squeeze(tuple(single))
+    order = "".join(axis for at, axis in enumerate(order) if at not in single)
+    data = data.transpose([order.index(axis) for axis in axes if axis in order])
+    if data.size != math.prod(sizes) or [s for s in data.shape if s > 1] != [s for s in sizes if s > 1]:
+        return stored
+    return replace(stored, data=data.reshape(sizes), axes=axes)
+
+
+def _agree(stored: float | None, noted: float) -> bool:
+    return stored is None or abs(stored / noted - 1) < _SAME
+
+
+def _in_order(stored: StoredImage, path: Path, axes: str | None) -> tuple[NDArray[Any], str]:
+    """Name the axes and bring them into the order TCZYX."""
+    data, order = stored.data, stored.axes
+    if axes is None:
+        data, order = _without_unnamed(data, order)
+        _check_named(data, order, path)
+    else:
+        data, order = _with_given(data, axes.upper(), path)
+    wanted = "".join(axis for axis in AXES if axis in order)
+    return data.transpose([order.index(axis) for axis in wanted]), wanted
+
+
+def _without_unnamed(data: NDArray[Any], order: str) -> tuple[NDArray[Any], str]:
+    dropped = tuple(at for at, axis in enumerate(order) if axis not in AXES and data.shape[at] == 1)
+    return data.squeeze(dropped), "".join(axis for at, axis in enumerate(order) if at not in dropped)
+
+
+def _check_named(data: NDArray[Any], order: str, path: Path) -> None:
+    unnamed = [at for at, axis in enumerate(order) if axis not in AXES]
+    if not unnamed and len(set(order)) == len(order) and {"Y", "X"} <= set(order):
+        return
+    if len(unnamed) == 1 and data.ndim == 3:
+        pages = data.shape[unnamed[0]]
+        raise SuperlensError(
+            f"{path.name} has {pages} images and does not say whether they are planes, frames or channels; "
+            "give --axes ZYX, TYX or CYX."
+        )
+    raise SuperlensError(
+        f"{path.name} has shape {data.shape} and does not name its axes; give --axes with one of the letters "
+        f"{', '.join(AXES)} for each of the {data.ndim}."
+    )
+
+
+def _with_given(data: NDArray[Any], axes: str, path: Path) -> tuple[NDArray[Any], str]:
+    if not set(axes) <= set(AXES) or len(set(axes)) != len(axes) or not {"Y", "X"} <= set(axes):
+        raise SuperlensError(f"axes is {axes!r}; expected different letters of {AXES}, Y and X among them.")
+    if len(axes) != data.ndim:
+        data = data.squeeze(tuple(at for at in range(data.ndim - 2) if data.shape[at] == 1))
+    if len(axes) != data.ndim:
+        raise SuperlensError(f"axes is {axes!r}, but {path.name} has shape {data.shape}; expected {data.ndim} letters.")
+    return data, axes
+
+
+def _square_pixel(stored: StoredImage, path: Path) -> float | None:
+    if stored.pixel_yx_nm is None:
+        return None
+    y_nm, x_nm = stored.pixel_yx_nm
+    if abs(y_nm / x_nm - 1) > 1e-2:
+        raise SuperlensError(
+            f"{path.name} has pixels of {x_nm:g} x {y_nm:g} nm; expected square ones. "
+            "Resample the image, or give --pixel-nm when the file is wrong."
+        )
+    return x_nm

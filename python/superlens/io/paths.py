@@ -1,0 +1,202 @@
+"""Files and folders as the user names them: which are images, which can be read, and how one is replaced safely.
+
+`find_images` expands folders, `check_readable` refuses what is no file before a reader opens it, and `replacing` is the one
+way in which superlens writes a file: beside the old one, then renamed, so that a killed run leaves the old file or the new.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from superlens.errors import SuperlensError
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MRC_SUFFIXES",
+    "PNG_SUFFIXES",
+    "TIFF_SUFFIXES",
+    "check_readable",
+    "find_images",
+    "replacing",
+]
+
+TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
+MRC_SUFFIXES = (".mrc", ".dv", ".r3d", ".st", ".otf")
+PNG_SUFFIXES = (".png",)
+IMAGE_SUFFIXES = TIFF_SUFFIXES + MRC_SUFFIXES + PNG_SUFFIXES
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def find_images(paths: Iterable[str | Path]) -> list[Path]:
+    """List the image files that a user means by some files and folders.
+
+    Parameters
+    ----------
+    paths : iterable of str or Path
+        Files are kept in the order given; a folder stands for the images directly in it, sorted by name.
+
+    Returns
+    -------
+    list of Path
+        At least one, none twice; hidden files in folders are left out.
+
+    Raises
+    ------
+    SuperlensError
+        When a path is missing, or there is no image at all.
+    """
+    given = [Path(path) for path in paths]
+    found: dict[Path, None] = {}
+    for path in given:
+        if path.is_dir():
+            found.update(dict.fromkeys(_images_in(path)))
+        else:
+            check_readable(path)
+            found[path] = None
+    if not found:
+        places = ", ".join(str(path) for path in given) or "an empty list"
+        raise SuperlensError(f"no image found in {places}; expected files ending in {', '.join(IMAGE_SUFFIXES)}.")
+    return list(found)
+
+
+def check_readable(path: Path) -> int:
+    """Refuse what is not a file with something in it.
+
+    Parameters
+    ----------
+    path : Path
+        What a reader is about to open.
+
+    Returns
+    -------
+    int
+        Length of the file in bytes, above 0.
+
+    Raises
+    ------
+    SuperlensError
+        When the path is missing, a folder, empty, not readable, or of an unknown kind.
+    """
+    try:
+        if path.is_dir():
+            raise SuperlensError(f"{path} is a folder; expected an image file. Name a file in it.")
+        if not path.exists():
+            raise SuperlensError(f"{path} does not exist. Check the spelling and the folder.")
+        if not path.is_file():
+            raise SuperlensError(f"{path} is not a regular file; expected an image file.")
+        size = path.stat().st_size
+    except (OSError, ValueError) as error:
+        if isinstance(error, SuperlensError):
+            raise
+        raise SuperlensError(f"{path} cannot be read: {_reason(error)}.") from error
+    if size == 0:
+        raise SuperlensError(f"{path} is empty (0 bytes). Copy or export it again.")
+    if path.suffix.lower() not in IMAGE_SUFFIXES:
+        raise SuperlensError(_unknown(path))
+    if not os.access(path, os.R_OK):
+        raise SuperlensError(f"{path} cannot be read: permission denied. Change its rights or copy it.")
+    return size
+
+
+@contextlib.contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Write a file so that its name never stands for half of it.
+
+    The block writes to the path it is given, which lies beside the final one. When the block ends well, that file is
+    flushed to disk and renamed; when it raises, it is removed and what was there before stays.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where the file shall be in the end. Its folder must exist.
+
+    Yields
+    ------
+    Path
+        Where to write.
+
+    Raises
+    ------
+    SuperlensError
+        When the folder is missing or may not be written, or the disk is full.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with replacing(Path(folder) / "run.json") as beside:
+    ...         _ = beside.write_text("{}")
+    ...     print([file.name for file in Path(folder).iterdir()])
+    ['run.json']
+    """
+    final = Path(path)
+    _check_writable(final)
+    final = final.resolve()
+    beside = final.with_name(f".{final.name[:100]}.{secrets.token_hex(6)}.part")
+    try:
+        yield beside
+        _flush(beside)
+        os.replace(beside, final)
+    except OSError as error:
+        raise SuperlensError(_write_failure(final, error)) from error
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            beside.unlink()
+
+
+def _images_in(folder: Path) -> list[Path]:
+    try:
+        files = sorted(folder.iterdir())
+    except OSError as error:
+        raise SuperlensError(f"{folder} cannot be listed: {_reason(error)}.") from error
+    return [
+        file
+        for file in files
+        if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".") and file.is_file()
+    ]
+
+
+def _unknown(path: Path) -> str:
+    known = ", ".join(IMAGE_SUFFIXES)
+    if path.suffix.lower() in (".jpg", ".jpeg", ".gif"):
+        return f"{path} is a {path.suffix[1:].upper()} file, whose values are not measurements. Give the original, as TIFF."
+    kind = path.suffix or "no extension"
+    return f"{path} is of a kind that cannot be read ({kind}); expected {known}. Save it as TIFF from Fiji."
+
+
+def _check_writable(path: Path) -> None:
+    folder = path.parent
+    if path.is_dir():
+        raise SuperlensError(f"{path} is a folder; expected the name of a file to write.")
+    if not folder.exists():
+        raise SuperlensError(f"{folder} does not exist, so {path.name} cannot be written there. Make the folder first.")
+    if not folder.is_dir():
+        raise SuperlensError(f"{folder} is not a folder, so {path.name} cannot be written there.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise SuperlensError(f"{folder} may not be written by this user; give another folder or change its rights.")
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _write_failure(path: Path, error: OSError) -> str:
+    if error.errno in _NO_SPACE:
+        return f"no space left for {path}. Free some, or give a folder on another disk; the file was not changed."
+    if error.errno in _NOT_ALLOWED:
+        return f"{path} may not be written by this user; give another folder or change its rights."
+    return f"{path} cannot be written: {_reason(error)}."
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return " ".join(str(error).split()) or type(error).__name__

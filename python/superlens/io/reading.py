@@ -1,0 +1,136 @@
+"""One door for all formats: by its extension a file goes to its reader, and comes back as an `Image` or a `PSF`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from superlens.errors import SuperlensError
+from superlens.image import Image
+from superlens.io.metadata import StoredImage, stem, to_image
+from superlens.io.paths import MRC_SUFFIXES, PNG_SUFFIXES, check_readable
+
+if TYPE_CHECKING:
+    from superlens.optics import PSF
+
+__all__ = ["read", "read_psf"]
+
+
+def read(
+    path: str | Path, *, axes: str | None = None, pixel_nm: float | None = None, z_step_nm: float | None = None
+) -> Image:
+    """Read an image with its axes and sampling.
+
+    Parameters
+    ----------
+    path : str or Path
+        TIFF (ImageJ, OME, BigTIFF, plain), MRC or DeltaVision, or greyscale PNG.
+    axes : str, optional
+        A letter of TCZYX for each axis in the order of the file, such as ``"ZYX"``; needed when the file does not say.
+    pixel_nm, z_step_nm : float, optional
+        Sampling, when the file has none or a wrong one.
+
+    Returns
+    -------
+    Image
+        Values as stored, in the machine's byte order; axes in the order TCZYX; `pixel_nm` is None when neither the file
+        nor the caller says it, and when the file has only a resolution meant for printers.
+
+    Raises
+    ------
+    SuperlensError
+        When the file is missing, damaged, coloured, boolean or complex, or does not name its axes.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np
+    >>> from superlens.io import write
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     cell = write(Path(folder) / "cell.tif", Image(np.zeros((20, 30), np.uint16), pixel_nm=65.0))
+    ...     read(cell).pixel_nm
+    65.0
+    """
+    path = Path(path)
+    return to_image(_stored(path), path, axes=axes, pixel_nm=pixel_nm, z_step_nm=z_step_nm)
+
+
+def read_psf(path: str | Path, *, pixel_nm: float | None = None, z_step_nm: float | None = None) -> PSF:
+    """Read a point spread function: the image of one point, or a radial transfer function.
+
+    Parameters
+    ----------
+    path : str or Path
+        An image of one point as any image file (stacks are taken for planes), or an MRC file of complex values with one row.
+    pixel_nm : float, optional
+        Sampling of the image. For a transfer function, that of the result; by default the coarsest that holds all its
+        frequencies, ``1 / (2 (n - 1) dk)`` for n values in steps of dk.
+    z_step_nm : float, optional
+        Distance of the planes.
+
+    Returns
+    -------
+    PSF
+        Centred, background removed, sum 1.
+
+    Raises
+    ------
+    SuperlensError
+        When the file cannot be read, has no pixel size, or holds something other than one PSF.
+    """
+    from superlens.io.mrc import is_complex
+    from superlens.optics import PSF
+
+    path = Path(path)
+    check_readable(path)
+    if path.suffix.lower() in MRC_SUFFIXES and is_complex(path):
+        return _psf_from_otf(path, pixel_nm)
+    stored = _stored(path)
+    axes = stored.axes.replace("I", "Z") if stored.axes == "IYX" else None
+    image = to_image(stored, path, axes=axes, pixel_nm=pixel_nm, z_step_nm=z_step_nm)
+    if image.pixel_nm is None:
+        raise SuperlensError(f"{path.name} does not state its pixel size; give --psf-pixel-nm.")
+    if "Z" in image.axes and image.z_step_nm is None:
+        raise SuperlensError(f"{path.name} does not state the distance of its planes; give --psf-z-step-nm.")
+    try:
+        return PSF.from_image(image, source=f"measured: {path.name}")
+    except SuperlensError as error:
+        raise SuperlensError(f"{path.name}: {error}") from error
+
+
+def _stored(path: Path) -> StoredImage:
+    check_readable(path)
+    suffix = path.suffix.lower()
+    try:
+        if suffix in MRC_SUFFIXES:
+            from superlens.io.mrc import read_mrc
+
+            return read_mrc(path)
+        if suffix in PNG_SUFFIXES:
+            from superlens.io.png import read_png
+
+            return read_png(path)
+        from superlens.io.tiff import read_tiff
+
+        return read_tiff(path)
+    except OSError as error:
+        raise SuperlensError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except MemoryError as error:
+        raise SuperlensError(f"{path.name} does not fit into memory. Crop it, or split it into files.") from error
+
+
+def _psf_from_otf(path: Path, pixel_nm: float | None) -> PSF:
+    from superlens.io.mrc import read_otf
+    from superlens.optics import PSF
+
+    otf = read_otf(path)
+    if otf.data.ndim != 1:
+        bands, radii, heights = otf.data.shape
+        raise SuperlensError(
+            f"{path.name} holds {bands} bands of {radii} x {heights} frequencies, as structured illumination uses; "
+            "expected one row. Give a PSF image, or a radial transfer function in focus."
+        )
+    if otf.data.size < 2:
+        raise SuperlensError(f"{path.name} holds one frequency only; expected a radial transfer function.")
+    if pixel_nm is None:
+        pixel_nm = 1e3 / (2 * (otf.data.size - 1) * otf.dk_per_um)
+    return PSF.from_radial_otf(otf.data, otf.dk_per_um, pixel_nm, source=f"radial OTF: {stem(path)}")

@@ -1,0 +1,257 @@
+"""TIFF in: ImageJ hyperstacks, OME-TIFF, BigTIFF, plain pages, in both byte orders.
+
+The layout is checked before a pixel is read: every strip must lie within the file, and a header may not claim more pixels
+than the file can hold, whatever its compression. What the file says about sizes comes from ImageJ's description, from the
+OME-XML, or from the resolution tags, in this order. `write_tiff` of `superlens.io.tiff_out` is the way back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+
+from superlens.errors import SuperlensError
+from superlens.io.metadata import StoredImage, length_nm, parse_note, plausible_pixel_nm, time_s
+from superlens.io.paths import check_readable
+
+__all__ = ["read_tiff"]
+
+_LOG = logging.getLogger(__name__)
+_UNCOMPRESSED = 1
+# what one byte of a strip may at most become; deflate reaches 1032, LZW 2700, others more on blank planes only
+_MOST_PER_BYTE = 5000
+_FREE_BYTES = 1 << 22
+_CENTIMETRE, _INCH = 3, 2
+_TIFF_LETTERS = {"I": "I", "Q": "I", "R": "I"}
+
+
+def read_tiff(path: Path) -> StoredImage:
+    """Read the first image series of a TIFF file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    StoredImage
+        In the machine's byte order, axes in the order of the file.
+
+    Raises
+    ------
+    SuperlensError
+        When the file is damaged, cut short, claims more than it has, or is coloured.
+    """
+    file_bytes = check_readable(path)
+    try:
+        with _quiet_tifffile(), tifffile.TiffFile(path) as tiff:
+            return _read_series(path, tiff, file_bytes)
+    except SuperlensError:
+        raise
+    except MemoryError as error:
+        raise SuperlensError(f"{path.name} does not fit into memory. Crop it, or split it into files.") from error
+    except Exception as error:  # a damaged file makes the decoders raise anything; all of it means the same to the user
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise SuperlensError(
+            f"{path.name} cannot be read as TIFF, damaged or cut short ({reason}). Export it again."
+        ) from error
+
+
+@contextlib.contextmanager
+def _quiet_tifffile() -> Iterator[None]:
+    """Keep remarks on odd files out of the user's terminal; they go to our own log at level DEBUG."""
+
+    def divert(record: logging.LogRecord) -> bool:
+        _LOG.debug("%s", record.getMessage())
+        return False
+
+    logger = logging.getLogger("tifffile")
+    logger.addFilter(divert)
+    try:
+        yield
+    finally:
+        logger.removeFilter(divert)
+
+
+def _read_series(path: Path, tiff: tifffile.TiffFile, file_bytes: int) -> StoredImage:
+    if not len(tiff.pages) or not tiff.series:
+        raise SuperlensError(f"{path.name} holds no image. Export it again.")
+    series = tiff.series[0]
+    _check_kind(path, tiff, series)
+    _check_colour(path, series)
+    _check_layout(path, series, file_bytes)
+    data = np.asarray(series.asarray())
+    if data.shape != series.shape:
+        raise SuperlensError(
+            f"{path.name} decodes to shape {data.shape} instead of {series.shape}: damaged. Export it again."
+        )
+    axes = "".join(_TIFF_LETTERS.get(axis, axis) for axis in series.axes)
+    return _with_metadata(tiff, StoredImage(data, axes))
+
+
+def _check_kind(path: Path, tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> None:
+    """A description that fits no page makes the parser fall back to single pages: the rest of the file is missing."""
+    if tiff.is_imagej and series.kind != "imagej":
+        raise SuperlensError(
+            f"{path.name} lacks images that its ImageJ header lists: cut short. Copy or export it again."
+        )
+    if tiff.is_ome and series.kind != "ome":
+        raise SuperlensError(f"{path.name} has an OME header that does not fit its images: damaged. Export it again.")
+
+
+def _check_colour(path: Path, series: tifffile.TiffPageSeries) -> None:
+    page = series.keyframe
+    samples = series.shape[series.axes.index("S")] if "S" in series.axes else 1
+    if samples > 1 or page.photometric not in (0, 1, 3, 32803, 34892, 32844, 51177, 4):
+        raise SuperlensError(
+            f"{path.name} is a colour image ({samples} samples a pixel); expected grey values. "
+            "Split its channels (in Fiji: Image > Color > Split Channels) and give one."
+        )
+    if page.bitspersample == 1:
+        raise SuperlensError(
+            f"{path.name} holds a mask (boolean); expected grey values. Give the image it was made from."
+        )
+
+
+def _check_layout(path: Path, series: tifffile.TiffPageSeries, file_bytes: int) -> None:
+    """Compare what the headers claim with what the file has, before memory is asked for."""
+    item_bytes = np.dtype(series.dtype).itemsize
+    claimed = math.prod(series.shape) * item_bytes
+    if claimed == 0:
+        raise SuperlensError(f"{path.name} has shape {series.shape}: no pixels. Export it again.")
+    stored = _stored_bytes(path, series, file_bytes)
+    bits = series.keyframe.bitspersample / (8 * item_bytes)
+    uncompressed = series.keyframe.compression == _UNCOMPRESSED
+    possible = stored / bits if uncompressed else stored * _MOST_PER_BYTE + _FREE_BYTES
+    if claimed > math.ceil(possible):
+        raise SuperlensError(
+            f"{path.name} claims {claimed} bytes of pixels ({' x '.join(map(str, series.shape))}) but holds "
+            f"{stored} bytes of them: cut short or damaged. Copy or export it again."
+        )
+
+
+def _stored_bytes(path: Path, series: tifffile.TiffPageSeries, file_bytes: int) -> int:
+    """Bytes of all strips, each of which must lie within its file."""
+    if series.dataoffset is not None:  # one block, as ImageJ writes stacks
+        if series.dataoffset + series.nbytes > file_bytes:
+            raise SuperlensError(_cut_short(path, series.dataoffset + series.nbytes, file_bytes))
+        return int(series.nbytes)
+    total = 0
+    for page in series.pages:
+        if page is None:
+            raise SuperlensError(f"{path.name} lacks images that its header lists: cut short. Copy or export it again.")
+        size = page.parent.filehandle.size
+        for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False):
+            if offset + count > size:
+                raise SuperlensError(_cut_short(path, offset + count, size))
+            total += count
+    return total
+
+
+def _cut_short(path: Path, claimed: int, file_bytes: int) -> str:
+    return f"{path.name} has {file_bytes} bytes but its pixels reach to {claimed}: cut short. Copy or export it again."
+
+
+def _with_metadata(tiff: tifffile.TiffFile, stored: StoredImage) -> StoredImage:
+    if tiff.is_imagej and tiff.imagej_metadata:
+        return _from_imagej(tiff, stored, tiff.imagej_metadata)
+    if tiff.is_ome and tiff.ome_metadata:
+        return _from_ome(stored, tiff.ome_metadata)
+    unit = {_CENTIMETRE: "cm", _INCH: "inch"}.get(_tag(tiff, "ResolutionUnit"), "")
+    return replace(stored, pixel_yx_nm=_resolution(tiff, unit, unit))
+
+
+def _tag(tiff: tifffile.TiffFile, name: str) -> Any:
+    tag = tiff.pages.first.tags.get(name)
+    return None if tag is None else tag.value
+
+
+def _resolution(tiff: tifffile.TiffFile, unit_y: object, unit_x: object) -> tuple[float, float] | None:
+    """Pixel size from the resolution tags (pixels in one unit), unless they are a placeholder."""
+    sizes = []
+    for name, unit in (("YResolution", unit_y), ("XResolution", unit_x)):
+        nm, value = length_nm(unit), _tag(tiff, name)
+        if nm is None or not (isinstance(value, tuple) and len(value) == 2 and value[0] > 0 and value[1] > 0):
+            return None
+        if value[0] == value[1]:
+            return None
+        size = plausible_pixel_nm(nm * value[1] / value[0])
+        if size is None:
+            return None
+        sizes.append(size)
+    return sizes[0], sizes[1]
+
+
+def _from_imagej(tiff: tifffile.TiffFile, stored: StoredImage, imagej: Mapping[str, Any]) -> StoredImage:
+    unit = imagej.get("unit", "")
+    unit_y = imagej.get("yunit", unit)
+    unit_z = length_nm(imagej.get("zunit", unit))
+    spacing = _positive(imagej.get("spacing"))
+    seconds = time_s(imagej.get("tunit", "s"))
+    interval = _positive(imagej.get("finterval"))
+    return replace(
+        stored,
+        pixel_yx_nm=_resolution(tiff, unit_y, unit),
+        z_step_nm=abs(spacing) * unit_z if spacing is not None and unit_z is not None else None,
+        frame_interval_s=interval * seconds if interval is not None and seconds is not None else None,
+        channel_names=_labels(imagej.get("Labels"), stored),
+        note=parse_note(imagej.get("Info")),
+    )
+
+
+def _positive(value: object) -> float | None:
+    """The size of a number; ImageJ gives the spacing a sign in some stacks."""
+    if isinstance(value, (int, float)) and math.isfinite(value) and value != 0:
+        return abs(float(value))
+    return None
+
+
+def _labels(labels: object, stored: StoredImage) -> tuple[str, ...]:
+    """Slice labels are channel names when each channel has one of its own in all its planes."""
+    if "C" not in stored.axes or not isinstance(labels, list):
+        return ()
+    channels = stored.data.shape[stored.axes.index("C")]
+    names = tuple(str(label) for label in labels[:channels])
+    whole = len(labels) % channels == 0 and tuple(map(str, labels)) == names * (len(labels) // channels)
+    return names if whole and len(set(names)) == channels else ()
+
+
+def _from_ome(stored: StoredImage, text: str) -> StoredImage:
+    image = ElementTree.fromstring(text).find("{*}Image")
+    pixels = None if image is None else image.find("{*}Pixels")
+    if image is None or pixels is None:
+        return stored
+    y_nm, x_nm, z_nm = (_ome_length(pixels, f"PhysicalSize{axis}") for axis in "YXZ")
+    pixel = None if x_nm is None else (x_nm if y_nm is None else y_nm, x_nm)
+    seconds = time_s(pixels.get("TimeIncrementUnit", "s"))
+    interval = _decimal(pixels.get("TimeIncrement"))
+    return replace(
+        stored,
+        pixel_yx_nm=pixel,
+        z_step_nm=z_nm,
+        frame_interval_s=interval * seconds if interval is not None and seconds is not None else None,
+        channel_names=tuple(channel.get("Name", "") for channel in pixels.findall("{*}Channel")),
+        note=parse_note(image.findtext("{*}Description")),
+    )
+
+
+def _ome_length(pixels: ElementTree.Element, name: str) -> float | None:
+    value, nm = _decimal(pixels.get(name)), length_nm(pixels.get(f"{name}Unit", "µm"))
+    return value * nm if value is not None and nm is not None else None
+
+
+def _decimal(text: str | None) -> float | None:
+    try:
+        return _positive(float(text or ""))
+    except ValueError:
+        return None
