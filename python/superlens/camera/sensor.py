@@ -52,7 +52,9 @@ class Camera:
     estimated: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        _require("gain", self.gain, np.isfinite(self.gain) and self.gain > 0, "a number above 0, in counts per electron")
+        _require(
+            "gain", self.gain, np.isfinite(self.gain) and self.gain > 0, "a number above 0, in counts per electron"
+        )
         _require("offset", self.offset, np.isfinite(self.offset), "a finite number of counts")
         ok = np.isfinite(self.read_noise_e) and self.read_noise_e >= 0
         _require("read_noise_e", self.read_noise_e, ok, "0 or more electrons")

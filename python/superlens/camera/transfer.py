@@ -8,7 +8,7 @@ Nyquist frequency of a well-sampled camera, so that fourth differences along bot
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -129,13 +129,17 @@ class _Plot:
 def _planes(data: ArrayLike) -> Array:
     values = np.asarray(data)
     if values.ndim < 2 or min(values.shape[-2:]) < 16:
-        raise SuperlensError(f"data has the shape {values.shape}; expected an image of at least 16 x 16 pixels. Give a larger crop.")
+        raise SuperlensError(
+            f"data has the shape {values.shape}; expected an image of at least 16 x 16 pixels. Give a larger crop."
+        )
     stack = values.reshape(-1, *values.shape[-2:])
     if len(stack) > _MOST_PLANES:
         stack = stack[np.linspace(0, len(stack) - 1, _MOST_PLANES).round().astype(int)]
     stack = stack.astype(np.float64)
     if not np.isfinite(stack).all():
-        raise SuperlensError("data holds NaN or infinite values; expected finite counts. Replace them, or crop the image to its valid part.")
+        raise SuperlensError(
+            "data holds NaN or infinite values; expected finite counts. Replace them, or crop the image to its valid part."
+        )
     return np.asarray(stack)
 
 
@@ -161,14 +165,18 @@ def _photon_transfer(planes: Array, check: NoiseCheck) -> _Plot:
     for _ in range(3):
         # Within a class brightness still varies, most of all in sparse images: clip relative to the line found so far.
         line = _fit_line(plot)
-        expected = np.maximum(line.level + line.slope * (means - dark), 0.02 * max(float(np.median(plot.variances)), 1e-300))
+        expected = np.maximum(
+            line.level + line.slope * (means - dark), 0.02 * max(float(np.median(plot.variances)), 1e-300)
+        )
         average = np.bincount(labels, expected, size) / number
         plot = replace(plot, variances=_clipped_scale(squares / expected, labels, size) * average)
     return plot
 
 
 def _separable(planes: Array, kernel: Array) -> Array:
-    return np.asarray(ndimage.correlate1d(ndimage.correlate1d(planes, kernel, 1, mode="reflect"), kernel, 2, mode="reflect"))
+    return np.asarray(
+        ndimage.correlate1d(ndimage.correlate1d(planes, kernel, 1, mode="reflect"), kernel, 2, mode="reflect")
+    )
 
 
 def _power_seen(kernel: Array, check: NoiseCheck) -> float:
@@ -257,7 +265,8 @@ def _fit_line(plot: _Plot, slope: float | None = None, reach: float = 0.0) -> _L
     """
     x, v = plot.means - plot.dark, plot.variances
     independent = plot.counts / _SHARED
-    fitted, trust = np.maximum(v, 0.02 * np.median(v)), np.ones_like(v)
+    least = max(0.02 * float(np.median(v)), 1e-6 * float(v.max()), 1e-300)
+    fitted, trust = np.maximum(v, least), np.ones_like(v)
     level, gain = float(np.median(v)), 0.0
     for step in range(15):
         weight = independent * trust / fitted**2
@@ -265,7 +274,7 @@ def _fit_line(plot: _Plot, slope: float | None = None, reach: float = 0.0) -> _L
         if level < max(gain * reach, 0.0):
             gain = _or(slope, float(np.sum(weight * v * (x + reach)) / max(np.sum(weight * (x + reach) ** 2), 1e-300)))
             level = max(gain * reach, 0.0)
-        fitted = np.maximum(level + gain * x, 0.02 * np.median(v))
+        fitted = np.maximum(level + gain * x, least)
         if step < 4:  # distrust only once the line has found its slope
             continue
         trust = 1.0 / (1.0 + (np.maximum(v / fitted - 1.0, 0.0) / 0.35) ** 2)
@@ -288,9 +297,14 @@ def _solve(plot: _Plot, given: dict[str, float | None]) -> tuple[dict[str, float
     offset, gain, read_noise = given["offset"], given["gain"], given["read_noise_e"]
     scale = max(float(np.ptp(plot.means)), abs(plot.dark) * 1e-6, 1e-12)
     if plot.variances.max() <= (1e-6 * scale) ** 2:
-        values = {"gain": _or(gain, 1e-9 * scale), "offset": _or(offset, plot.dark), "read_noise_e": _or(read_noise, 0.0)}
+        values = {
+            "gain": _or(gain, 1e-9 * scale),
+            "offset": _or(offset, plot.dark),
+            "read_noise_e": _or(read_noise, 0.0),
+        }
         return values, ("The image holds no noise: it was computed or filtered, not recorded.",), "impossible"
-    notes, verdict = (), "plausible"
+    notes: tuple[str, ...] = ()
+    verdict: Verdict = "plausible"
     reach = 0.0 if offset is None else plot.dark - offset
     line = _fit_line(plot, gain, reach)
     if gain is None and offset is not None and read_noise is not None:
@@ -300,7 +314,9 @@ def _solve(plot: _Plot, given: dict[str, float | None]) -> tuple[dict[str, float
         line = line if line.slope > 0 else _flat_line(plot, offset, read_noise)
     gain = line.slope
     if offset is None:
-        offset = plot.dark if read_noise is None else min(plot.dark, plot.dark - line.level / gain + gain * read_noise**2)
+        offset = (
+            plot.dark if read_noise is None else min(plot.dark, plot.dark - line.level / gain + gain * read_noise**2)
+        )
     if read_noise is None:
         read_noise = float(np.sqrt(max(line.level + gain * (offset - plot.dark), 0.0))) / gain
     return {"gain": gain, "offset": offset, "read_noise_e": read_noise}, notes, verdict
@@ -308,7 +324,9 @@ def _solve(plot: _Plot, given: dict[str, float | None]) -> tuple[dict[str, float
 
 def _no_slope(line: _Line, points: int) -> tuple[tuple[str, ...], Verdict]:
     if line.slope < -4.0 * line.error and points > 3:
-        return ("The noise falls with brightness: a camera does not do that. The image is saturated or was processed.",), "impossible"
+        return (
+            "The noise falls with brightness: a camera does not do that. The image is saturated or was processed.",
+        ), "impossible"
     return (
         "The noise hardly grows with brightness, so the gain read from this image is uncertain: it is even, dim, processed or averaged. "
         "Give gain, or an image with bright structure.",
@@ -352,10 +370,14 @@ def _sanity(camera: Camera, plot: _Plot, planes: Array, check: NoiseCheck) -> tu
     notes, doubtful = [], False
     whole = bool(np.all(planes == np.rint(planes)))
     if whole and not 0.05 <= camera.gain <= 20.0 and "gain" in camera.estimated:
-        notes.append(f"A gain of {camera.gain:.3g} counts per electron is unusual for raw counts (0.05 to 20): the image may be scaled or averaged.")
+        notes.append(
+            f"A gain of {camera.gain:.3g} counts per electron is unusual for raw counts (0.05 to 20): the image may be scaled or averaged."
+        )
         doubtful = True
     if not whole and camera.gain < 0.05:
-        notes.append(f"The values are not raw counts (gain {camera.gain:.3g} per electron): scaled or averaged. The noise model holds for them as they are.")
+        notes.append(
+            f"The values are not raw counts (gain {camera.gain:.3g} per electron): scaled or averaged. The noise model holds for them as they are."
+        )
     if camera.read_noise_e > 5.0 and "read_noise_e" in camera.estimated:
         notes.append(
             f"The darkest part has the noise of {camera.read_noise_e:.3g} electrons: more than a camera's, so it holds light. "
@@ -365,7 +387,9 @@ def _sanity(camera: Camera, plot: _Plot, planes: Array, check: NoiseCheck) -> tu
     tiny = 1e-3 * float(plot.variances.max())
     ratio = float(np.sqrt(_weighted_median((plot.variances + tiny) / (predicted + tiny), plot.counts)))
     if not 1 / 1.5 <= ratio <= 1.5:
-        notes.append(f"The measured noise is {ratio:.2g} times what these camera values predict: check gain, offset and read noise.")
+        notes.append(
+            f"The measured noise is {ratio:.2g} times what these camera values predict: check gain, offset and read noise."
+        )
         doubtful = True
     if not check.independent:
         notes.append(check.note)
