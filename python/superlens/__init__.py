@@ -1,1 +1,120 @@
-"""superlens."""
+"""superlens: super-resolution for fluorescence microscopy, learned from your own image.
+
+The names below are what a user needs; each is loaded when it is first used, so that ``import superlens`` costs next to nothing
+and loads neither TensorFlow nor SciPy. The modules of the package (`superlens.metrics`, `superlens.simulate`,
+`superlens.deconvolve`, ...) are reached in the same way.
+
+Examples
+--------
+>>> import superlens as sl
+>>> sl.Objective(na=1.3, wavelength_nm=525).psf(pixel_nm=62.6).source
+'vectorial, NA 1.3, 525 nm, n 1.406, widefield'
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from superlens import camera, deconvolve, doctor, metrics, optics, report, simulate, tiling, training
+    from superlens.camera import Camera, check_noise, estimate_camera
+    from superlens.deconvolve import richardson_lucy, sparse_deconvolution, wiener
+    from superlens.errors import SuperlensError, SuperlensWarning
+    from superlens.image import Image
+    from superlens.io import read, read_psf, write
+    from superlens.methods.zsdeconv import Result, ZSDeconvConfig, enhance, predict, train
+    from superlens.model import Model
+    from superlens.optics import PSF, Objective
+    from superlens.progress import Cancelled, Progress, console, silent
+    from superlens.samples import sample
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Camera": "camera",
+    "check_noise": "camera",
+    "estimate_camera": "camera",
+    "richardson_lucy": "deconvolve",
+    "sparse_deconvolution": "deconvolve",
+    "wiener": "deconvolve",
+    "SuperlensError": "errors",
+    "SuperlensWarning": "errors",
+    "Image": "image",
+    "read": "io",
+    "read_psf": "io",
+    "write": "io",
+    "Result": "methods.zsdeconv",
+    "ZSDeconvConfig": "methods.zsdeconv",
+    "enhance": "methods.zsdeconv",
+    "predict": "methods.zsdeconv",
+    "train": "methods.zsdeconv",
+    "Model": "model",
+    "Objective": "optics",
+    "PSF": "optics",
+    "Cancelled": "progress",
+    "Progress": "progress",
+    "console": "progress",
+    "silent": "progress",
+    "sample": "samples",
+}
+"""Public name to the module that defines it."""
+
+_MODULES = frozenset(
+    ("camera", "deconvolve", "doctor", "metrics", "optics", "report", "simulate", "tiling", "training")
+)
+
+__all__ = [
+    "PSF",
+    "Camera",
+    "Cancelled",
+    "Image",
+    "Model",
+    "Objective",
+    "Progress",
+    "Result",
+    "SuperlensError",
+    "SuperlensWarning",
+    "ZSDeconvConfig",
+    "__version__",
+    "camera",
+    "check_noise",
+    "console",
+    "deconvolve",
+    "doctor",
+    "enhance",
+    "estimate_camera",
+    "metrics",
+    "optics",
+    "predict",
+    "read",
+    "read_psf",
+    "report",
+    "richardson_lucy",
+    "sample",
+    "silent",
+    "simulate",
+    "sparse_deconvolution",
+    "tiling",
+    "train",
+    "training",
+    "wiener",
+    "write",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used (PEP 562)."""
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name not in _HOME:
+        raise AttributeError(
+            f"module {__name__!r} has no attribute {name!r}; the public names are in superlens.__all__"
+        )
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

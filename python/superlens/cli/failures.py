@@ -1,0 +1,164 @@
+"""What the shell is told when something goes wrong: one line on standard error and an exit code.
+
+`Program` is the click group that all commands hang on. Errors meant for the user (`SuperlensError`, a wrong option) end with
+code 2, a stopped run with 130, and anything else is a defect of the program: its traceback goes to a log file whose path is
+printed, and the code is 1. Warnings for the user become lines of their own; those of other libraries are not shown.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import os
+import platform
+import sys
+import tempfile
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from superlens import __version__
+from superlens.errors import SuperlensError, SuperlensWarning
+from superlens.progress import Cancelled
+
+__all__ = ["EXIT_DEFECT", "EXIT_REFUSED", "EXIT_STOPPED", "Program", "quiet_native_output", "say", "warn"]
+
+EXIT_DEFECT, EXIT_REFUSED, EXIT_STOPPED = 1, 2, 130
+
+
+class Program(click.Group):
+    """A group of commands whose failures are one line each."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run a command and end the process with its exit code; the arguments are those of `click.Group.main`."""
+        run = functools.partial(super().main, args, prog_name, complete_var, False, **extra)
+        if not standalone_mode:
+            return run()
+        with _warnings_as_lines():
+            sys.exit(_exit_code(run))
+
+
+def _exit_code(run: Callable[[], Any]) -> int:
+    try:
+        code = run()
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "")
+        return 0
+    except click.UsageError as error:
+        hint = f" See `{error.ctx.command_path} --help`." if error.ctx else ""
+        return _refused(f"{error.format_message().rstrip('.')}.{hint}")
+    except (click.ClickException, SuperlensError) as error:
+        return _refused(error.format_message() if isinstance(error, click.ClickException) else str(error))
+    except MemoryError:
+        return _refused(
+            "memory ran out; close other programs, or give a smaller crop, --set batch=1 or a smaller patch."
+        )
+    except (click.Abort, KeyboardInterrupt, Cancelled):
+        say("stopped.")
+        return EXIT_STOPPED
+    except Exception as error:  # noqa: BLE001  (the last door: whatever comes here is a defect, and is written down)
+        return _defect(error)
+    return code if isinstance(code, int) else 0
+
+
+def say(message: str) -> None:
+    """Print one line on standard error, whatever line breaks the message has."""
+    click.echo(" ".join(message.split()), err=True)
+
+
+def warn(message: str) -> None:
+    """Tell the user something that does not stop the run; goes where all warnings go."""
+    warnings.warn(message, SuperlensWarning, stacklevel=2)
+
+
+@contextlib.contextmanager
+def quiet_native_output() -> Iterator[None]:
+    """Keep what C++ libraries write to standard error while they start off the user's screen.
+
+    TensorFlow speaks before its own log level applies. If the block fails, what was held back is logged, since it may say why.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held, _redirected(held.fileno()):
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            logging.getLogger(__name__).info("while loading: %s", held.read().decode(errors="replace"))
+            raise
+
+
+@contextlib.contextmanager
+def _redirected(target: int) -> Iterator[None]:
+    """Send the process's standard error to another descriptor, for the length of the block."""
+    kept = os.dup(2)
+    os.dup2(target, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+@contextlib.contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    """Show each warning meant for the user once, as a line, and no other warning."""
+    shown: set[str] = set()
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        text = str(message)
+        if text not in shown:
+            shown.add(text)
+            say(f"warning: {text}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", SuperlensWarning)
+        warnings.showwarning = show
+        yield
+
+
+def _refused(message: str) -> int:
+    say(f"error: {message}")
+    return EXIT_REFUSED
+
+
+def _defect(error: Exception) -> int:
+    path = _write_log(error, sys.argv)
+    where = f"the details are in {path}; please send that file with a report" if path else "no log could be written"
+    say(f"error: superlens failed in a way it should not ({type(error).__name__}: {str(error)[:200]}); {where}.")
+    return EXIT_DEFECT
+
+
+def _write_log(error: Exception, command: Sequence[str]) -> Path | None:
+    text = "".join(traceback.format_exception(error))
+    about = (
+        f"superlens {__version__}, Python {platform.python_version()}, {platform.platform()}\n{' '.join(command)}\n\n"
+    )
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="superlens-", suffix=".log", delete=False, encoding="utf-8", errors="replace"
+        ) as log:
+            log.write(about + text)
+    except OSError:
+        return None
+    return Path(log.name)

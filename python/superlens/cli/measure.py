@@ -1,0 +1,184 @@
+"""``superlens psf`` and ``superlens evaluate``: what the optics do, and how good a result is."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from superlens.cli.folders import OUTPUT_ENDINGS, READABLE, OutputFolder
+from superlens.cli.options import OpticsChoice, optics_options, path_type
+from superlens.errors import SuperlensError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from superlens.image import Image
+    from superlens.optics import PSF
+
+__all__ = ["evaluate", "psf"]
+
+
+@click.command()
+@click.option("--beads", type=path_type, help="Image or stack of beads to measure the PSF from, instead of the optics.")
+@click.option("--pixel-nm", type=float, help="Pixel of the PSF, in nm; with --beads the file's own by default.")
+@click.option("--z-step-nm", type=float, help="Distance between planes, in nm; makes the PSF 3D.")
+@click.option("--out", required=True, type=path_type, help="TIFF file for the PSF.")
+@optics_options
+def psf(beads: Path | None, pixel_nm: float | None, z_step_nm: float | None, out: Path, optics: OpticsChoice) -> None:
+    """Write a PSF, computed or measured, and print its width."""
+    made = _beads_psf(beads, pixel_nm, z_step_nm, optics) if beads else _optics_psf(pixel_nm, z_step_nm, optics)
+    folder = OutputFolder(out.parent, (beads,) if beads else ())
+    with folder.prepared([out.name], 8 * made.data.size + 100_000), folder.delivery() as staging:
+        _write_psf(staging / out.name, made)
+    axial = "" if made.fwhm_z_nm is None else f", axial {made.fwhm_z_nm:.0f} nm"
+    click.echo(f"{out}: {made.source}")
+    click.echo(
+        f"FWHM {made.fwhm_nm:.0f} nm{axial}; {' x '.join(map(str, made.data.shape))} pixels of {made.pixel_nm:g} nm"
+    )
+
+
+@click.command()
+@click.argument("out", type=path_type)
+@click.option("--reference", required=True, type=path_type, help="Image of the same field that is taken as the truth.")
+@click.option("--pixel-nm", type=float, help="Pixel of the result, in nm; default: what its file says.")
+@click.option("--json", "json_file", type=path_type, help="Write the numbers to this file too.")
+def evaluate(out: Path, reference: Path, pixel_nm: float | None, json_file: Path | None) -> None:
+    """Compare results with a reference image.
+
+    OUT is a result or a folder of them (its *_sr.tif). When one of the two images is finer by a whole factor, its pixels are averaged. The
+    result is brought to the reference by one gain and one offset before PSNR, SSIM and NRMSE are taken.
+    """
+    from superlens.io import read
+
+    truth = read(reference)
+    rows = {path.name: _compare(read(path, pixel_nm=pixel_nm), truth, path, reference) for path in _results_in(out)}
+    if json_file is not None:
+        folder = OutputFolder(json_file.parent, (reference, *_results_in(out)))
+        with folder.prepared([json_file.name], 10_000), folder.delivery() as staging:
+            (staging / json_file.name).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    click.echo(_table(rows))
+
+
+def _optics_psf(pixel_nm: float | None, z_step_nm: float | None, optics: OpticsChoice) -> PSF:
+    from superlens.optics import PSF
+
+    if pixel_nm is None:
+        raise SuperlensError("--pixel-nm is missing; give the pixel of the PSF, in nanometres on the specimen.")
+    lens = optics.load()
+    if isinstance(lens, PSF):
+        return lens.resample(pixel_nm, z_step_nm)
+    return lens.psf(pixel_nm, z_step_nm=z_step_nm)
+
+
+def _beads_psf(beads: Path, pixel_nm: float | None, z_step_nm: float | None, optics: OpticsChoice) -> PSF:
+    from superlens.io import read
+    from superlens.optics import PSF
+
+    if optics.given:
+        raise SuperlensError("--beads is given together with optics; expected one of them. Leave the optics out.")
+    return PSF.from_beads(read(beads, pixel_nm=pixel_nm, z_step_nm=z_step_nm))
+
+
+def _write_psf(path: Path, made: PSF) -> None:
+    import numpy as np
+
+    from superlens.image import Image
+    from superlens.io import write
+
+    axes = "YX" if made.data.ndim == 2 else "ZYX"
+    history = {"psf": made.source}
+    image = Image(made.data.astype(np.float32), axes, made.pixel_nm, made.z_step_nm, name=path.stem, history=history)
+    write(path, image)
+
+
+def _results_in(out: Path) -> list[Path]:
+    if out.is_dir():
+        found = sorted(out.glob(f"*{OUTPUT_ENDINGS[0]}")) or sorted(out.glob(f"*{OUTPUT_ENDINGS[1]}"))
+        if not found:
+            raise SuperlensError(
+                f"{out} holds no *_sr.tif; give the folder of `superlens enhance --out`, or one image."
+            )
+        return found
+    if not out.is_file():
+        raise SuperlensError(f"{out} does not exist; give a result ({', '.join(READABLE)}) or the folder of a run.")
+    return [out]
+
+
+def _compare(result: Image, truth: Image, path: Path, reference: Path) -> dict[str, float | None]:
+    """Measure one result against the reference, both on the coarser of their two grids."""
+    from superlens import metrics
+
+    image, target = _plane(result, path), _plane(truth, reference)
+    finer, coarser = _factors(image.shape, target.shape, path, reference)
+    shown, wanted = _binned(image, finer), _binned(target, coarser)
+    pixel_nm = _common_pixel(result, truth, finer, coarser)
+    fitted = metrics.linear_fit(shown, wanted)
+    consistency = metrics.rsp_rse(shown, wanted)
+    numbers = {
+        "psnr_db": metrics.psnr(wanted, fitted),
+        "ssim": metrics.ssim(wanted, fitted, data_range=float(wanted.max())),
+        "nrmse": metrics.nrmse(wanted, fitted),
+        "frc_nm": math.nan if pixel_nm is None else metrics.frc_resolution(shown, wanted, pixel_nm),
+        "rsp": consistency.rsp,
+        "rse": consistency.rse,
+    }
+    return {name: float(value) if math.isfinite(value) else None for name, value in numbers.items()}
+
+
+def _plane(image: Image, path: Path) -> NDArray[np.float64]:
+    import numpy as np
+
+    data = np.squeeze(np.asarray(image.data, np.float64))
+    if data.ndim != 2:
+        raise SuperlensError(
+            f"{path} has axes {image.axes} and shape {image.data.shape}; expected one plane. Export one."
+        )
+    return data
+
+
+def _factors(shape: tuple[int, ...], target: tuple[int, ...], path: Path, reference: Path) -> tuple[int, int]:
+    """By what each image must be binned: (of the result, of the reference); one of the two is 1."""
+    for finer, coarser, swap in ((shape, target, False), (target, shape, True)):
+        factor = finer[0] // coarser[0]
+        if factor >= 1 and finer == tuple(side * factor for side in coarser):
+            return (1, factor) if swap else (factor, 1)
+    raise SuperlensError(
+        f"{path} has {shape[0]} x {shape[1]} pixels and {reference} {target[0]} x {target[1]}; expected equal sizes, or one of "
+        "them a whole number of times larger. Crop them to the same field."
+    )
+
+
+def _binned(data: NDArray[np.float64], factor: int) -> NDArray[np.float64]:
+    y, x = (side // factor for side in data.shape)
+    binned: NDArray[np.float64] = data.reshape(y, factor, x, factor).mean(axis=(1, 3))
+    return binned
+
+
+def _common_pixel(result: Image, truth: Image, finer: int, coarser: int) -> float | None:
+    if result.pixel_nm is not None:
+        return result.pixel_nm * finer
+    return None if truth.pixel_nm is None else truth.pixel_nm * coarser
+
+
+_COLUMNS: tuple[tuple[str, str, str], ...] = (
+    ("psnr_db", "PSNR (dB)", ".2f"),
+    ("ssim", "SSIM", ".4f"),
+    ("nrmse", "NRMSE", ".4f"),
+    ("frc_nm", "FRC (nm)", ".0f"),
+    ("rsp", "RSP", ".4f"),
+    ("rse", "RSE", ".4g"),
+)
+
+
+def _table(rows: dict[str, dict[str, Any]]) -> str:
+    width = max(len("image"), *(len(name) for name in rows))
+    lines = [f"{'image':<{width}}" + "".join(f"  {title:>9}" for _, title, _ in _COLUMNS)]
+    for name, numbers in rows.items():
+        cells = (f"{numbers[key]:{form}}" if numbers[key] is not None else "-" for key, _, form in _COLUMNS)
+        lines.append(f"{name:<{width}}" + "".join(f"  {cell:>9}" for cell in cells))
+    return "\n".join(lines)

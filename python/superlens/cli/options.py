@@ -1,0 +1,284 @@
+"""The options that commands share, each group gathered into one frozen value.
+
+A command is decorated with, say, `optics_options` and receives one argument ``optics`` of type `OpticsChoice` instead of
+eleven. The choices know how to become what the package works with: an `Objective` or `PSF`, a `ZSDeconvConfig`, a device.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from superlens.cli.failures import quiet_native_output
+from superlens.errors import SuperlensError
+
+if TYPE_CHECKING:
+    from superlens.image import Image
+    from superlens.methods.zsdeconv import ZSDeconvConfig
+    from superlens.optics import PSF, Objective
+
+__all__ = [
+    "HostChoice",
+    "ImageChoice",
+    "LearningChoice",
+    "OpticsChoice",
+    "host_options",
+    "image_options",
+    "learning_options",
+    "optics_options",
+    "path_type",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+path_type = click.Path(path_type=Path)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageChoice:
+    """What the user says of the images that their files do not."""
+
+    pixel_nm: float | None
+    axes: str | None
+
+    def read(self, path: Path) -> Image:
+        """Read one image and refuse what cannot be worked on."""
+        from superlens.image import check_image
+        from superlens.io import read
+
+        image = read(path, axes=self.axes, pixel_nm=self.pixel_nm)
+        check_image(image)
+        return image
+
+
+@dataclass(frozen=True, slots=True)
+class OpticsChoice:
+    """The optics: either the objective's numbers or a measured PSF."""
+
+    na: float | None
+    wavelength_nm: float | None
+    immersion_index: float | None
+    sample_index: float | None
+    modality: str | None
+    excitation_nm: float | None
+    pinhole_au: float | None
+    sheet_thickness_nm: float | None
+    psf_model: str | None
+    psf: Path | None
+    psf_pixel_nm: float | None
+
+    @property
+    def given(self) -> bool:
+        """Whether any of it was given."""
+        return any(getattr(self, field.name) is not None for field in fields(self))
+
+    def load(self) -> Objective | PSF:
+        """Make the optics, or say what is missing.
+
+        Raises
+        ------
+        SuperlensError
+            When neither or both ways were used, or a value cannot be right.
+        """
+        stated = {name: value for name, value in self._objective().items() if value is not None}
+        if self.psf is not None:
+            if stated:
+                option = "--" + next(iter(stated)).replace("_", "-")
+                raise SuperlensError(
+                    f"both --psf and {option} are given; expected a PSF file or the optics. Leave one out."
+                )
+            return self._read_psf(self.psf)
+        if self.psf_pixel_nm is not None:
+            raise SuperlensError("--psf-pixel-nm is given without --psf; name the PSF file too.")
+        if self.na is None or self.wavelength_nm is None:
+            lacking = " and ".join(
+                option
+                for option, value in (("--na", self.na), ("--wavelength-nm", self.wavelength_nm))
+                if value is None
+            )
+            raise SuperlensError(
+                f"{lacking} {'are' if ' and ' in lacking else 'is'} missing; give the objective's NA and the emission "
+                "wavelength in nm, or a measured PSF with --psf, or use --denoise-only, which needs no optics."
+            )
+        from superlens.optics import Objective
+
+        return Objective(**stated)
+
+    def _objective(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("psf", "psf_pixel_nm")}
+
+    def _read_psf(self, path: Path) -> PSF:
+        from superlens.io import read_psf
+
+        return read_psf(path, pixel_nm=self.psf_pixel_nm)
+
+
+@dataclass(frozen=True, slots=True)
+class LearningChoice:
+    """Preset and settings of the training; None leaves a setting to the preset."""
+
+    preset: str
+    config: Path | None
+    scale: int | None
+    steps: int | None
+    minutes: float | None
+    seed: int | None
+    denoise_only: bool
+    from_scratch: bool
+    offset: float | None
+    gain: float | None
+    read_noise_e: float | None
+    units: str | None
+    settings: tuple[str, ...]
+
+    def load(self) -> ZSDeconvConfig:
+        """Make the settings: those of the preset or the file, with what was given on the command line on top.
+
+        Raises
+        ------
+        SuperlensError
+            When the file cannot be read, or a setting is unknown or out of range.
+        """
+        from superlens.methods.zsdeconv import ZSDeconvConfig
+
+        if self.config is None:
+            return ZSDeconvConfig.of(self.preset, **self._changes())
+        try:
+            text = self.config.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SuperlensError(
+                f"the settings file {self.config} cannot be read ({error}); check --config."
+            ) from error
+        return ZSDeconvConfig.from_yaml(text).with_changes(self._changes())
+
+    def _changes(self) -> dict[str, Any]:
+        names = ("scale", "steps", "minutes", "seed", "offset", "gain", "read_noise_e", "units")
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        switches = {name: True for name in ("denoise_only", "from_scratch") if getattr(self, name)}
+        return {**given, **switches, **dict(_setting(text) for text in self.settings)}
+
+
+@dataclass(frozen=True, slots=True)
+class HostChoice:
+    """Where the work runs and how much it tells."""
+
+    device: str | None
+    threads: int | None
+    verbose: bool
+
+    def start(self) -> None:
+        """Load TensorFlow quietly, choose device and threads, and set up the log; called before anything heavy."""
+        logging.basicConfig(format="%(message)s", level=logging.WARNING)
+        logging.getLogger("superlens").setLevel(logging.INFO if self.verbose else logging.WARNING)
+        logging.getLogger("superlens.progress").setLevel(logging.INFO)
+        with quiet_native_output():
+            from superlens.training import select_device
+
+            select_device(self.device, self.threads)
+
+
+def image_options(command: F) -> F:
+    """Add the options about images; the command receives them as ``image``."""
+    return _gathered(command, ImageChoice, "image", _IMAGE)
+
+
+def optics_options(command: F) -> F:
+    """Add the options about optics; the command receives them as ``optics``."""
+    return _gathered(command, OpticsChoice, "optics", _OPTICS)
+
+
+def learning_options(command: F) -> F:
+    """Add the options about training and camera; the command receives them as ``learning``."""
+    return _gathered(command, LearningChoice, "learning", _LEARNING)
+
+
+def host_options(command: F) -> F:
+    """Add the options about the machine; the command receives them as ``host``."""
+    return _gathered(command, HostChoice, "host", _HOST)
+
+
+def _gathered(command: F, choice: type[Any], argument: str, options: Sequence[Callable[[Any], Any]]) -> F:
+    @functools.wraps(command)
+    def call(**given: Any) -> Any:
+        own = {field.name: given.pop(field.name) for field in fields(choice)}
+        return command(**given, **{argument: choice(**own)})
+
+    decorated: Any = call
+    for option in reversed(options):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    import yaml
+
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise SuperlensError(f"--set is {text!r}; expected NAME=VALUE, like --set hessian=0.05.")
+    try:
+        return name.strip().replace("-", "_"), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise SuperlensError(f"--set is {text!r}; the value is neither a number, a word nor a list.") from error
+
+
+_MODALITIES = ("widefield", "confocal", "two-photon", "light-sheet", "tirf")
+
+_IMAGE = (
+    click.option("--pixel-nm", type=float, help="Camera pixel on the specimen, in nm; default: what the file says."),
+    click.option("--axes", help="Axes of the file's array, like TYX; default: what the file says."),
+)
+
+_OPTICS = (
+    click.option("--na", type=float, help="Numerical aperture of the objective."),
+    click.option("--wavelength-nm", type=float, help="Wavelength of the detected light, in nm."),
+    click.option("--immersion-index", type=float, help="Default: smallest of 1.0, 1.33, 1.406, 1.518 above the NA."),
+    click.option("--sample-index", type=float, help="Refractive index of the specimen; default: the immersion's."),
+    click.option("--modality", type=click.Choice(_MODALITIES), help="How the image was taken; default: widefield."),
+    click.option("--excitation-nm", type=float, help="Excitation wavelength; needed for confocal and two-photon."),
+    click.option("--pinhole-au", type=float, help="Confocal pinhole in Airy units; default: 1."),
+    click.option("--sheet-thickness-nm", type=float, help="FWHM of the light sheet."),
+    click.option(
+        "--psf-model",
+        type=click.Choice(("auto", "gaussian", "scalar", "vectorial")),
+        help="Theory of the focus; default: by the NA.",
+    ),
+    click.option(
+        "--psf", type=path_type, help="A measured PSF (TIFF, or MRC with a radial OTF) instead of the optics."
+    ),
+    click.option("--psf-pixel-nm", type=float, help="Pixel of the PSF file, in nm; default: what the file says."),
+)
+
+_LEARNING = (
+    click.option("--preset", type=click.Choice(("fast", "standard", "paper")), default="fast", show_default=True),
+    click.option("--config", type=path_type, help="Settings in a YAML file, instead of a preset."),
+    click.option("--scale", type=click.IntRange(1, 2), help="Fine pixels along a camera pixel; default: 2."),
+    click.option("--steps", type=int, help="Most training steps."),
+    click.option("--minutes", type=float, help="Most minutes of training."),
+    click.option("--seed", type=int, help="Same seed, steps and device: same pixels. Default: 0."),
+    click.option("--denoise-only", is_flag=True, help="Denoise without super-resolving; needs no optics."),
+    click.option("--from-scratch", is_flag=True, help="Do not start from the pretrained model."),
+    click.option("--offset", type=float, help="Camera counts without light; estimated when not given."),
+    click.option("--gain", type=float, help="Camera counts per electron; estimated when not given."),
+    click.option("--read-noise-e", type=float, help="Camera read noise in electrons; estimated when not given."),
+    click.option(
+        "--units", type=click.Choice(("counts", "electrons")), help="Unit of the output; electrons need --gain."
+    ),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Any other setting, like hessian=0.05 (repeatable).",
+    ),
+)
+
+_HOST = (
+    click.option("--device", help="cpu, gpu or gpu:1; default: the best there is."),
+    click.option("--threads", type=click.IntRange(min=1), help="Processor threads; default: all."),
+    click.option("--verbose", "-v", is_flag=True, help="Tell the story of the run on standard error."),
+)

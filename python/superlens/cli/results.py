@@ -1,0 +1,144 @@
+"""What a run leaves behind: images, reports, and ``run.json``, which tells how they were made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from superlens import __version__
+from superlens.cli.folders import stem_of
+from superlens.io import write
+
+if TYPE_CHECKING:
+    from superlens.methods.zsdeconv import Result
+    from superlens.model import Model
+
+__all__ = ["file_names", "versions", "write_results", "write_run"]
+
+_TOLD_VERSIONS = ("numpy", "scipy", "tensorflow", "keras", "tifffile")
+
+
+def file_names(files: Sequence[Path], denoise_only: bool) -> list[str]:
+    """Names that `write_results` and `write_run` will use for these inputs."""
+    kinds = ("denoised",) if denoise_only else ("sr", "denoised", "confidence")
+    images = [f"{stem_of(file)}_{kind}.tif" for file in files for kind in kinds]
+    reports = [_report_name(file, alone=len(files) == 1) for file in files]
+    return [*images, *reports, "run.json"]
+
+
+def write_results(
+    folder: Path,
+    files: Sequence[Path],
+    results: Sequence[Result],
+    *,
+    model: Model | None = None,
+    alone: bool | None = None,
+    run: bool = True,
+) -> list[str]:
+    """Write the images and reports of a run.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to; exists.
+    files : sequence of Path
+        The inputs, one for each result.
+    results : sequence of Result
+    model : Model, optional
+        Written as ``model.zip`` when given.
+    alone : bool, optional
+        Whether the report is called ``report.html``; by default when there is one result.
+    run : bool
+        Whether to write ``run.json``.
+
+    Returns
+    -------
+    list of str
+        Names of the files, in the order in which to name them to the user.
+    """
+    written: list[str] = []
+    alone = len(files) == 1 if alone is None else alone
+    for file, result in zip(files, results, strict=True):
+        for kind, image in (("sr", result.image), ("denoised", result.denoised), ("confidence", result.confidence)):
+            if image is not None:
+                written.append(f"{stem_of(file)}_{kind}.tif")
+                write(folder / written[-1], image)
+    if model is not None:
+        model.save(folder / "model.zip")
+        written.append("model.zip")
+    if run:
+        write_run(folder, files, results)
+        written.append("run.json")
+    for file, result in zip(files, results, strict=True):
+        written.append(_report_name(file, alone=alone))
+        (folder / written[-1]).write_text(result.report, encoding="utf-8")
+    return written
+
+
+def write_run(folder: Path, files: Sequence[Path], results: Sequence[Result]) -> None:
+    """Write ``run.json``: command, versions, inputs with digests, and for each image its parameters and metrics."""
+    told = {
+        "command": ["superlens", *sys.argv[1:]],
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": versions(),
+        "images": [_about(file, result) for file, result in zip(files, results, strict=True)],
+    }
+    text = json.dumps(_plain(told), indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / "run.json").write_text(text + "\n", encoding="utf-8")
+
+
+def versions() -> dict[str, str]:
+    """Versions of superlens, Python and the libraries that results depend on."""
+    told = {"superlens": __version__, "python": platform.python_version(), "platform": platform.platform()}
+    for name in _TOLD_VERSIONS:
+        try:
+            told[name] = version(name)
+        except PackageNotFoundError:
+            told[name] = "not installed"
+    return told
+
+
+def _report_name(file: Path, *, alone: bool) -> str:
+    return "report.html" if alone else f"{stem_of(file)}_report.html"
+
+
+def _about(file: Path, result: Result) -> dict[str, Any]:
+    source = result.denoised
+    return {
+        "input": str(file),
+        "sha256": _digest(file),
+        "axes": source.axes,
+        "shape": list(source.data.shape),
+        "pixel_nm": source.pixel_nm,
+        "parameters": result.parameters,
+        "metrics": result.metrics,
+        "messages": list(result.messages),
+        "stopped": None if result.history is None else result.history.stopped,
+    }
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """Turn a value into one that strict JSON has: numbers that are not finite become null, unknown types text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    item = getattr(value, "item", None)
+    return _plain(item()) if callable(item) and getattr(value, "ndim", None) == 0 else str(value)

@@ -1,0 +1,377 @@
+"""What superlens runs on, measured and not guessed, and what is wrong with it.
+
+`examine` looks at versions, memory, disk, threads and the bundled files, times a matrix product and a convolution on each
+device in each precision, and trains on the bundled image for about ten seconds to say how long ``fast`` will take.
+`describe` turns what was found into lines for a terminal. Nothing is changed and no file is written.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+from superlens.errors import SuperlensError
+from superlens.progress import Cancelled, Progress, silent
+
+__all__ = ["Device", "Diagnosis", "Finding", "Speed", "describe", "examine"]
+
+_LIBRARIES = ("superlens", "tensorflow", "keras", "numpy", "scipy", "tifffile")
+_LEAST_MEMORY, _LEAST_DISK = 4e9, 2e9
+_SPEED_SECONDS = 10.0
+_TIMED_SECONDS = 0.3
+_SIDE = 256  # pixels of the image that the forecast is for
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A processor or graphics card and what it did.
+
+    Attributes
+    ----------
+    name : str
+        TensorFlow's name, such as ``"CPU:0"``.
+    model : str
+        What it calls itself.
+    product_gflops : dict of str to float
+        Speed of a 1024 x 1024 matrix product by precision, 10^9 operations a second.
+    convolution_gflops : dict of str to float
+        Speed of a 3 x 3 convolution of 32 channels on 128 x 128 pixels, likewise.
+    """
+
+    name: str
+    model: str
+    product_gflops: dict[str, float]
+    convolution_gflops: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """What ten seconds of training showed.
+
+    Attributes
+    ----------
+    seconds_a_step : float
+        Of preset ``fast``, once it runs.
+    fast_seconds : float
+        What ``fast`` would take on one image of 256 x 256 pixels: start, at most all of its steps, and prediction.
+    """
+
+    seconds_a_step: float
+    fast_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at, how it is, and what to do about it.
+
+    Attributes
+    ----------
+    grade : {"ok", "warn", "bad"}
+    text : str
+        What was found.
+    advice : str
+        The next step; empty when all is well.
+    """
+
+    grade: Literal["ok", "warn", "bad"]
+    text: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Everything that `examine` found.
+
+    Attributes
+    ----------
+    versions : dict of str to str
+    processors, threads : int
+        Processors that this process may use, and threads that TensorFlow uses.
+    memory_free, memory_total, disk_free : int
+        Bytes; the disk is that of the current folder.
+    devices : tuple of Device
+    precision : str
+        The precision that training chooses here.
+    speed : Speed or None
+        None when the test was left out or failed.
+    findings : tuple of Finding
+    """
+
+    versions: dict[str, str]
+    processors: int
+    threads: int
+    memory_free: int
+    memory_total: int
+    disk_free: int
+    devices: tuple[Device, ...]
+    precision: str
+    speed: Speed | None
+    findings: tuple[Finding, ...]
+
+
+def examine(*, speed_test: bool = True, progress: Progress = silent) -> Diagnosis:
+    """Look at everything superlens depends on.
+
+    Parameters
+    ----------
+    speed_test : bool
+        Whether to train for about ten seconds.
+    progress : Progress
+        Called after each part.
+
+    Returns
+    -------
+    Diagnosis
+    """
+    import psutil
+
+    from superlens.training import best_precision
+
+    total = 3
+    progress(0, total, "measuring devices")
+    devices = _devices()
+    progress(1, total, "training for ten seconds")
+    speed, failure = _speed() if speed_test else (None, None)
+    progress(2, total, "looking around")
+    memory = psutil.virtual_memory()
+    disk = shutil.disk_usage(Path.cwd()).free
+    findings = (
+        _find_devices(devices),
+        _find_threads(),
+        _find_memory(memory.available),
+        _find_disk(disk),
+        *_find_bundled(),
+        *([failure] if failure else []),
+    )
+    progress(3, total, "done")
+    return Diagnosis(
+        versions=_versions(),
+        processors=_processors(),
+        threads=_threads(),
+        memory_free=int(memory.available),
+        memory_total=int(memory.total),
+        disk_free=disk,
+        devices=devices,
+        precision=best_precision(),
+        speed=speed,
+        findings=findings,
+    )
+
+
+def describe(diagnosis: Diagnosis) -> str:
+    """Write a diagnosis as lines for a terminal.
+
+    Returns
+    -------
+    str
+        Without a line break at the end.
+    """
+    d = diagnosis
+    lines = [" ".join(f"{name} {number}" for name, number in d.versions.items())]
+    lines.append(f"processors {d.processors}, threads {d.threads}, training in {d.precision}")
+    lines.append(
+        f"memory {d.memory_free / 1e9:.1f} of {d.memory_total / 1e9:.1f} GB free, disk {d.disk_free / 1e9:.1f} GB free"
+    )
+    for device in d.devices:
+        lines.append(f"{device.name} ({device.model})")
+        for what, speeds in (("product", device.product_gflops), ("convolution", device.convolution_gflops)):
+            lines.append(f"  {what:<12}" + ", ".join(f"{name} {value:.0f} GFLOP/s" for name, value in speeds.items()))
+    if d.speed is not None:
+        lines.append(
+            f"fast: {1e3 * d.speed.seconds_a_step:.0f} ms a step, about {d.speed.fast_seconds:.0f} s "
+            f"for an image of {_SIDE} x {_SIDE} pixels"
+        )
+    for finding in d.findings:
+        lines.append(f"{finding.grade:<5}{finding.text}" + (f"\n     -> {finding.advice}" if finding.advice else ""))
+    return "\n".join(lines)
+
+
+# -- measuring ----------------------------------------------------------------------------------------------------------
+
+
+def _versions() -> dict[str, str]:
+    told = {"Python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            told[name] = version(name)
+        except PackageNotFoundError:
+            told[name] = "missing"
+    return told
+
+
+def _processors() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _threads() -> int:
+    import tensorflow as tf
+
+    return int(tf.config.threading.get_intra_op_parallelism_threads()) or _processors()
+
+
+def _devices() -> tuple[Device, ...]:
+    import tensorflow as tf
+
+    return tuple(
+        _measured(f"{device.device_type}:{index}", _model_name(device))
+        for kind in ("CPU", "GPU")
+        for index, device in enumerate(tf.config.get_visible_devices(kind))
+    )
+
+
+def _model_name(device: Any) -> str:
+    import tensorflow as tf
+
+    if device.device_type == "GPU":
+        return str(tf.config.experimental.get_device_details(device).get("device_name", "unknown"))
+    info = Path("/proc/cpuinfo")
+    names = [
+        line.partition(":")[2].strip()
+        for line in (info.read_text(errors="replace").splitlines() if info.exists() else ())
+        if line.startswith("model name")
+    ]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _measured(name: str, model: str) -> Device:
+    import tensorflow as tf
+
+    products, convolutions = {}, {}
+    for kind in ("float32", "bfloat16"):
+        with tf.device(f"/{name}"):
+            square = tf.cast(tf.random.normal((1024, 1024)), kind)
+            image = tf.cast(tf.random.normal((1, 128, 128, 32)), kind)
+            kernel = tf.cast(tf.random.normal((3, 3, 32, 32)), kind)
+            product = tf.function(lambda a=square: tf.reduce_sum(tf.matmul(a, a)))
+            convolution = tf.function(lambda a=image, k=kernel: tf.reduce_sum(tf.nn.conv2d(a, k, 1, "SAME")))
+            products[kind] = 2 * 1024**3 / _seconds(product) / 1e9
+            convolutions[kind] = 2 * 128 * 128 * 9 * 32 * 32 / _seconds(convolution) / 1e9
+    return Device(name, model, products, convolutions)
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    """Seconds that a call takes once it is warm: the best of what fits into a third of a second."""
+    call().numpy()
+    best, end = float("inf"), time.perf_counter() + _TIMED_SECONDS
+    while time.perf_counter() < end:
+        began = time.perf_counter()
+        call().numpy()
+        best = min(best, time.perf_counter() - began)
+    return best
+
+
+class _Watch:
+    """Note when each training step was done, and stop the training after some seconds."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+        self.times: list[tuple[int, float]] = []
+
+    def __call__(self, done: int, total: int, message: str) -> None:
+        now = time.perf_counter()
+        if total != self._steps or done == 0:
+            return
+        over = self.times and now - self.times[0][1] > _SPEED_SECONDS
+        self.times.append((done, now))
+        if over:
+            raise Cancelled
+
+    def seconds_a_step(self) -> float:
+        """Of what came after the first report, which includes the compilation."""
+        (first, began), (last, ended) = self.times[0], self.times[-1]
+        return (ended - began) / max(1, last - first)
+
+
+def _speed() -> tuple[Speed | None, Finding | None]:
+    from superlens.methods.zsdeconv import ZSDeconvConfig, enhance
+    from superlens.optics import Objective
+    from superlens.samples import sample
+
+    config = ZSDeconvConfig.of("fast")
+    watch = _Watch(config.steps)
+    began = time.perf_counter()
+    try:
+        enhance(sample(), Objective(na=1.49, wavelength_nm=525), config=config, progress=watch)
+    except SuperlensError as error:
+        return None, Finding("bad", f"the speed test failed: {error}", "Reinstall superlens in a new environment.")
+    whole = time.perf_counter() - began
+    step = watch.seconds_a_step()
+    trained = watch.times[-1][1] - watch.times[0][1]
+    pixels = (_SIDE / 128) ** 2  # the sample has 128 x 128; all but the steps grows with the image
+    return Speed(step, pixels * max(0.0, whole - trained) + config.steps * step), None
+
+
+# -- judging ------------------------------------------------------------------------------------------------------------
+
+
+def _find_devices(devices: tuple[Device, ...]) -> Finding:
+    if any(device.name.startswith("GPU") for device in devices):
+        return Finding("ok", "TensorFlow uses the graphics card.")
+    if not _has_nvidia():
+        return Finding("ok", "no NVIDIA graphics card; superlens runs on the processor.")
+    if platform.system() == "Windows":
+        return Finding(
+            "warn",
+            "there is an NVIDIA card that TensorFlow cannot use on native Windows.",
+            "Install superlens inside WSL2 with pip install 'superlens[gpu]'; see docs/gpu.md.",
+        )
+    return Finding(
+        "warn",
+        "there is an NVIDIA card that TensorFlow does not see.",
+        "Install the CUDA libraries with pip install 'superlens[gpu]', and check the driver with nvidia-smi.",
+    )
+
+
+def _has_nvidia() -> bool:
+    return shutil.which("nvidia-smi") is not None or Path("/proc/driver/nvidia/version").exists()
+
+
+def _find_threads() -> Finding:
+    used, there = _threads(), _processors()
+    if used < there:
+        return Finding(
+            "warn", f"TensorFlow uses {used} of {there} processors.", "Leave out --threads and unset OMP_NUM_THREADS."
+        )
+    return Finding("ok", f"TensorFlow uses all {there} processors it may use.")
+
+
+def _find_memory(free: int) -> Finding:
+    if free < _LEAST_MEMORY:
+        return Finding("warn", f"only {free / 1e9:.1f} GB of memory are free.", "Close other programs before a run.")
+    return Finding("ok", "there is enough memory.")
+
+
+def _find_disk(free: int) -> Finding:
+    if free < _LEAST_DISK:
+        return Finding("warn", f"only {free / 1e9:.1f} GB are free on this disk.", "Write results to another disk.")
+    return Finding("ok", "there is enough room on this disk.")
+
+
+def _find_bundled() -> list[Finding]:
+    import keras
+
+    from superlens.model import shipped
+    from superlens.samples import sample_path
+
+    findings = []
+    if not shipped():
+        findings.append(Finding("bad", "the pretrained models are missing.", "Reinstall superlens."))
+    if not sample_path().is_file():
+        findings.append(Finding("bad", "the bundled image is missing.", "Reinstall superlens."))
+    if keras.backend.backend() != "tensorflow":
+        findings.append(
+            Finding(
+                "warn",
+                f"Keras runs on {keras.backend.backend()}, not on TensorFlow.",
+                "Unset KERAS_BACKEND, and set the backend to tensorflow in ~/.keras/keras.json.",
+            )
+        )
+    return findings or [Finding("ok", "the pretrained models and the bundled image are there.")]
