@@ -42,8 +42,8 @@ class Camera:
 
     Examples
     --------
-    >>> Camera(gain=2.0, offset=100.0, read_noise_e=1.5).variance(50.0)
-    109.0
+    >>> Camera(gain=2.0, offset=100.0, read_noise_e=1.5).variance([0.0, 50.0])
+    array([  9., 109.])
     """
 
     gain: float

@@ -109,7 +109,7 @@ def estimate_camera(
         estimated=frozenset(name for name, value in given.items() if value is None),
     )
     notes = notes + plot.notes
-    more, doubtful = _sanity(camera, plot, planes, check)
+    more, doubtful = _sanity(camera, plot, planes, check) if verdict != "impossible" else ((), False)
     if verdict == "plausible" and doubtful:
         verdict = "doubtful"
     return CameraEstimate(camera, plot.means, plot.variances, verdict, (*notes, *more))
@@ -166,7 +166,7 @@ def _photon_transfer(planes: Array, check: NoiseCheck) -> _Plot:
         # Within a class brightness still varies, most of all in sparse images: clip relative to the line found so far.
         line = _fit_line(plot)
         expected = np.maximum(
-            line.level + line.slope * (means - dark), 0.02 * max(float(np.median(plot.variances)), 1e-300)
+            line.level + line.slope * (means - dark), 0.02 * max(float(np.median(plot.variances)), 1e-150)
         )
         average = np.bincount(labels, expected, size) / number
         plot = replace(plot, variances=_clipped_scale(squares / expected, labels, size) * average)
@@ -265,14 +265,14 @@ def _fit_line(plot: _Plot, slope: float | None = None, reach: float = 0.0) -> _L
     """
     x, v = plot.means - plot.dark, plot.variances
     independent = plot.counts / _SHARED
-    least = max(0.02 * float(np.median(v)), 1e-6 * float(v.max()), 1e-300)
+    least = max(0.02 * float(np.median(v)), 1e-6 * float(v.max()), 1e-150)
     fitted, trust = np.maximum(v, least), np.ones_like(v)
     level, gain = float(np.median(v)), 0.0
     for step in range(15):
         weight = independent * trust / fitted**2
         level, gain = _weighted_line(x, v, weight, slope)
         if level < max(gain * reach, 0.0):
-            gain = _or(slope, float(np.sum(weight * v * (x + reach)) / max(np.sum(weight * (x + reach) ** 2), 1e-300)))
+            gain = _or(slope, float(np.sum(weight * v * (x + reach)) / max(np.sum(weight * (x + reach) ** 2), 1e-150)))
             level = max(gain * reach, 0.0)
         fitted = np.maximum(level + gain * x, least)
         if step < 4:  # distrust only once the line has found its slope
@@ -280,7 +280,7 @@ def _fit_line(plot: _Plot, slope: float | None = None, reach: float = 0.0) -> _L
         trust = 1.0 / (1.0 + (np.maximum(v / fitted - 1.0, 0.0) / 0.35) ** 2)
     weight = independent * trust / (2.0 * fitted**2)
     centre = np.sum(weight * x) / np.sum(weight)
-    return _Line(level, gain, float(1.0 / np.sqrt(max(np.sum(weight * (x - centre) ** 2), 1e-300))))
+    return _Line(level, gain, float(1.0 / np.sqrt(max(np.sum(weight * (x - centre) ** 2), 1e-150))))
 
 
 def _weighted_line(x: Array, v: Array, weight: Array, slope: float | None) -> tuple[float, float]:
@@ -339,7 +339,7 @@ def _flat_line(plot: _Plot, offset: float | None, read_noise: float | None) -> _
     if read_noise:
         return _Line(level, float(np.sqrt(level)) / read_noise, np.inf)
     width = max(float(np.ptp(plot.means)), plot.dark - _or(offset, plot.dark), 0.0)
-    gain = min(0.2 * np.sqrt(level), 0.1 * level / max(width, 1e-300))
+    gain = min(0.2 * np.sqrt(level), 0.1 * level / max(width, 1e-150))
     return _Line(level, float(gain), np.inf)
 
 
@@ -349,8 +349,8 @@ def _through(plot: _Plot, offset: float, read_noise: float) -> _Line:
     square = read_noise**2
     known = (x > 0) | (square > 0)
     x, v, n = x[known], v[known], plot.counts[known]
-    root = 2.0 * v / np.maximum(x + np.sqrt(x**2 + 4.0 * square * v), 1e-300)
-    weight = n * (1.0 + x / np.maximum(x + 2.0 * square * root, 1e-300)) ** 2
+    root = 2.0 * v / np.maximum(x + np.sqrt(x**2 + 4.0 * square * v), 1e-150)
+    weight = n * (1.0 + x / np.maximum(x + 2.0 * square * root, 1e-150)) ** 2
     gain = float(_weighted_median(root, weight))
     return _Line(gain * (plot.dark - offset) + gain**2 * square, gain, 0.0)
 
@@ -384,7 +384,7 @@ def _sanity(camera: Camera, plot: _Plot, planes: Array, check: NoiseCheck) -> tu
             "Give offset to keep that light as signal."
         )
     predicted = np.asarray(camera.variance(plot.means - camera.offset))
-    tiny = 1e-3 * float(plot.variances.max())
+    tiny = max(1e-3 * float(plot.variances.max()), 1e-150)
     ratio = float(np.sqrt(_weighted_median((plot.variances + tiny) / (predicted + tiny), plot.counts)))
     if not 1 / 1.5 <= ratio <= 1.5:
         notes.append(

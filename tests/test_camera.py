@@ -1,0 +1,330 @@
+"""Cameras as users meet them: exposures, estimates from one image, the independence check, re-corrupted pairs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from superlens.camera import Camera, check_noise, estimate_camera, recorrupt, smoothed_signal
+from superlens.errors import SuperlensError
+from superlens.optics import PSF
+from superlens.simulate import STRUCTURES, expose
+
+DATA = Path(os.environ.get("SUPERLENS_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+
+
+def data_file(name: str) -> Path:
+    path = DATA / name
+    if not path.exists():
+        pytest.skip(f"{name} is not in the sample data at {DATA}")
+    return path
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def picture(
+    kind: str,
+    camera: Camera,
+    *,
+    photons: float = 50.0,
+    background: float = 2.0,
+    side: int = 128,
+    fwhm: float = 2.7,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Noisy counts and clean photons; `fwhm` in camera pixels."""
+    psf = PSF.gaussian(fwhm * 100.0, pixel_nm=50.0)
+    specimen = STRUCTURES[kind]((2 * side, 2 * side), rng(seed))
+    counts, clean, _ = expose(specimen, psf, camera, photons=photons, background=background, rng=rng(seed + 1))
+    return counts, clean
+
+
+def sigma_ratio(estimated: Camera, true: Camera, clean: np.ndarray) -> np.ndarray:
+    """Predicted over true noise at the brightness levels that occur."""
+    level = true.gain * np.percentile(clean, [10, 25, 50, 75, 90, 99])
+    predicted = estimated.variance(level + true.offset - estimated.offset)
+    return np.asarray(np.sqrt(predicted / true.variance(level)))
+
+
+# -- the camera ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"gain": 0.0}, "gain is 0.0; expected a number above 0"),
+        ({"gain": float("nan")}, "gain is nan"),
+        ({"offset": float("inf")}, "offset is inf"),
+        ({"read_noise_e": -1.0}, "read_noise_e is -1.0; expected 0 or more electrons"),
+        ({"estimated": frozenset({"colour"})}, "estimated is"),
+    ],
+)
+def test_impossible_cameras_are_refused(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(SuperlensError, match=words):
+        Camera(**{"gain": 1.0, "offset": 100.0, "read_noise_e": 1.0, **fields})
+
+
+@given(gain=st.floats(0.05, 20), offset=st.floats(-100, 1000), electrons=st.floats(0, 1e4))
+def test_electrons_survive_the_round_trip(gain: float, offset: float, electrons: float) -> None:
+    camera = Camera(gain, offset, 1.0)
+    assert camera.to_electrons(np.float64(offset + gain * electrons)) == pytest.approx(electrons, rel=1e-9, abs=1e-9)
+
+
+def test_digitised_counts_are_whole_and_clipped() -> None:
+    counts = Camera(2.0, 100.0, 1.0).expose(np.array([0.0, 1e6]), rng(), bits=16)
+    assert counts.dtype == np.uint16
+    assert counts[1] == 65535
+    assert Camera(1.0, -1000.0, 1.0).expose(np.zeros(3), rng(), bits=8).tolist() == [0, 0, 0]
+
+
+def test_negative_photons_are_refused() -> None:
+    with pytest.raises(SuperlensError, match="photons holds values from -1 to 2"):
+        Camera(1.0, 0.0, 0.0).expose(np.array([-1.0, 2.0]), rng())
+
+
+def test_variance_of_negative_signal_is_the_read_noise() -> None:
+    assert Camera(2.0, 100.0, 3.0).variance(np.array([-50.0, 0.0])).tolist() == [36.0, 36.0]
+
+
+# -- estimates from one image ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["filaments", "vesicles", "nuclei", "dead_leaves", "one_over_f", "er_network"])
+@pytest.mark.parametrize(
+    ("gain", "offset", "read_noise", "photons"),
+    [(1.0, 100.0, 1.5, 20.0), (2.2, 500.0, 1.5, 100.0), (0.3, 30.0, 5.0, 200.0), (5.0, 100.0, 0.0, 5.0)],
+)
+def test_noise_is_predicted_to_15_percent_at_every_level(
+    kind: str, gain: float, offset: float, read_noise: float, photons: float
+) -> None:
+    camera = Camera(gain, offset, read_noise)
+    counts, clean = picture(kind, camera, photons=photons)
+    ratio = sigma_ratio(estimate_camera(counts).camera, camera, clean)
+    assert np.abs(ratio - 1).max() < 0.15
+
+
+@pytest.mark.parametrize("background", [0.5, 50.0])
+def test_sparse_beads_and_glowing_fields_are_no_obstacle(background: float) -> None:
+    camera = Camera(2.0, 100.0, 1.5)
+    counts, clean = picture("beads", camera, photons=150.0, background=background, side=192)
+    ratio = sigma_ratio(estimate_camera(counts).camera, camera, clean)
+    assert np.abs(ratio - 1).max() < 0.15
+
+
+def test_a_known_offset_separates_read_noise_from_background_light() -> None:
+    camera = Camera(2.0, 100.0, 3.0)
+    counts, _ = picture("filaments", camera, photons=80.0, background=30.0, side=192)
+    found = estimate_camera(counts, offset=100.0).camera
+    assert found.offset == 100.0
+    assert found.estimated == {"gain", "read_noise_e"}
+    assert found.gain == pytest.approx(2.0, rel=0.1)
+    assert estimate_camera(counts, read_noise_e=3.0).camera.offset == pytest.approx(100.0, abs=10.0)
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"offset": 100.0, "read_noise_e": 1.5},
+        {"gain": 2.0},
+        {"gain": 2.0, "offset": 100.0},
+        {"gain": 2.0, "read_noise_e": 1.5},
+    ],
+)
+def test_given_values_are_kept_and_the_noise_stays_right(known: dict[str, float]) -> None:
+    camera = Camera(2.0, 100.0, 1.5)
+    counts, clean = picture("filaments", camera)
+    found = estimate_camera(counts, **known).camera
+    assert all(getattr(found, name) == value for name, value in known.items())
+    assert found.estimated == {"gain", "offset", "read_noise_e"} - set(known)
+    assert np.abs(sigma_ratio(found, camera, clean) - 1).max() < 0.15
+
+
+def test_wrong_given_values_are_noticed() -> None:
+    counts, _ = picture("filaments", Camera(2.0, 100.0, 1.5))
+    estimate = estimate_camera(counts, gain=0.1, offset=100.0, read_noise_e=1.0)
+    assert estimate.verdict == "doubtful"
+    assert any("times what these camera values predict" in note for note in estimate.notes)
+
+
+def test_an_image_scaled_to_one_is_as_good_as_counts() -> None:
+    counts, _ = picture("filaments", Camera(2.0, 100.0, 1.5))
+    low, width = float(counts.min()), float(np.ptp(counts))
+    found, scaled = estimate_camera(counts), estimate_camera((counts - low) / width)
+    assert scaled.camera.gain * width == pytest.approx(found.camera.gain, rel=1e-3)
+    assert scaled.camera.offset * width + low == pytest.approx(found.camera.offset, rel=1e-3)
+    assert scaled.verdict == "plausible"
+
+
+def test_the_darkest_part_is_the_offset() -> None:
+    counts, _ = picture("vesicles", Camera(1.0, 100.0, 1.5), background=0.0, side=192)
+    estimate = estimate_camera(counts)
+    assert estimate.camera.offset == pytest.approx(100.0, abs=0.5)
+    assert estimate.camera.read_noise_e == pytest.approx(1.5, rel=0.15)
+
+
+def test_a_stack_is_read_as_many_images_of_one_camera() -> None:
+    camera = Camera(1.5, 100.0, 1.0)
+    stack = np.stack([picture("filaments", camera, side=64, seed=seed)[0] for seed in range(0, 12, 2)])
+    assert estimate_camera(stack).camera.gain == pytest.approx(1.5, rel=0.1)
+
+
+def test_noise_that_does_not_grow_with_brightness_is_doubted() -> None:
+    _, clean = picture("filaments", Camera(1.0, 0.0, 0.0), photons=200.0)
+    estimate = estimate_camera(clean + 5.0 * rng().standard_normal(clean.shape))
+    assert estimate.verdict != "plausible"
+    assert np.sqrt(estimate.camera.variance(np.array([0.0, 100.0]))) == pytest.approx(5.0, rel=0.15)
+
+
+def test_even_and_noise_free_images_get_a_verdict_and_a_camera() -> None:
+    even = estimate_camera(rng().poisson(20.0, (64, 64)).astype(float))
+    assert even.verdict == "doubtful"
+    assert np.sqrt(even.camera.variance(20.0 - even.camera.offset)) == pytest.approx(np.sqrt(20.0), rel=0.2)
+    assert estimate_camera(np.full((32, 32), 7.0)).verdict == "impossible"
+
+
+def test_saturated_pixels_are_left_out_and_told() -> None:
+    counts, clean = picture("filaments", Camera(1.0, 10.0, 1.5), photons=150.0)
+    estimate = estimate_camera(np.clip(np.rint(counts), 0, 160))
+    assert any("saturated at 160" in note for note in estimate.notes)
+    assert estimate.camera.gain == pytest.approx(1.0, rel=0.15)
+
+
+def test_rounding_few_photon_images_is_not_taken_for_clipping() -> None:
+    counts, _ = picture("filaments", Camera(1.0, 0.0, 0.0), photons=20.0, background=1.0)
+    assert not any("cut off" in note for note in estimate_camera(counts).notes)
+
+
+def test_unusable_images_are_refused() -> None:
+    for call in (estimate_camera, check_noise):
+        with pytest.raises(SuperlensError, match=r"shape \(8, 8\); expected an image of at least 16 x 16"):
+            call(np.zeros((8, 8)))
+        with pytest.raises(SuperlensError, match="NaN or infinite"):
+            call(np.full((32, 32), np.nan))
+
+
+# -- independence of pixels --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["filaments", "er_network", "beads", "nuclei", "dead_leaves"])
+@pytest.mark.parametrize("fwhm", [2.2, 3.5])
+def test_structure_is_not_mistaken_for_correlated_noise(kind: str, fwhm: float) -> None:
+    counts, _ = picture(kind, Camera(1.0, 100.0, 1.5), photons=100.0, fwhm=fwhm, side=192)
+    found = check_noise(counts)
+    assert found.independent
+    assert np.abs(found.neighbour_correlation).max() < 0.15
+
+
+def test_correlation_along_one_axis_is_found_along_that_axis() -> None:
+    white = rng().standard_normal((256, 257))
+    found = check_noise(white[:, 1:] + 0.3 * white[:, :-1])
+    assert found.neighbour_correlation[0] == pytest.approx(0.3 / 1.09, abs=0.06)
+    assert abs(found.neighbour_correlation[1]) < 0.06
+    assert not found.independent
+
+
+@pytest.mark.parametrize("how", ["scaled up", "smoothed", "binned from shifts"])
+def test_processed_images_are_found_out(how: str) -> None:
+    from scipy import ndimage
+
+    counts, _ = picture("filaments", Camera(1.0, 100.0, 1.5), photons=30.0)
+    worked = {
+        "scaled up": lambda: ndimage.zoom(counts, 2, order=1),
+        "smoothed": lambda: ndimage.gaussian_filter(counts, 0.7),
+        "binned from shifts": lambda: 0.5 * (counts[1:, 1:] + counts[:-1, :-1]),
+    }[how]()
+    assert not check_noise(worked).independent
+
+
+def test_correlated_noise_can_be_drawn_and_is_measured_again() -> None:
+    kernel = np.outer([0.05, 0.25, 1.0, 0.25, 0.05], [0.02, 0.2, 1.0, 0.2, 0.02])
+    drawn = recorrupt(np.zeros((256, 256)), 1.0, 1.0, rng(), covariance=kernel)[0]
+    assert drawn.std() == pytest.approx(1.0, abs=0.02)
+    assert np.mean(drawn[:, 1:] * drawn[:, :-1]) == pytest.approx(0.2, abs=0.02)
+    assert np.mean(drawn[1:] * drawn[:-1]) == pytest.approx(0.25, abs=0.02)
+    found = check_noise(drawn)
+    assert found.covariance.shape == (5, 5)
+    assert found.neighbour_correlation == pytest.approx((0.2, 0.25), abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "independent", "low", "high"),
+    [
+        ("zs-deconvnet/lysosome_tirf/cell01.tif", True, -0.05, 0.05),
+        ("zs-deconvnet/microtubule_2d/01.tif", True, -0.05, 0.05),
+        ("fmd/Confocal_FISH_1_raw.png", True, 0.02, 0.1),
+        # four frames of one field give 0.62; one frame can only bound it
+        ("fmd/WideField_BPAE_B_1_raw.png", False, 0.4, 0.8),
+        ("dl-sim/LE_raw_sim_15frames.tif", False, 0.5, 0.8),
+    ],
+)
+def test_recorded_images_agree_with_what_repeats_of_them_showed(
+    name: str, independent: bool, low: float, high: float
+) -> None:
+    from skimage import io
+
+    path = data_file(name)
+    found = check_noise(tifffile.imread(path) if path.suffix == ".tif" else io.imread(path))
+    assert found.independent is independent
+    assert low < found.neighbour_correlation[0] < high
+
+
+def test_taking_every_second_pixel_of_an_upscaled_image_helps() -> None:
+    frames = tifffile.imread(data_file("dl-sim/LE_raw_sim_15frames.tif"))
+    assert (
+        check_noise(frames[:, ::2, ::2]).neighbour_correlation[0] < 0.4 < check_noise(frames).neighbour_correlation[0]
+    )
+
+
+# -- pairs ---------------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=30, deadline=None)
+@given(alpha=st.floats(0.3, 3.0), sigma=st.floats(0.0, 50.0), seed=st.integers(0, 1000))
+def test_a_pair_gives_its_image_back(alpha: float, sigma: float, seed: int) -> None:
+    image = rng(seed).uniform(0, 500, (2, 9, 7))
+    first, second = recorrupt(image, sigma, alpha, rng(seed))
+    np.testing.assert_allclose((first + alpha**2 * second) / (1 + alpha**2), image, rtol=1e-10, atol=1e-8)
+
+
+@pytest.mark.parametrize("covariance", [None, np.outer([0.3, 1.0, 0.3], [0.3, 1.0, 0.3])])
+def test_the_noises_of_a_pair_are_uncorrelated(covariance: np.ndarray | None) -> None:
+    # The noise of the image itself is drawn like g, so that it has the assumed variance and correlation.
+    sigma, alpha, shape = 3.0, 1.4, (400, 400)
+    image = recorrupt(np.zeros(shape), sigma, 1.0, rng(1), covariance=covariance)[0]
+    first, second = recorrupt(image, sigma, alpha, rng(2), covariance=covariance)
+    for shift in (0, 1):  # neighbours, too
+        product = first * np.roll(second, shift, axis=1)
+        # 160,000 products of deviation about 13, fewer independent ones when correlated: five standard errors
+        assert abs(product.mean()) < 5 * product.std() / np.sqrt(image.size) * (1.0 if covariance is None else 2.0)
+
+
+def test_pairs_keep_single_precision_and_never_change_the_image() -> None:
+    image = np.ones((8, 8), np.uint16)
+    first, second = recorrupt(image, np.float64(1.0), 1.0, rng())
+    assert first.dtype == second.dtype == np.float32
+    assert (image == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("sigma", "alpha", "words"),
+    [(1.0, 0.0, "alpha is 0.0"), (-1.0, 1.0, "sigma holds negative"), (np.nan, 1.0, "sigma holds")],
+)
+def test_impossible_pairs_are_refused(sigma: float, alpha: float, words: str) -> None:
+    with pytest.raises(SuperlensError, match=words):
+        recorrupt(np.zeros((4, 4)), sigma, alpha, rng())
+
+
+def test_local_means_keep_flat_images_flat_up_to_the_border() -> None:
+    np.testing.assert_allclose(smoothed_signal(np.full((2, 9, 11), 7, np.uint16)), 7.0, rtol=1e-6)
+    point = np.zeros((11, 11))
+    point[5, 5] = 25.0
+    assert smoothed_signal(point)[3:8, 3:8] == pytest.approx(np.ones((5, 5)))
