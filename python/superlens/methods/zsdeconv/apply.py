@@ -1,0 +1,248 @@
+"""Prediction: from a model and an image to the denoised image, the sharp one, and how far the sharp one may be off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from superlens.conditioning import BANK_RADIUS, condition
+from superlens.image import Image
+from superlens.methods.zsdeconv.learn import Learned
+from superlens.methods.zsdeconv.light import run_light, through
+from superlens.methods.zsdeconv.settings import ZSDeconvConfig
+from superlens.methods.zsdeconv.task import Lens
+from superlens.model import Model
+from superlens.networks import architecture, build
+from superlens.observation import Observation
+from superlens.progress import Progress
+from superlens.tiling import choose_tile, map_tiles
+from superlens.training import History, out_of_memory_errors, set_weights
+
+__all__ = ["Result", "apply"]
+
+Array = NDArray[np.float32]
+
+_BYTES_PER_PIXEL = {"light": 4_000, "unet": 8_000}
+_START_FLIPS = 2  # copies averaged for the prediction of the starting weights, which only serves the spread
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """What a model makes of one image.
+
+    Attributes
+    ----------
+    image : Image or None
+        The super-resolved image, float32, counts above the offset (or electrons); None when only denoising.
+    denoised : Image
+        The denoised image at camera sampling, same unit.
+    confidence : Image or None
+        Standard deviation of the error of ``image`` that the model states for each pixel, same unit.
+    prior_only : ndarray of bool, shape of ``image``, or None
+        True where detail was added that the data neither support nor contradict: blurred again, it hides below the noise.
+    observation : Observation
+        The input as it was understood.
+    model : Model
+    history : History or None
+        Of the training, when this process trained the model.
+    parameters : dict
+        Settings, optics and camera in words and numbers.
+    messages : tuple of str
+        What the user should know.
+    """
+
+    image: Image | None
+    denoised: Image
+    confidence: Image | None
+    prior_only: NDArray[np.bool_] | None
+    observation: Observation
+    model: Model
+    history: History | None
+    parameters: dict[str, Any]
+    messages: tuple[str, ...]
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Numbers that show whether the result agrees with the data; see `superlens.evidence`."""
+        from superlens.evidence import gather
+
+        return gather(self).numbers()
+
+    @property
+    def report(self) -> str:
+        """A self-contained HTML page that shows why to trust the result."""
+        from superlens.evidence import gather
+        from superlens.report import render
+
+        return render(gather(self).page())
+
+
+def apply(learned: Learned, observation: Observation, progress: Progress) -> Result:
+    """Predict one image, plane by plane and tile by tile."""
+    model = learned.model
+    config = ZSDeconvConfig(**model.config.settings)
+    lens = Lens.of(model.psf, model.config.scale)
+    start = _start_network(learned)
+    planes = []
+    for i, (counts, sigma) in enumerate(zip(observation.counts, observation.sigma, strict=True)):
+        progress(i, len(observation.counts), "predicting")
+        planes.append(_plane(model, start, lens, config, counts, sigma))
+    progress(len(planes), len(planes), "predicting")
+    denoised, sharp, sigma, prior_only = (None if p[0] is None else np.stack(p) for p in zip(*planes, strict=True))
+    return _result(learned, observation, config, denoised, sharp, sigma, prior_only)
+
+
+def _start_network(learned: Learned) -> keras.Model | None:
+    config = learned.model.config
+    if learned.start is None or learned.history is None or learned.history.blend == 0:
+        return None
+    network = build(config.network, config.network_config)
+    set_weights(network, learned.start)
+    return network
+
+
+def _plane(
+    model: Model, start: keras.Model | None, lens: Lens, config: ZSDeconvConfig, counts: Array, sigma: Array
+) -> tuple[Array, Array | None, Array | None, NDArray[np.bool_] | None]:
+    if model.config.network == "unet":
+        denoised, sharp = _unet(model, counts)
+        return denoised, None if config.denoise_only else sharp, None, None
+    denoised, sharp, log_sigma = _light(model, model.network, lens, config.flips, counts, sigma)
+    if config.denoise_only:
+        return denoised, None, None, None
+    stated = np.exp(log_sigma) * np.float32(model.config.contrast * model.config.spread)
+    if start is not None:
+        before = _light(model, start, lens, min(_START_FLIPS, config.flips), counts, sigma)[1]
+        stated = np.hypot(stated, sharp - before)
+    return denoised, sharp, stated, _prior_only(sharp, stated, denoised, sigma, lens)
+
+
+def _light(
+    model: Model, network: keras.Model, lens: Lens, flips: int, counts: Array, sigma: Array
+) -> tuple[Array, Array, Array]:
+    """Denoised and sharp image in counts, and the logarithm of the sharp image's error in network units."""
+    normaliser = model.normaliser
+    shape = architecture("light")
+
+    def block(part: Array) -> list[Array]:
+        channels = condition(part[0, ..., 0], part[0, ..., 1], normaliser, lens.bank)
+        denoised, sharp, log_sigma = run_light(network, channels, flips=flips)
+        return [denoised[None, ..., None], np.stack([sharp, log_sigma], axis=-1)[None]]
+
+    halo = shape.halo + BANK_RADIUS
+    outputs = _tiled(block, np.stack([counts, sigma], axis=-1), halo, shape.align, "light")
+    denoised, fine = outputs
+    return normaliser.backward(denoised[..., 0]), normaliser.backward(fine[..., 0]), fine[..., 1]
+
+
+def _unet(model: Model, counts: Array) -> tuple[Array, Array]:
+    normaliser = model.normaliser
+    shape = architecture("unet")
+
+    def block(part: Array) -> list[Array]:
+        return [keras.ops.convert_to_numpy(o) for o in model.network(part, training=False)]
+
+    plane = normaliser.forward(counts)[..., None]
+    denoised, sharp = _tiled(block, plane, min(shape.halo, 16 * (max(counts.shape) // 16)), shape.align, "unet")
+    return normaliser.backward(denoised[..., 0]), normaliser.backward(sharp[..., 0])
+
+
+def _tiled(block: Any, array: Array, halo: int, align: int, network: str) -> Any:
+    tile = choose_tile(array.shape[:-1], halo, align, bytes_per_pixel=_BYTES_PER_PIXEL[network])
+    return map_tiles(block, array, halo=halo, tile=tile, align=align, out_of_memory=out_of_memory_errors())
+
+
+def _prior_only(sharp: Array, stated: Array, denoised: Array, sigma: Array, lens: Lens) -> NDArray[np.bool_]:
+    """Where detail was added that hides below the noise once it is blurred again.
+
+    Detail is what the sharp image has beyond the interpolated denoised one. Its evidence is the chi-square of its camera image over a
+    window of the size of the PSF: where that stays below one, no pixel of the data could tell whether the detail is there.
+    """
+    scale = sharp.shape[0] // denoised.shape[0]
+    detail = sharp - ndimage.zoom(denoised, scale, order=1, grid_mode=True, mode="nearest")
+    seen = through(detail, lens.kernel, scale)
+    side = 5
+    evidence = side**2 * ndimage.uniform_filter((seen / sigma) ** 2, side, mode="reflect")
+    hidden = np.kron(evidence < 1, np.ones((scale, scale), bool))
+    return np.asarray(hidden & (np.abs(detail) > 0.5 * stated))
+
+
+def _result(
+    learned: Learned,
+    observation: Observation,
+    config: ZSDeconvConfig,
+    denoised: Array | None,
+    sharp: Array | None,
+    sigma: Array | None,
+    prior_only: NDArray[np.bool_] | None,
+) -> Result:
+    model, image = learned.model, observation.image
+    unit = np.float32(observation.camera.gain if config.units == "electrons" else 1.0)
+    parameters = _parameters(learned, observation, config)
+
+    def like(values: Array | None, what: str, scale: int) -> Image | None:
+        if values is None:
+            return None
+        shape = (*image.data.shape[:-2], *(side * scale for side in image.data.shape[-2:]))
+        made = image.with_data((values / unit).astype(np.float32).reshape(shape), scale=scale)
+        return replace(made, history={**image.history, "superlens": {"what": what, **parameters}})
+
+    return Result(
+        image=like(sharp, "super-resolved", model.config.scale),
+        denoised=_some(like(denoised, "denoised", 1)),
+        confidence=like(sigma, "standard deviation of the error of the super-resolved image", model.config.scale),
+        prior_only=prior_only,
+        observation=observation,
+        model=model,
+        history=learned.history,
+        parameters=parameters,
+        messages=_messages(learned, observation, config),
+    )
+
+
+def _some(image: Image | None) -> Image:
+    assert image is not None  # a denoised image is always made
+    return image
+
+
+def _parameters(learned: Learned, observation: Observation, config: ZSDeconvConfig) -> dict[str, Any]:
+    model = learned.model.config
+    camera = observation.camera
+    return {
+        **config.model_dump(mode="json"),
+        "pixel_nm": model.pixel_nm,
+        "psf": model.psf_source or "none: denoising only",
+        "psf_fwhm_nm": None if learned.model.psf is None else round(learned.model.psf.fwhm_nm, 1),
+        "target_fwhm_nm": None
+        if learned.model.psf is None
+        else round(learned.model.psf.fwhm_nm / model.target_factor, 1),
+        "camera_gain": camera.gain,
+        "camera_offset": camera.offset,
+        "camera_read_noise_e": camera.read_noise_e,
+        "camera_estimated": sorted(camera.estimated),
+        "level": model.level,
+        "contrast": model.contrast,
+        **{f"training_{k}": v for k, v in model.provenance.items()},
+    }
+
+
+def _messages(learned: Learned, observation: Observation, config: ZSDeconvConfig) -> tuple[str, ...]:
+    said = list(observation.messages)
+    if "offset" in observation.camera.estimated:
+        said.append(
+            f"the camera offset was estimated as {observation.camera.offset:.4g} counts and taken off; "
+            "give --offset for values that can be compared between images"
+        )
+    if learned.start is not None and learned.history is not None:
+        said.append(
+            f"training started from shipped weights and went {learned.history.blend:.0%} of the way to this image; "
+            "--from-scratch does without them"
+        )
+    if config.denoise_only:
+        said.append("denoising only: no optics were used and no detail was sharpened")
+    return tuple(said)

@@ -1,0 +1,148 @@
+"""Learning: from a task to a model, with the weights that risk least on what training did not see."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from superlens.conditioning import CHANNELS
+from superlens.errors import SuperlensError
+from superlens.methods.zsdeconv.light import LightRecipe
+from superlens.methods.zsdeconv.paper import PaperRecipe
+from superlens.methods.zsdeconv.settings import ZSDeconvConfig
+from superlens.methods.zsdeconv.task import TARGET_FACTOR, Task
+from superlens.model import CameraConfig, Model, ModelConfig, shipped
+from superlens.networks import build
+from superlens.progress import Progress
+from superlens.training import Checkpoint, History, best_precision, fit, get_weights, precision, set_weights
+
+__all__ = ["START", "Learned", "learn", "shipped_weights"]
+
+log = logging.getLogger(__name__)
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learned:
+    """A model and how it came about.
+
+    Attributes
+    ----------
+    model : Model
+    history : History or None
+        Of the training; None for a model from a file.
+    start : list of ndarray or None
+        The shipped weights that the training began from; None for random ones or a model from a file.
+    """
+
+    model: Model
+    history: History | None
+    start: list[Array] | None
+
+
+def learn(task: Task, checkpoint: Path | None, progress: Progress) -> Learned:
+    """Train a model for a task."""
+    config = task.config
+    keras.utils.set_random_seed(config.seed)
+    arguments = _arguments(config)
+    with precision(best_precision()):
+        network = build(config.network, arguments)
+    exact = build(config.network, arguments)  # float32, for everything that is measured or kept
+    prior = None if config.from_scratch else shipped_weights()
+    set_weights(network, prior or get_weights(exact))
+    recipe = PaperRecipe(task) if config.network == "unet" else LightRecipe(task)
+
+    def risk(weights: list[Array]) -> float:
+        set_weights(exact, weights)
+        return recipe.risk(exact)
+
+    history = fit(
+        network,
+        recipe.loss,
+        recipe.draw,
+        recipe.plan(),
+        held_out=lambda: risk(get_weights(network)),
+        checkpoint=None if checkpoint is None else Checkpoint(checkpoint, _digest(task)),
+        progress=progress,
+    )
+    weights = get_weights(network)
+    if prior is not None and config.steps:
+        weights, history.blend = _between_that_risks_least(prior, weights, risk)
+    set_weights(exact, weights)
+    return Learned(Model(_model_config(task, arguments, history), exact, task.psf), history, prior)
+
+
+def _arguments(config: ZSDeconvConfig) -> dict[str, Any]:
+    return {"scale": config.scale} if config.network == "unet" else {"channels": CHANNELS, "scale": config.scale}
+
+
+def shipped_weights() -> list[Array]:
+    files = shipped()
+    if START not in files:
+        raise SuperlensError(f"the shipped weights {START!r} are missing; reinstall superlens, or use --from-scratch")
+    return get_weights(Model.load(files[START]).network)
+
+
+START = "zsdeconv-light"
+"""Name of the shipped weights that `fast` and `standard` start from."""
+
+
+def _between_that_risks_least(
+    start: list[Array], end: list[Array], risk: Callable[[list[Array]], float]
+) -> tuple[list[Array], float]:
+    """The weights on the line from ``start`` to ``end`` with the least held-out risk, and how far along they lie."""
+    shares = (0.0, 0.25, 0.5, 0.75, 1.0)
+    candidates = [[(1 - share) * a + share * b for a, b in zip(start, end, strict=True)] for share in shares]
+    risks = [risk(weights) for weights in candidates]
+    best = int(np.argmin(risks))
+    log.info("held-out risk from start to end: %s", ", ".join(f"{r:.5g}" for r in risks))
+    return candidates[best], shares[best]
+
+
+def _digest(task: Task) -> str:
+    digest = hashlib.sha256(task.config.model_dump_json().encode())
+    for observation in task.observations:
+        digest.update(np.ascontiguousarray(observation.counts).tobytes())
+    digest.update(np.ascontiguousarray(task.lens.kernel).tobytes())
+    return digest.hexdigest()
+
+
+def _model_config(task: Task, arguments: dict[str, Any], history: History) -> ModelConfig:
+    from superlens import __version__
+
+    camera = task.observations[0].camera
+    return ModelConfig(
+        version=__version__,
+        method="zsdeconv",
+        network=task.config.network,
+        network_config=arguments,
+        scale=task.config.scale,
+        pixel_nm=task.pixel_nm if task.psf is not None else None,
+        target_factor=TARGET_FACTOR,
+        level=task.normaliser.level,
+        contrast=task.normaliser.contrast,
+        camera=CameraConfig(
+            gain=camera.gain,
+            offset=camera.offset,
+            read_noise_e=camera.read_noise_e,
+            estimated=tuple(sorted(camera.estimated)),
+        ),
+        psf_source=task.psf.source if task.psf is not None else "",
+        settings=task.config.model_dump(mode="json"),
+        provenance={
+            "images": [o.image.name for o in task.observations],
+            "steps": history.records[-1].step if history.records else 0,
+            "kept_step": history.best_step,
+            "stopped": history.stopped,
+            "blend": history.blend,
+            "start": "random weights" if task.config.from_scratch else START,
+        },
+    )

@@ -1,0 +1,218 @@
+"""How the light network learns: re-corrupted pairs, conditioned channels, and the sharp image held against the same noisy copy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from superlens import losses
+from superlens.camera import recorrupt
+from superlens.conditioning import condition
+from superlens.methods.zsdeconv.task import Task
+from superlens.networks.light import LIGHT_ALIGN
+from superlens.training import Plan
+
+__all__ = ["LightRecipe", "TURNS", "compact", "run_light", "through"]
+
+Array = NDArray[np.float32]
+
+_RISK_STREAM = 1 << 40
+_WINDOW = 320  # camera pixels: the part of a large plane that a step or a check looks at
+
+
+class LightRecipe:
+    """How the light network learns: re-corrupted pairs, conditioned channels, and the sharp image held against the same copy."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._config = task.config
+        self._kernel = compact(task.lens.kernel)
+        self._margin = max(losses.optics_margin(self._kernel, task.config.scale), 8)
+        self._planes = [
+            _Plane(
+                counts, sigma, ~bad, _held_out(counts.shape), o.noise.covariance if not o.noise.independent else None
+            )
+            for o in task.observations
+            for counts, sigma, bad in zip(o.counts, o.sigma, o.bad, strict=True)
+        ]
+        self._watched = self._planes[:: max(1, len(self._planes) // 3)][:3]
+
+    def plan(self) -> Plan:
+        config = self._config
+        return Plan(
+            steps=config.steps,
+            learning_rate=config.learning_rate,
+            minutes=config.minutes,
+            check_every=20,
+            patience=0 if config.from_scratch else 4,
+        )
+
+    def draw(self, step: int) -> tuple[Array, tuple[Array, ...]]:
+        """Patches of a fresh re-corrupted pair: channels, and the noisy copy with the weight of each pixel."""
+        rng = np.random.default_rng((self._config.seed, step))
+        plane = self._planes[rng.integers(len(self._planes))].window(rng)
+        alpha = rng.uniform(*self._config.alpha)
+        channels, target = self._pair(plane, alpha, rng)
+        weight = plane.good & ~plane.held
+        goal = np.stack([target, np.where(weight, plane.weight, 0)], axis=-1)
+        side = [min(self._config.patch, s // 4 * 4) for s in target.shape]
+        inputs, goals = [], []
+        for _ in range(self._config.batch):
+            y, x = (rng.integers(0, s - p + 1) for s, p in zip(target.shape, side, strict=True))
+            inputs.append(channels[y : y + side[0], x : x + side[1]])
+            goals.append(goal[y : y + side[0], x : x + side[1]])
+        return np.stack(inputs), (np.stack(goals).astype(np.float32),)
+
+    def _pair(self, plane: _Plane, alpha: float, rng: np.random.Generator) -> tuple[Array, Array]:
+        one, other = recorrupt(plane.counts, plane.sigma, alpha, rng, covariance=plane.covariance)
+        sigma = plane.sigma * np.float32(math.sqrt(1 + alpha**2))
+        normaliser = self._task.normaliser
+        return condition(one, sigma, normaliser, self._task.lens.bank), normaliser.forward(other)
+
+    def loss(self, targets: Sequence[Any], outputs: Sequence[Any]) -> Any:
+        """Squared distance of both stages to the noisy copy, each pixel by the inverse of its variance, and the penalties."""
+        goal = targets[0] if isinstance(targets, (list, tuple)) else targets
+        margin = self._margin
+        target, weight = losses.crop(goal[..., :1], margin), losses.crop(goal[..., 1:], margin)
+        denoised, sharp = losses.crop(outputs[0], margin), outputs[1]
+        total = _weighted(denoised - target, weight)
+        if self._config.denoise_only:
+            return total
+        seen = losses.through_optics(sharp, self._kernel, self._config.scale)
+        seen = losses.crop(seen, margin - losses.optics_margin(self._kernel, self._config.scale))
+        inner = losses.crop(sharp, margin * self._config.scale)
+        return (
+            total
+            + _weighted(seen - target, weight)
+            + 0.5 * self._config.hessian * losses.hessian(inner)
+            + 0.5 * self._config.tv * losses.total_variation(inner)
+        )
+
+    def risk(self, network: keras.Model) -> float:
+        """Squared distance to a noisy copy on regions that training never sees, at all frequencies that the optics pass.
+
+        The residual is taken as it is and through a Wiener filter of the bank, which gives fine detail the weight that it has in the
+        sharp image. With independent noise its expectation is the error of the network plus a constant.
+        """
+        sums = []
+        for i, plane in enumerate(self._watched):
+            rng = np.random.default_rng((self._config.seed, _RISK_STREAM, i))
+            window = plane.window(rng)
+            channels, target = self._pair(window, 1.0, rng)
+            denoised, sharp, _ = run_light(network, channels, flips=1)
+            held = window.held & window.good
+            residual = denoised - target
+            if not self._config.denoise_only:
+                residual = through(sharp, self._kernel, self._config.scale) - target
+            sharpened = self._task.lens.bank.apply(residual)[..., 1]
+            sums.append(float(np.mean((residual**2 + sharpened**2)[held])))
+        return float(np.mean(sums))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plane:
+    """One plane to learn from."""
+
+    counts: Array
+    sigma: Array
+    good: NDArray[np.bool_]
+    held: NDArray[np.bool_]
+    covariance: NDArray[np.float64] | None
+
+    @property
+    def weight(self) -> Array:
+        """Inverse variance of each pixel, of mean 1."""
+        inverse = 1 / np.square(self.sigma)
+        return (inverse / inverse.mean()).astype(np.float32)
+
+    def window(self, rng: np.random.Generator) -> _Plane:
+        """A random part of at most `_WINDOW` pixels a side."""
+        y, x = (int(rng.integers(0, max(side - _WINDOW, 0) + 1)) for side in self.counts.shape)
+        part = (slice(y, y + _WINDOW), slice(x, x + _WINDOW))
+        return _Plane(self.counts[part], self.sigma[part], self.good[part], self.held[part], self.covariance)
+
+
+def run_light(network: keras.Model, channels: Array, *, flips: int) -> tuple[Array, Array, Array]:
+    """Run the light network on one plane, averaged over turned and mirrored copies.
+
+    Parameters
+    ----------
+    network : keras.Model
+    channels : ndarray, shape (Y, X, CHANNELS)
+        Any shape; padded to what the network takes.
+    flips : int
+        Number of copies, 1 to 8.
+
+    Returns
+    -------
+    denoised : ndarray, shape (Y, X)
+    sharp, log_sigma : ndarray, shape (scale * Y, scale * X)
+    """
+    height, width = channels.shape[:2]
+    padded = np.pad(channels, ((0, -height % LIGHT_ALIGN), (0, -width % LIGHT_ALIGN), (0, 0)), mode="symmetric")
+    sums: list[Array] = []
+    for turn, back in TURNS[:flips]:
+        outputs = network(np.ascontiguousarray(turn(padded))[None], training=False)
+        planes = [back(keras.ops.convert_to_numpy(o)[0, ..., 0]) for o in outputs]
+        sums = planes if not sums else [a + b for a, b in zip(sums, planes, strict=True)]
+    scale = sums[1].shape[0] // sums[0].shape[0]
+    denoised, sharp, log_sigma = (s / np.float32(flips) for s in sums)
+    fine = (slice(scale * height), slice(scale * width))
+    return denoised[:height, :width], sharp[fine], log_sigma[fine]
+
+
+def _turn(quarters: int, mirror: bool) -> tuple[Turn, Turn]:
+    def turn(image: Array) -> Array:
+        turned = np.rot90(image, quarters)
+        return turned[::-1] if mirror else turned
+
+    def back(image: Array) -> Array:
+        return np.rot90(image[::-1] if mirror else image, -quarters)
+
+    return turn, back
+
+
+Turn = Callable[[Array], Array]
+
+TURNS: tuple[tuple[Turn, Turn], ...] = tuple(_turn(q, m) for m in (False, True) for q in (0, 2, 1, 3))
+"""The eight turned and mirrored copies of a plane, each with its way back."""
+
+
+def _held_out(shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """A seventh of the plane, in blocks spread over it."""
+    cell = max(4, min(32, min(shape) // 4))
+    row, column = (np.arange(side) // cell for side in shape)
+    return (row[:, None] * 3 + column[None, :]) % 7 == 0
+
+
+def _weighted(residual: Any, weight: Any) -> Any:
+    return keras.ops.mean(weight * keras.ops.square(residual))
+
+
+def compact(kernel: NDArray[np.float64], share: float = 0.998) -> NDArray[np.float64]:
+    """The centre of a kernel that holds most of its absolute sum, rescaled to the same sum."""
+    middle = kernel.shape[0] // 2
+    total = np.abs(kernel).sum()
+    for r in range(1, middle):
+        centre = kernel[middle - r : middle + r + 1, middle - r : middle + r + 1]
+        if np.abs(centre).sum() >= share * total:
+            return centre * (kernel.sum() / centre.sum())
+    return kernel
+
+
+def through(sharp: Array, kernel: NDArray[np.float64], scale: int) -> Array:
+    """What the camera would see of a sharp image, with mirrored edges."""
+    r = kernel.shape[0] // 2
+    padded = np.pad(sharp, r, mode="symmetric")
+    shape = [fft.next_fast_len(n, real=True) for n in padded.shape]
+    full = fft.irfft2(fft.rfft2(padded, shape) * fft.rfft2(kernel, shape), shape)
+    seen = full[2 * r : 2 * r + sharp.shape[0], 2 * r : 2 * r + sharp.shape[1]]
+    height, width = (side // scale for side in sharp.shape)
+    return seen.reshape(height, scale, width, scale).mean((1, 3)).astype(np.float32)

@@ -1,0 +1,105 @@
+"""Settings of ZS-DeconvNet and its presets."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from superlens.config import Config
+from superlens.errors import SuperlensError
+
+__all__ = ["ZSDeconvConfig"]
+
+
+class ZSDeconvConfig(Config):
+    """Settings of ZS-DeconvNet; `of` fills them for a preset.
+
+    Attributes
+    ----------
+    preset : {"fast", "standard", "paper"}
+        The recipe the other fields started from.
+    network : {"light", "unet"}
+        Architecture; see `superlens.networks`.
+    scale : {1, 2}
+        Fine pixels in a camera pixel along each axis.
+    steps : int
+        Most training steps.
+    minutes : float or None
+        Budget of wall-clock time for the training.
+    seed : int
+    denoise_only : bool
+        Stage 1 alone; no optics needed.
+    from_scratch : bool
+        Do not begin from the shipped weights.
+    offset, gain, read_noise_e : float or None
+        The camera: counts, counts per electron, electrons. What is None is estimated, for the noise model only.
+    units : {"counts", "electrons"}
+        Of the output; electrons need a given gain.
+    alpha, beta1, beta2 : pair of float
+        Ranges that re-corruption draws from: how the noise is shared between the copies, and factors of shot and read noise variance.
+    hessian, tv : float
+        Weights of the Hessian and the total-variation penalty on the second output.
+    learning_rate : float
+    batch : int
+    patch : int
+        Side of a training patch, camera pixels, a multiple of 16.
+    flips : int
+        Turned and mirrored copies that a prediction averages over, 1 to 8.
+    """
+
+    preset: Literal["fast", "standard", "paper"] = "fast"
+    network: Literal["light", "unet"] = "light"
+    scale: Literal[1, 2] = 2
+    steps: int = Field(120, ge=0)
+    minutes: float | None = Field(None, gt=0)
+    seed: int = Field(0, ge=0)
+    denoise_only: bool = False
+    from_scratch: bool = False
+    offset: float | None = None
+    gain: float | None = Field(None, gt=0)
+    read_noise_e: float | None = Field(None, ge=0)
+    units: Literal["counts", "electrons"] = "counts"
+    alpha: tuple[float, float] = (0.8, 1.25)
+    beta1: tuple[float, float] = (1.0, 1.0)
+    beta2: tuple[float, float] = (1.0, 1.0)
+    hessian: float = Field(0.02, ge=0)
+    tv: float = Field(0.0, ge=0)
+    learning_rate: float = Field(3e-4, gt=0)
+    batch: int = Field(4, ge=1)
+    patch: int = Field(96, ge=32, multiple_of=16)
+    flips: int = Field(8, ge=1, le=8)
+
+    @classmethod
+    def of(cls, preset: str = "fast", **changes: Any) -> ZSDeconvConfig:
+        """Settings of a preset, with some of them changed.
+
+        Raises
+        ------
+        SuperlensError
+            If there is no such preset or field, or a value is out of its range.
+        """
+        if preset not in _PRESETS:
+            raise SuperlensError(f"preset is {preset!r}; expected one of {', '.join(_PRESETS)}")
+        values = {**_PRESETS[preset], **changes}
+        if changes.get("from_scratch") and "steps" not in changes and preset == "fast":
+            values["steps"] = 400
+            values["learning_rate"] = changes.get("learning_rate", 1e-3)
+        return cls(preset=preset, **values)
+
+
+_PRESETS: dict[str, dict[str, Any]] = {
+    "fast": {},
+    "standard": {"steps": 3000, "batch": 8},
+    "paper": {
+        "network": "unet",
+        "steps": 50_000,
+        "from_scratch": True,
+        "alpha": (1.0, 2.0),
+        "beta1": (0.5, 1.5),
+        "beta2": (0.8, 1.2),
+        "learning_rate": 5e-5,
+        "patch": 128,
+        "flips": 1,
+    },
+}

@@ -1,0 +1,253 @@
+"""A trained model: the network and everything needed to use it rightly, in one file.
+
+A model file is a zip of three members: ``model.json`` (the configuration below), ``weights.npz`` and ``psf.npy``. Only numbers and
+text are read from it; the network is built by name from our own code, so that a file from a stranger runs none of its own.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+
+from superlens.camera import Camera
+from superlens.conditioning import Normaliser
+from superlens.config import Config
+from superlens.errors import SuperlensError
+from superlens.image import Image
+from superlens.networks import build
+from superlens.optics import PSF
+from superlens.training import set_weights
+
+__all__ = ["Model", "ModelConfig", "shipped"]
+
+FORMAT = 1
+"""Version of the file's layout; a file with a higher one is refused."""
+
+PIXEL_TOLERANCE = 0.02
+"""Relative difference of pixel sizes up to which a model fits an image."""
+
+_LARGEST_MEMBER = 2 << 30
+
+
+class CameraConfig(Config):
+    """The camera of the training images; see `superlens.camera.Camera`."""
+
+    gain: float
+    offset: float
+    read_noise_e: float
+    estimated: tuple[str, ...] = ()
+
+
+class ModelConfig(Config):
+    """What ``model.json`` holds.
+
+    Attributes
+    ----------
+    format : int
+        Layout of the file.
+    version : str
+        superlens version that wrote it.
+    method : str
+        Method that trained it, by the name of its file in ``methods``.
+    network, network_config : str, dict
+        Name and arguments for `superlens.networks.build`.
+    axes : str
+        Spatial axes that the network takes.
+    scale : int
+        Fine pixels in a camera pixel.
+    pixel_nm : float or None
+        Camera pixel of the training images; None for a model that only denoises.
+    target_factor : float
+        How many times narrower than the PSF the output's resolution is.
+    level, contrast : float
+        The normaliser, in counts above the offset.
+    camera : CameraConfig or None
+    psf_source : str
+        Where the PSF comes from, in words.
+    spread : float
+        Factor that calibrates the stated uncertainty.
+    settings : dict
+        The method's own settings that prediction needs.
+    provenance : dict
+        Command, seed, device, digests, history of the training.
+    """
+
+    format: int = FORMAT
+    version: str
+    method: str
+    network: str
+    network_config: dict[str, Any]
+    axes: Literal["YX", "ZYX"] = "YX"
+    scale: int = Field(2, ge=1, le=4)
+    pixel_nm: float | None = Field(None, gt=0)
+    target_factor: float = Field(1.5, ge=1)
+    level: float = 0.0
+    contrast: float = Field(1.0, gt=0)
+    camera: CameraConfig | None = None
+    psf_source: str = ""
+    spread: float = Field(1.0, gt=0)
+    settings: dict[str, Any] = {}
+    provenance: dict[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A network with its configuration and PSF.
+
+    Attributes
+    ----------
+    config : ModelConfig
+    network : keras.Model
+    psf : PSF or None
+        On the fine grid of the output; None for a model that only denoises.
+    """
+
+    config: ModelConfig
+    network: keras.Model
+    psf: PSF | None
+
+    @property
+    def normaliser(self) -> Normaliser:
+        """The change of intensity that training used."""
+        return Normaliser(self.config.level, self.config.contrast)
+
+    @property
+    def camera(self) -> Camera | None:
+        """The camera of the training images."""
+        c = self.config.camera
+        return None if c is None else Camera(c.gain, c.offset, c.read_noise_e, frozenset(c.estimated))
+
+    def check_fits(self, image: Image) -> None:
+        """Refuse an image that the model was not made for.
+
+        Raises
+        ------
+        SuperlensError
+            If the pixel sizes differ by more than 2 %, or an axis is missing; both values are named.
+        """
+        missing = [axis for axis in self.config.axes if axis not in image.axes]
+        if missing:
+            raise SuperlensError(
+                f"the model takes {self.config.axes} and {image.name or 'the image'} has axes {image.axes}; "
+                f"expected an image with {', '.join(missing)}"
+            )
+        ours, theirs = self.config.pixel_nm, image.pixel_nm
+        if ours is None:
+            return
+        if theirs is None:
+            raise SuperlensError(
+                f"{image.name or 'the image'} has no pixel size and the model was trained at {ours:g} nm; "
+                "give it with --pixel-nm"
+            )
+        if abs(ours - theirs) > PIXEL_TOLERANCE * ours:
+            raise SuperlensError(
+                f"{image.name or 'the image'} has a pixel of {theirs:g} nm and the model was trained at {ours:g} nm; "
+                "use a model for this pixel size, or give the right one with --pixel-nm"
+            )
+
+    def save(self, path: Path | str, *, dtype: Literal["float32", "float16"] = "float32") -> None:
+        """Write the model file, beside and renamed; float16 halves it and keeps three digits of each weight."""
+        path = Path(path)
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("model.json", json.dumps(self.config.model_dump(mode="json"), indent=1))
+            archive.writestr("weights.npz", _packed([w.astype(dtype) for w in weights_of(self.network)]))
+            if self.psf is not None:
+                archive.writestr("psf.npy", _array_bytes(self.psf.data))
+                archive.writestr(
+                    "psf.json", json.dumps({"pixel_nm": self.psf.pixel_nm, "z_step_nm": self.psf.z_step_nm})
+                )
+        beside = path.with_name(path.name + ".part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            beside.write_bytes(buffer.getvalue())
+            os.replace(beside, path)
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            raise SuperlensError(f"can't write the model {path}: {error.strerror}; choose another place") from error
+
+    @classmethod
+    def load(cls, path: Path | str) -> Model:
+        """Read a model file.
+
+        Raises
+        ------
+        SuperlensError
+            If the file is missing, cut short, or not ours.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise SuperlensError(f"there is no model file {path}; train one with `superlens train`")
+        try:
+            with zipfile.ZipFile(path) as archive:
+                members = _members(archive)
+            config = ModelConfig.model_validate(json.loads(members["model.json"]))
+            if config.format > FORMAT:
+                raise SuperlensError(
+                    f"{path} has format {config.format}, this superlens reads up to {FORMAT}; update it"
+                )
+            network = build(config.network, config.network_config)
+            with np.load(io.BytesIO(members["weights.npz"]), allow_pickle=False) as weights:
+                set_weights(network, [weights[f"w{i}"].astype(np.float32) for i in range(len(weights.files))])
+            psf = None
+            if "psf.npy" in members:
+                about = json.loads(members["psf.json"])
+                data = np.load(io.BytesIO(members["psf.npy"]), allow_pickle=False)
+                psf = PSF(data, about["pixel_nm"], about["z_step_nm"], config.psf_source)
+        except SuperlensError:
+            raise
+        except (zipfile.BadZipFile, ValidationError, KeyError, ValueError, TypeError, EOFError, OSError) as error:
+            raise SuperlensError(
+                f"{path} is not a superlens model, or it was cut short ({type(error).__name__}); "
+                "copy it again, or train one with `superlens train`"
+            ) from error
+        return cls(config, network, psf)
+
+
+def weights_of(network: keras.Model) -> list[NDArray[np.float32]]:
+    """Weights of a network, in the order of its layers."""
+    return [np.asarray(keras.ops.convert_to_numpy(v)) for v in network.weights]
+
+
+def shipped() -> Mapping[str, Path]:
+    """Models that come with superlens, by name.
+
+    In an installed package they lie inside it, in a source tree in its ``models`` folder.
+    """
+    inside = Path(__file__).parent / "_models"
+    folder = inside if inside.is_dir() else Path(__file__).resolve().parents[2] / "models"
+    return {path.parent.name: path for path in sorted(folder.glob("*/model.zip"))}
+
+
+def _members(archive: zipfile.ZipFile) -> dict[str, bytes]:
+    known = ("model.json", "weights.npz", "psf.npy", "psf.json")
+    out = {}
+    for info in archive.infolist():
+        if info.filename in known:
+            if info.file_size > _LARGEST_MEMBER:
+                raise ValueError(f"{info.filename} claims {info.file_size} bytes")
+            out[info.filename] = archive.read(info)
+    return out
+
+
+def _packed(weights: Sequence[NDArray[np.floating]]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **{f"w{i}": w for i, w in enumerate(weights)})
+    return buffer.getvalue()
+
+
+def _array_bytes(array: NDArray[np.float64]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()

@@ -1,0 +1,88 @@
+"""Networks: Keras graphs from arrays to arrays, built by name.
+
+A network knows channels-last batches ``(B, Y, X, C)`` and nothing of files, nanometres or noise models. Every architecture here is
+one function that returns a `keras.Model`; `build` finds it by the name that is stored in a model file, so that loading a file runs
+no code but ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from superlens.errors import SuperlensError
+from superlens.networks.light import LIGHT_ALIGN, LIGHT_HALO, light_two_stage
+from superlens.networks.unet import UNET_ALIGN, UNET_HALO, two_stage_unet
+
+if TYPE_CHECKING:
+    import keras
+
+__all__ = ["Architecture", "architecture", "build", "names"]
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """What a caller must know of a network to feed it.
+
+    Attributes
+    ----------
+    make : callable
+        Returns the `keras.Model`; its keyword arguments are the ``config`` of a model file.
+    align : int
+        Sides of an input must be multiples of this many pixels.
+    halo : int
+        Radius of the receptive field, in input pixels: what a tile must carry on each side.
+    """
+
+    make: Callable[..., keras.Model]
+    align: int
+    halo: int
+
+
+_ARCHITECTURES: Mapping[str, Architecture] = {
+    "light": Architecture(light_two_stage, LIGHT_ALIGN, LIGHT_HALO),
+    "unet": Architecture(two_stage_unet, UNET_ALIGN, UNET_HALO),
+}
+
+
+def names() -> tuple[str, ...]:
+    """Names that `build` knows."""
+    return tuple(_ARCHITECTURES)
+
+
+def architecture(name: str) -> Architecture:
+    """The `Architecture` called ``name``.
+
+    Raises
+    ------
+    SuperlensError
+        If there is none of that name.
+    """
+    try:
+        return _ARCHITECTURES[name]
+    except KeyError:
+        raise SuperlensError(
+            f"network is {name!r}; expected one of {', '.join(names())}. Was the model made by a newer superlens?"
+        ) from None
+
+
+def build(name: str, config: Mapping[str, Any]) -> keras.Model:
+    """Build the network called ``name``.
+
+    Parameters
+    ----------
+    name : str
+        One of `names`.
+    config : mapping
+        Keyword arguments of the architecture.
+
+    Raises
+    ------
+    SuperlensError
+        If the name is unknown or the configuration does not fit it.
+    """
+    try:
+        return architecture(name).make(**config)
+    except TypeError as error:
+        raise SuperlensError(f"network {name!r} does not take this configuration: {error}") from error

@@ -1,0 +1,137 @@
+"""What was measured: counts above the offset, the noise of each pixel, and the camera that explains both.
+
+Between an `Image` from a file and any method stands one question: which part of these numbers is light, and how far may they be off?
+`observe` answers it once, for one image or for several of one kind, and every method takes the answer. In: images in ADU and what the
+user knows of the camera. Out: an `Observation` for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superlens.camera import Camera, CameraEstimate, NoiseCheck, check_noise, estimate_camera, smoothed_signal
+from superlens.image import Image, check_image
+
+__all__ = ["Observation", "observe"]
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observation:
+    """One image, ready to learn from or to predict.
+
+    Attributes
+    ----------
+    image : Image
+        As it came, bad pixels filled.
+    counts : ndarray, shape (N, Y, X), float32
+        All planes of the image, counts above the offset.
+    sigma : ndarray, shape (N, Y, X), float32, counts
+        Standard deviation of the noise of each pixel.
+    bad : ndarray, shape (N, Y, X), bool
+        Saturated or undefined pixels, filled from their neighbours and left out of every fit.
+    camera : Camera
+    estimate : CameraEstimate
+        How the camera was found, with the points of its photon-transfer curve.
+    noise : NoiseCheck
+        Whether neighbouring pixels share noise.
+    messages : tuple of str
+        What the user should know.
+    """
+
+    image: Image
+    counts: Array
+    sigma: Array
+    bad: NDArray[np.bool_]
+    camera: Camera
+    estimate: CameraEstimate
+    noise: NoiseCheck
+    messages: tuple[str, ...]
+
+
+def observe(
+    images: Sequence[Image],
+    *,
+    offset: float | None = None,
+    gain: float | None = None,
+    read_noise_e: float | None = None,
+) -> list[Observation]:
+    """Find the camera that took the images, and with it the noise of each pixel.
+
+    Parameters
+    ----------
+    images : sequence of Image
+        Of one kind: one camera took them all.
+    offset : float, counts, optional
+    gain : float, counts per electron, optional
+    read_noise_e : float, electrons, optional
+        What is given is used; the rest is estimated, each value as the median over the images.
+
+    Returns
+    -------
+    list of Observation
+
+    Raises
+    ------
+    SuperlensError
+        If an image can't be worked on.
+    """
+    checked = [check_image(image) for image in images]
+    stacks = [np.asarray(c.image.data, np.float32).reshape(-1, *c.image.data.shape[-2:]) for c in checked]
+    estimates = [estimate_camera(s, offset=offset, gain=gain, read_noise_e=read_noise_e) for s in stacks]
+    camera = _one_camera([e.camera for e in estimates])
+    return [
+        _observation(c.image, stack, c.mask.reshape(stack.shape), camera, estimate, c.messages)
+        for c, stack, estimate in zip(checked, stacks, estimates, strict=True)
+    ]
+
+
+def _one_camera(cameras: Sequence[Camera]) -> Camera:
+    first = cameras[0]
+    return replace(
+        first,
+        gain=float(np.median([c.gain for c in cameras])),
+        offset=float(np.median([c.offset for c in cameras])),
+        read_noise_e=float(np.median([c.read_noise_e for c in cameras])),
+    )
+
+
+def _observation(
+    image: Image,
+    stack: Array,
+    bad: NDArray[np.bool_],
+    camera: Camera,
+    estimate: CameraEstimate,
+    messages: tuple[str, ...],
+) -> Observation:
+    counts = (stack - np.float32(camera.offset)).astype(np.float32)
+    sigma = noise_sigma(counts, camera)
+    noise = check_noise(stack)
+    said = [*messages, *estimate.notes]
+    if not noise.independent:
+        said.append(noise.note)
+    return Observation(image, counts, sigma, bad, camera, estimate, noise, tuple(said))
+
+
+def noise_sigma(counts: Array, camera: Camera) -> Array:
+    """Standard deviation of the noise at each pixel, from the image itself.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (N, Y, X), float32, counts above the offset
+    camera : Camera
+
+    Returns
+    -------
+    ndarray, shape (N, Y, X), float32, counts
+        From a 5x5 mean as the expected signal; never zero.
+    """
+    smooth = np.stack([smoothed_signal(plane) for plane in counts])
+    variance = np.asarray(camera.variance(smooth), np.float32)
+    floor = np.float32(max(1e-4 * float(variance.mean()), np.finfo(np.float32).tiny))
+    return np.sqrt(np.maximum(variance, np.maximum(floor, 0.05 * camera.gain**2))).astype(np.float32)
