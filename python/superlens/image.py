@@ -380,7 +380,7 @@ def _saturated(data: NDArray[Any]) -> tuple[NDArray[np.bool_], float]:
     if data.dtype.kind in "iu" and top == np.iinfo(data.dtype).max:
         return data == top, float(top)
     clipped = data == top
-    if top in _CLIP_LEVELS and int(clipped.sum()) >= _CLIP_REPEATS:
+    if float(top) in _CLIP_LEVELS and int(clipped.sum()) >= _CLIP_REPEATS:
         return clipped, float(top)
     return none, float(top)
 

@@ -161,7 +161,7 @@ def read_otf(path: str | Path) -> OTF:
     dk, dkz = (first, None) if radial else (second, first)
     if not (math.isfinite(dk) and dk > 0):
         raise SuperlensError(f"{path.name} states a frequency step of {dk} per um; expected a number above 0.")
-    return OTF(data[0, 0] if radial else data, float(dk), dkz if dkz is None else float(dkz))
+    return OTF(data[0, 0] if radial else data, float(f"{dk:.7g}"), None if dkz is None else _size(dkz))
 
 
 def _read_header(path: Path, file_bytes: int) -> _Header:
@@ -233,8 +233,9 @@ def _deltavision(path: Path, header: _Header, data: NDArray[Any]) -> StoredImage
     )
 
 
-def _size(value_nm: float) -> float | None:
-    return float(value_nm) if math.isfinite(value_nm) and value_nm > 0 else None
+def _size(value: float) -> float | None:
+    """A length or time from a header, without the digits that single precision adds; None when it says nothing."""
+    return float(f"{value:.7g}") if math.isfinite(value) and value > 0 else None
 
 
 def _interval(path: Path, header: _Header, sequence: str, shape: tuple[int, ...]) -> float | None:

@@ -30,7 +30,7 @@ MRC_SUFFIXES = (".mrc", ".dv", ".r3d", ".st", ".otf")
 PNG_SUFFIXES = (".png",)
 IMAGE_SUFFIXES = TIFF_SUFFIXES + MRC_SUFFIXES + PNG_SUFFIXES
 
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -189,7 +189,8 @@ def _flush(path: Path) -> None:
 
 
 def _write_failure(path: Path, error: OSError) -> str:
-    if error.errno in _NO_SPACE:
+    partly = error.errno is None and "written" in str(error)  # how NumPy says that the disk took only some of an array
+    if partly or error.errno in _NO_SPACE:
         return f"no space left for {path}. Free some, or give a folder on another disk; the file was not changed."
     if error.errno in _NOT_ALLOWED:
         return f"{path} may not be written by this user; give another folder or change its rights."

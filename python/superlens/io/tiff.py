@@ -10,16 +10,18 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import struct
+import warnings
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import tifffile
 
-from superlens.errors import SuperlensError
+from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.io.metadata import StoredImage, length_nm, parse_note, plausible_pixel_nm, time_s
 from superlens.io.paths import check_readable
 
@@ -31,6 +33,10 @@ _UNCOMPRESSED = 1
 _MOST_PER_BYTE = 5000
 _FREE_BYTES = 1 << 22
 _CENTIMETRE, _INCH = 3, 2
+_BIGTIFF = 43
+_MOST_ENTRIES = 4096
+_TYPE_BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+_SELF_COUNTING = ("imagej", "ome", "shaped")  # kinds whose first page says how many images there are
 _TIFF_LETTERS = {"I": "I", "Q": "I", "R": "I"}
 
 
@@ -88,6 +94,7 @@ def _read_series(path: Path, tiff: tifffile.TiffFile, file_bytes: int) -> Stored
         raise SuperlensError(f"{path.name} holds no image. Export it again.")
     series = tiff.series[0]
     _check_kind(path, tiff, series)
+    _check_directories(path, file_bytes, all_pages=series.kind not in _SELF_COUNTING)
     _check_colour(path, series)
     _check_layout(path, series, file_bytes)
     data = np.asarray(series.asarray())
@@ -95,6 +102,9 @@ def _read_series(path: Path, tiff: tifffile.TiffFile, file_bytes: int) -> Stored
         raise SuperlensError(
             f"{path.name} decodes to shape {data.shape} instead of {series.shape}: damaged. Export it again."
         )
+    if len(tiff.series) > 1:
+        message = f"{path.name} holds {len(tiff.series)} images of different kinds; the first one is read."
+        warnings.warn(message, SuperlensWarning, stacklevel=2)
     axes = "".join(_TIFF_LETTERS.get(axis, axis) for axis in series.axes)
     return _with_metadata(tiff, StoredImage(data, axes))
 
@@ -107,6 +117,56 @@ def _check_kind(path: Path, tiff: tifffile.TiffFile, series: tifffile.TiffPageSe
         )
     if tiff.is_ome and series.kind != "ome":
         raise SuperlensError(f"{path.name} has an OME header that does not fit its images: damaged. Export it again.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Directories:
+    """How the page directories of a TIFF file are laid out: byte order, and the wider fields of BigTIFF."""
+
+    order: Literal["<", ">"]
+    big: bool
+
+    @classmethod
+    def of(cls, head: bytes) -> _Directories:
+        order: Literal["<", ">"] = "<" if head[:2] == b"II" else ">"
+        return cls(order, struct.unpack_from(f"{order}H", head, 2)[0] == _BIGTIFF)
+
+    def first(self, head: bytes) -> int:
+        offset: int = struct.unpack_from(self.order + ("Q" if self.big else "I"), head, 8 if self.big else 4)[0]
+        return offset
+
+    def read(self, file: BinaryIO, offset: int) -> tuple[int, int]:
+        """Where the values of one directory end, at most, and where the next directory lies (0: nowhere)."""
+        count_format, entry_format, link_format = ("Q", "HHQQ", "Q") if self.big else ("H", "HHII", "I")
+        file.seek(offset)
+        (entries,) = struct.unpack(self.order + count_format, file.read(struct.calcsize(f"<{count_format}")))
+        entry_bytes = struct.calcsize(f"<{entry_format}")
+        table = file.read(min(entries, _MOST_ENTRIES) * entry_bytes)
+        reach = 0
+        for _, kind, count, value in struct.iter_unpack(self.order + entry_format, table):
+            size = count * _TYPE_BYTES.get(kind, 1)
+            if size > (8 if self.big else 4):
+                reach = max(reach, value + size)
+        (link,) = struct.unpack(self.order + link_format, file.read(struct.calcsize(f"<{link_format}")))
+        return reach, link
+
+
+def _check_directories(path: Path, file_bytes: int, *, all_pages: bool) -> None:
+    """Follow the chain of page directories; where it leads out of the file, descriptions or pages have been lost."""
+    with path.open("rb") as file:
+        head = file.read(16)
+        layout = _Directories.of(head)
+        offset = layout.first(head)
+        seen: set[int] = set()
+        while offset:
+            if offset in seen or offset >= file_bytes:
+                raise SuperlensError(f"{path.name} ends before its last page: cut short. Copy or export it again.")
+            seen.add(offset)
+            reach, offset = layout.read(file, offset)
+            if reach > file_bytes:
+                raise SuperlensError(_cut_short(path, reach, file_bytes))
+            if not all_pages:
+                return
 
 
 def _check_colour(path: Path, series: tifffile.TiffPageSeries) -> None:
@@ -159,7 +219,9 @@ def _stored_bytes(path: Path, series: tifffile.TiffPageSeries, file_bytes: int) 
 
 
 def _cut_short(path: Path, claimed: int, file_bytes: int) -> str:
-    return f"{path.name} has {file_bytes} bytes but its pixels reach to {claimed}: cut short. Copy or export it again."
+    return (
+        f"{path.name} has {file_bytes} bytes but its contents reach to {claimed}: cut short. Copy or export it again."
+    )
 
 
 def _with_metadata(tiff: tifffile.TiffFile, stored: StoredImage) -> StoredImage:

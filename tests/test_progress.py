@@ -1,0 +1,54 @@
+"""Progress is shown on terminals, rare in logs, and may be used to stop."""
+
+from __future__ import annotations
+
+import io
+import logging
+
+import pytest
+
+from superlens.progress import Cancelled, Progress, console, silent
+
+
+class Terminal(io.StringIO):
+    """A text stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def work(progress: Progress, total: int, message: str = "training") -> None:
+    for done in range(1, total + 1):
+        progress(done, total, message)
+
+
+def test_silent_takes_progress_and_gives_nothing() -> None:
+    assert silent(1, 2, "x") is None  # type: ignore[func-returns-value]
+
+
+def test_a_terminal_sees_message_count_and_a_bar_for_each_stage() -> None:
+    screen = Terminal()
+    with console(screen) as progress:
+        work(progress, 5)
+        work(progress, 5, "predicting")
+        work(progress, 3, "writing")
+    text = screen.getvalue()
+    assert "training" in text and "5/5" in text
+    assert "predicting" in text
+    assert "3/3" in text
+
+
+def test_elsewhere_there_are_rare_log_lines_and_no_output(caplog: pytest.LogCaptureFixture) -> None:
+    stream = io.StringIO()
+    with caplog.at_level(logging.INFO), console(stream) as progress:
+        work(progress, 1000)
+    assert stream.getvalue() == ""
+    assert [record.getMessage() for record in caplog.records] == ["training: 1 of 1000"]
+
+
+def test_cancelled_passes_through_and_closes_the_bar() -> None:
+    screen = Terminal()
+    with pytest.raises(Cancelled), console(screen) as progress:
+        progress(1, 10, "training")
+        raise Cancelled
+    assert screen.getvalue().endswith("\n")
