@@ -8,7 +8,7 @@ Examples
 --------
 >>> import superlens as sl
 >>> sl.Objective(na=1.3, wavelength_nm=525).psf(pixel_nm=62.6).source
-'vectorial, NA 1.3, 525 nm, n 1.406, widefield'
+'vectorial, NA 1.3, 525 nm, n 1.33, widefield'
 """
 
 from __future__ import annotations

@@ -18,10 +18,7 @@ from pathlib import Path
 from superlens.cli.failures import warn
 from superlens.errors import SuperlensError
 
-__all__ = ["OUTPUT_ENDINGS", "OutputFolder", "find_inputs", "megabytes"]
-
-READABLE = (".tif", ".tiff", ".mrc", ".dv", ".png")
-"""Endings that are looked for in a folder; a file that is named is read whatever its ending."""
+__all__ = ["OUTPUT_ENDINGS", "OutputFolder", "find_inputs", "megabytes", "stem_of"]
 
 OUTPUT_ENDINGS = ("_sr.tif", "_denoised.tif", "_confidence.tif")
 """Ends of the names of our own images; such files in an input folder are passed over."""
@@ -45,14 +42,17 @@ def find_inputs(paths: Sequence[Path]) -> list[Path]:
     SuperlensError
         When a path does not exist, a folder holds no image, or two images would give outputs of one name.
     """
-    files: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            files.extend(_images_in(path))
-        elif path.is_file():
-            files.append(path)
-        else:
-            raise SuperlensError(f"{path} does not exist; check the name and the folder.")
+    from superlens.io import find_images
+
+    named = {path for path in paths if not path.is_dir()}
+    found = find_images(paths)
+    files = [path for path in found if path in named or not path.name.endswith(OUTPUT_ENDINGS)]
+    if not files:
+        raise SuperlensError(
+            f"{found[0].parent} holds nothing but earlier results; name the files to use them as inputs."
+        )
+    if len(files) < len(found):
+        warn(f"{len(found) - len(files)} files are earlier results of superlens by their names and are passed over.")
     _refuse_same_names(files)
     return files
 
@@ -167,18 +167,6 @@ class OutputFolder:
                 f"{self.path} has {megabytes(free)} free and the results need about {megabytes(size)}; "
                 "free some space or choose another folder."
             )
-
-
-def _images_in(folder: Path) -> list[Path]:
-    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in READABLE and not p.name.startswith("."))
-    kept = [path for path in found if not path.name.endswith(OUTPUT_ENDINGS)]
-    if len(kept) < len(found):
-        warn(
-            f"{folder}: {len(found) - len(kept)} files are earlier results of superlens by their names and are passed over."
-        )
-    if not kept:
-        raise SuperlensError(f"the folder {folder} holds no image ({', '.join(READABLE)}); check the path.")
-    return kept
 
 
 def _refuse_same_names(files: Sequence[Path]) -> None:

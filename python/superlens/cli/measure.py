@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from superlens.cli.folders import OUTPUT_ENDINGS, READABLE, OutputFolder
+from superlens.cli.folders import OUTPUT_ENDINGS, OutputFolder
 from superlens.cli.options import OpticsChoice, optics_options, path_type
 from superlens.errors import SuperlensError
 
@@ -27,11 +27,22 @@ __all__ = ["evaluate", "psf"]
 @click.option("--beads", type=path_type, help="Image or stack of beads to measure the PSF from, instead of the optics.")
 @click.option("--pixel-nm", type=float, help="Pixel of the PSF, in nm; with --beads the file's own by default.")
 @click.option("--z-step-nm", type=float, help="Distance between planes, in nm; makes the PSF 3D.")
+@click.option("--axes", help="Axes of the bead file's array, like ZYX; default: what the file says.")
 @click.option("--out", required=True, type=path_type, help="TIFF file for the PSF.")
 @optics_options
-def psf(beads: Path | None, pixel_nm: float | None, z_step_nm: float | None, out: Path, optics: OpticsChoice) -> None:
+def psf(
+    beads: Path | None,
+    pixel_nm: float | None,
+    z_step_nm: float | None,
+    axes: str | None,
+    out: Path,
+    optics: OpticsChoice,
+) -> None:
     """Write a PSF, computed or measured, and print its width."""
-    made = _beads_psf(beads, pixel_nm, z_step_nm, optics) if beads else _optics_psf(pixel_nm, z_step_nm, optics)
+    if beads is None:
+        made = _optics_psf(pixel_nm, z_step_nm, optics)
+    else:
+        made = _beads_psf(beads, optics, pixel_nm=pixel_nm, z_step_nm=z_step_nm, axes=axes)
     folder = OutputFolder(out.parent, (beads,) if beads else ())
     with folder.prepared([out.name], 8 * made.data.size + 100_000), folder.delivery() as staging:
         _write_psf(staging / out.name, made)
@@ -75,13 +86,15 @@ def _optics_psf(pixel_nm: float | None, z_step_nm: float | None, optics: OpticsC
     return lens.psf(pixel_nm, z_step_nm=z_step_nm)
 
 
-def _beads_psf(beads: Path, pixel_nm: float | None, z_step_nm: float | None, optics: OpticsChoice) -> PSF:
+def _beads_psf(
+    beads: Path, optics: OpticsChoice, *, pixel_nm: float | None, z_step_nm: float | None, axes: str | None
+) -> PSF:
     from superlens.io import read
     from superlens.optics import PSF
 
     if optics.given:
         raise SuperlensError("--beads is given together with optics; expected one of them. Leave the optics out.")
-    return PSF.from_beads(read(beads, pixel_nm=pixel_nm, z_step_nm=z_step_nm))
+    return PSF.from_beads(read(beads, axes=axes, pixel_nm=pixel_nm, z_step_nm=z_step_nm))
 
 
 def _write_psf(path: Path, made: PSF) -> None:
@@ -105,7 +118,7 @@ def _results_in(out: Path) -> list[Path]:
             )
         return found
     if not out.is_file():
-        raise SuperlensError(f"{out} does not exist; give a result ({', '.join(READABLE)}) or the folder of a run.")
+        raise SuperlensError(f"{out} does not exist; give a result or the folder of a run.")
     return [out]
 
 
