@@ -23,7 +23,7 @@ _SHOWN_ERRORS = 3
 
 
 class Config(BaseModel):
-    """Frozen settings with checked values; subclasses declare the fields.
+    r"""Frozen settings with checked values; subclasses declare the fields.
 
     Raises
     ------
@@ -35,7 +35,7 @@ class Config(BaseModel):
     >>> class Exposure(Config):
     ...     time_ms: float = 10.0
     >>> Exposure(time_ms=20).to_yaml()
-    'time_ms: 20.0\\n'
+    'time_ms: 20.0\n'
     >>> Exposure.from_yaml("time_s: 1")
     Traceback (most recent call last):
     ...

@@ -75,8 +75,8 @@ class ModelConfig(Config):
     camera : CameraConfig or None
     psf_source : str
         Where the PSF comes from, in words.
-    spread : float
-        Factor that calibrates the stated uncertainty.
+    spread : float or None
+        Factor that calibrates the stated uncertainty; None when it was never calibrated and must not be shown.
     settings : dict
         The method's own settings that prediction needs.
     provenance : dict
@@ -96,7 +96,7 @@ class ModelConfig(Config):
     contrast: float = Field(1.0, gt=0)
     camera: CameraConfig | None = None
     psf_source: str = ""
-    spread: float = Field(1.0, gt=0)
+    spread: float | None = Field(None, gt=0)
     settings: dict[str, Any] = {}
     provenance: dict[str, Any] = {}
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.io.metadata import StoredImage, stem, to_image
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from superlens.optics import PSF
 
 __all__ = ["read", "read_psf"]
+
+_MOST_GAIN = 1.1  # a PSF is nowhere negative, so no frequency passes better than zero does; the rest is noise
 
 
 def read(
@@ -131,6 +135,11 @@ def _psf_from_otf(path: Path, pixel_nm: float | None) -> PSF:
         )
     if otf.data.size < 2:
         raise SuperlensError(f"{path.name} holds one frequency only; expected a radial transfer function.")
+    if np.abs(otf.data).max() > _MOST_GAIN * otf.data[0].real:
+        raise SuperlensError(
+            f"{path.name} is largest away from frequency 0, which no transfer function of light is. "
+            "Export it again, with the zero frequency first."
+        )
     if pixel_nm is None:
         pixel_nm = 1e3 / (2 * (otf.data.size - 1) * otf.dk_per_um)
     return PSF.from_radial_otf(otf.data, otf.dk_per_um, pixel_nm, source=f"radial OTF: {stem(path)}")

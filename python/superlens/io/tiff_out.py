@@ -27,6 +27,7 @@ _CLASSIC_LIMIT = (1 << 32) - (1 << 25)
 _IMAGEJ_TYPES = ("uint8", "uint16", "float32")
 _OME_TYPES = (*_IMAGEJ_TYPES, "int8", "int16", "int32", "uint32", "float64")
 _IMAGEJ_ORDER = "TZCYX"
+_MOST_COMPOSITE = 7  # channels that ImageJ overlays
 
 
 def write(path: str | Path, image: Image, *, compression: Compression = "none") -> Path:
@@ -105,8 +106,7 @@ def _write_imagej(path: Path, image: Image, data: NDArray[Any], note: str, codec
     frames, planes, channels = stack.shape[:3]
     if image.channel_names:
         metadata["Labels"] = list(image.channel_names) * (frames * planes)
-    if channels > 1:
-        metadata["mode"] = "composite" if channels <= 7 else "grayscale"
+    metadata |= _display(stack)
     per_micron = 1e3 / image.pixel_nm if image.pixel_nm else 1.0
     tifffile.imwrite(
         path,
@@ -117,6 +117,21 @@ def _write_imagej(path: Path, image: Image, data: NDArray[Any], note: str, codec
         compression=codec,
         photometric="minisblack",
     )
+
+
+def _display(stack: NDArray[Any]) -> dict[str, Any]:
+    """How ImageJ shows the stack at first: over its whole range, which without a word would be that of the type."""
+    channels = stack.shape[2]
+    ranges = [_range(stack[:, :, channel]) for channel in range(channels)]
+    if channels == 1:
+        return {"min": ranges[0][0], "max": ranges[0][1]}
+    mode = "composite" if channels <= _MOST_COMPOSITE else "grayscale"
+    return {"mode": mode, "Ranges": tuple(value for pair in ranges for value in pair)}
+
+
+def _range(data: NDArray[Any]) -> tuple[float, float]:
+    finite = data[np.isfinite(data)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
 
 
 def _as_tzcyx(image: Image, data: NDArray[Any]) -> NDArray[Any]:

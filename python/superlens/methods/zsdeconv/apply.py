@@ -42,7 +42,8 @@ class Result:
     denoised : Image
         The denoised image at camera sampling, same unit.
     confidence : Image or None
-        Standard deviation of the error of ``image`` that the model states for each pixel, same unit.
+        Standard deviation of the error of ``image`` that the model states for each pixel, same unit; None for a model that did not
+        begin from the shipped weights, whose statement was calibrated on simulation.
     prior_only : ndarray of bool, shape of ``image``, or None
         True where detail was added that the data neither support nor contradict: blurred again, it hides below the noise.
     observation : Observation
@@ -115,6 +116,8 @@ def _plane(
     denoised, sharp, log_sigma = _light(model, model.network, lens, config.flips, counts, sigma)
     if config.denoise_only:
         return denoised, None, None, None
+    if model.config.spread is None:
+        return denoised, sharp, None, None
     stated = np.exp(log_sigma) * np.float32(model.config.contrast * model.config.spread)
     if start is not None:
         before = _light(model, start, lens, min(_START_FLIPS, config.flips), counts, sigma)[1]

@@ -24,7 +24,7 @@ from superlens.networks import build
 from superlens.progress import Progress
 from superlens.training import Checkpoint, History, best_precision, fit, get_weights, precision, set_weights
 
-__all__ = ["START", "Learned", "learn", "shipped_weights"]
+__all__ = ["START", "Learned", "learn", "shipped_start"]
 
 log = logging.getLogger(__name__)
 Array = NDArray[np.float32]
@@ -56,9 +56,12 @@ def learn(task: Task, checkpoint: Path | None, progress: Progress) -> Learned:
     with precision(best_precision()):
         network = build(config.network, arguments)
     exact = build(config.network, arguments)  # float32, for everything that is measured or kept
-    prior = None if config.from_scratch else shipped_weights()
+    begun = None if config.from_scratch else shipped_start()
+    prior = None if begun is None else get_weights(begun.network)
     set_weights(network, prior or get_weights(exact))
     recipe = PaperRecipe(task) if config.network == "unet" else LightRecipe(task)
+    for layer in network.layers:
+        layer.trainable = not layer.name.startswith(recipe.fixed)
 
     def risk(weights: list[Array]) -> float:
         set_weights(exact, weights)
@@ -77,18 +80,23 @@ def learn(task: Task, checkpoint: Path | None, progress: Progress) -> Learned:
     if prior is not None and config.steps:
         weights, history.blend = _between_that_risks_least(prior, weights, risk)
     set_weights(exact, weights)
-    return Learned(Model(_model_config(task, arguments, history), exact, task.psf), history, prior)
+    return Learned(
+        Model(_model_config(task, arguments, history, begun.config.spread if begun else None), exact, task.psf),
+        history,
+        prior,
+    )
 
 
 def _arguments(config: ZSDeconvConfig) -> dict[str, Any]:
     return {"scale": config.scale} if config.network == "unet" else {"channels": CHANNELS, "scale": config.scale}
 
 
-def shipped_weights() -> list[Array]:
+def shipped_start() -> Model:
+    """The shipped model that zero-shot learning begins from."""
     files = shipped()
     if START not in files:
         raise SuperlensError(f"the shipped weights {START!r} are missing; reinstall superlens, or use --from-scratch")
-    return get_weights(Model.load(files[START]).network)
+    return Model.load(files[START])
 
 
 START = "zsdeconv-light"
@@ -115,7 +123,7 @@ def _digest(task: Task) -> str:
     return digest.hexdigest()
 
 
-def _model_config(task: Task, arguments: dict[str, Any], history: History) -> ModelConfig:
+def _model_config(task: Task, arguments: dict[str, Any], history: History, spread: float | None) -> ModelConfig:
     from superlens import __version__
 
     camera = task.observations[0].camera
@@ -136,6 +144,7 @@ def _model_config(task: Task, arguments: dict[str, Any], history: History) -> Mo
             estimated=tuple(sorted(camera.estimated)),
         ),
         psf_source=task.psf.source if task.psf is not None else "",
+        spread=spread,
         settings=task.config.model_dump(mode="json"),
         provenance={
             "images": [o.image.name for o in task.observations],

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from superlens import losses
-from superlens.camera import recorrupt
+from superlens.camera import Camera, recorrupt, smoothed_signal
 from superlens.conditioning import condition
 from superlens.methods.zsdeconv.task import Task
 from superlens.networks.light import LIGHT_ALIGN
@@ -37,11 +37,17 @@ class LightRecipe:
         self._margin = max(losses.optics_margin(self._kernel, task.config.scale), 8)
         self._planes = [
             _Plane(
-                counts, sigma, ~bad, _held_out(counts.shape), o.noise.covariance if not o.noise.independent else None
+                counts,
+                sigma,
+                _weight(counts, o.camera),
+                ~bad,
+                _held_out(counts.shape),
+                None if o.noise.independent else o.noise.covariance,
             )
             for o in task.observations
             for counts, sigma, bad in zip(o.counts, o.sigma, o.bad, strict=True)
         ]
+        self.fixed = ("spread", "sharpen") if task.config.denoise_only else ("spread",)
         self._watched = self._planes[:: max(1, len(self._planes) // 3)][:3]
 
     def plan(self) -> Plan:
@@ -122,21 +128,29 @@ class _Plane:
 
     counts: Array
     sigma: Array
+    weight: Array
     good: NDArray[np.bool_]
     held: NDArray[np.bool_]
     covariance: NDArray[np.float64] | None
-
-    @property
-    def weight(self) -> Array:
-        """Inverse variance of each pixel, of mean 1."""
-        inverse = 1 / np.square(self.sigma)
-        return (inverse / inverse.mean()).astype(np.float32)
 
     def window(self, rng: np.random.Generator) -> _Plane:
         """A random part of at most `_WINDOW` pixels a side."""
         y, x = (int(rng.integers(0, max(side - _WINDOW, 0) + 1)) for side in self.counts.shape)
         part = (slice(y, y + _WINDOW), slice(x, x + _WINDOW))
-        return _Plane(self.counts[part], self.sigma[part], self.good[part], self.held[part], self.covariance)
+        planes = (self.counts, self.sigma, self.weight, self.good, self.held)
+        return _Plane(*(plane[part] for plane in planes), self.covariance)
+
+
+def _weight(counts: Array, camera: Camera) -> Array:
+    """Inverse variance of each pixel, of mean 1, from the mean of its 24 neighbours.
+
+    The pixel itself is left out: were it to set its own weight, a dim fluctuation would count more than a bright one and the
+    weighted mean would come out too low.
+    """
+    neighbours = (25 * smoothed_signal(counts) - counts) / 24
+    variance = camera.variance(neighbours)
+    inverse = 1 / np.maximum(variance, 0.1 * np.mean(variance))
+    return (inverse / inverse.mean()).astype(np.float32)
 
 
 def run_light(network: keras.Model, channels: Array, *, flips: int) -> tuple[Array, Array, Array]:
