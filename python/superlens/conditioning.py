@@ -21,6 +21,7 @@ Dong et al., Deep Wiener Deconvolution, NeurIPS 2020. Zhang et al., FFDNet, IEEE
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,7 +130,7 @@ class WienerBank:
         return out
 
 
-def wiener_kernels(otf: NDArray[np.floating], target: NDArray[np.floating], size: int) -> Array:
+def wiener_kernels(otf: NDArray[np.inexact[Any]], target: NDArray[np.inexact[Any]], size: int) -> Array:
     """Centred, tapered kernels of the bank.
 
     Parameters
@@ -185,7 +186,7 @@ def _camera_otf(psf: NDArray[np.float64], size: int, scale: int) -> NDArray[np.c
     otf = spectrum[rows][:, : half + 1]
     ky = fft.fftfreq(size)[:, None]
     kx = fft.rfftfreq(size)[None, :]
-    return otf * _box(ky, scale) * _box(kx, scale)
+    return np.asarray(otf * _box(ky, scale) * _box(kx, scale), np.complex128)
 
 
 def _box(k: NDArray[np.float64], scale: int) -> NDArray[np.float64]:

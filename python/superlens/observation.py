@@ -113,7 +113,7 @@ def _observation(
     sigma = noise_sigma(counts, camera)
     noise = check_noise(stack)
     said = [*messages, *estimate.notes]
-    if not noise.independent:
+    if not noise.independent and noise.note not in said:
         said.append(noise.note)
     return Observation(image, counts, sigma, bad, camera, estimate, noise, tuple(said))
 
@@ -133,5 +133,5 @@ def noise_sigma(counts: Array, camera: Camera) -> Array:
     """
     smooth = np.stack([smoothed_signal(plane) for plane in counts])
     variance = np.asarray(camera.variance(smooth), np.float32)
-    floor = np.float32(max(1e-4 * float(variance.mean()), np.finfo(np.float32).tiny))
+    floor = np.float32(max(1e-4 * float(variance.mean()), float(np.finfo(np.float32).tiny)))
     return np.sqrt(np.maximum(variance, np.maximum(floor, 0.05 * camera.gain**2))).astype(np.float32)

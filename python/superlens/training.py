@@ -167,7 +167,8 @@ def fit(
     Raises
     ------
     SuperlensError
-        If the loss is not finite; the network then holds the best weights so far.
+        If the loss or a weight is not finite (the network then holds the best weights so far), or if the checkpoint can't be
+        read, written, or belongs to another training.
     """
     trainee = _Trainee(network, loss)
     optimizer = keras.optimizers.Adam(
@@ -179,8 +180,12 @@ def fit(
     first = state.resume(checkpoint) if checkpoint is not None else 0
     began = time.monotonic() - (state.history.records[-1].seconds if state.history.records else 0.0)
     losses: list[Any] = []
+    done = first
     try:
         for step in range(first, plan.steps):
+            if plan.patience and state.since_best >= plan.patience:
+                state.history.stopped = "patience"
+                break
             elapsed = (time.monotonic() - began) / 60
             if plan.minutes is not None and elapsed >= plan.minutes:
                 state.history.stopped = "minutes"
@@ -192,19 +197,18 @@ def fit(
             if done % plan.check_every == 0 or done == plan.steps:
                 mean = float(np.mean(losses))
                 losses.clear()
-                better = state.check(done, mean, held_out, time.monotonic() - began, averaged=plan.average > 0)
+                state.check(done, mean, held_out, time.monotonic() - began, averaged=plan.average > 0)
                 if checkpoint is not None:
                     state.save(checkpoint)
-                if plan.patience and not better and state.since_best >= plan.patience:
-                    state.history.stopped = "patience"
-                    break
                 progress(done, plan.steps, f"loss {mean:.4g}")
             elif done % 5 == 0:
                 progress(done, plan.steps, "training")
     except Cancelled:
         state.history.stopped = "cancelled"
         log.info("training cancelled; keeping what was learned")
-    state.restore_best(averaged=plan.average > 0)
+    if losses:  # what was learned since the last check; kept out of the checkpoint, so that a resumed run checks at the same steps
+        state.check(done, float(np.mean(losses)), held_out, time.monotonic() - began, averaged=plan.average > 0)
+    state.restore_best()
     return state.history
 
 
@@ -242,6 +246,7 @@ class _State:
     def __init__(self, network: keras.Model, optimizer: keras.Optimizer) -> None:
         self._network = network
         self._optimizer = optimizer
+        self._start = get_weights(network)
         self._best: list[Array] | None = None
         self._best_loss = math.inf
         self.since_best = 0
@@ -249,20 +254,19 @@ class _State:
 
     def check(
         self, step: int, loss: float, held_out: Callable[[], float] | None, seconds: float, *, averaged: bool
-    ) -> bool:
-        if not math.isfinite(loss):
-            self.restore_best(averaged=False)
+    ) -> None:
+        current = get_weights(self._network)
+        if not math.isfinite(loss) or not all(np.isfinite(w).all() for w in current):
+            set_weights(self._network, self._best or self._start)
             raise SuperlensError(
-                f"the loss became {loss} by step {step}; expected a finite number. "
+                f"the loss became {loss} and the weights grew out of range by step {step}; expected finite numbers. "
                 "The best weights so far are kept. Try a smaller learning rate or --device cpu with float32."
             )
-        current = get_weights(self._network)
         if averaged:
             self._optimizer.finalize_variable_values(self._network.trainable_variables)
         value = held_out() if held_out is not None else math.nan
         self.history.records.append(Record(step, loss, value, seconds))
-        better = not value >= self._best_loss  # without a held-out loss (NaN) the last weights are the best
-        if better:
+        if not value >= self._best_loss:  # without a held-out loss (NaN) the last weights are the best
             self._best = get_weights(self._network)
             self._best_loss = value if math.isfinite(value) else math.inf
             self.history.best_step = step
@@ -271,18 +275,13 @@ class _State:
             self.since_best += 1
         if averaged:
             set_weights(self._network, current)
-        return better
 
-    def restore_best(self, *, averaged: bool) -> None:
+    def restore_best(self) -> None:
         if self._best is not None:
             set_weights(self._network, self._best)
-        elif averaged and int(
-            self._optimizer.iterations.numpy() if hasattr(self._optimizer.iterations, "numpy") else 0
-        ):
-            self._optimizer.finalize_variable_values(self._network.trainable_variables)
 
     def save(self, checkpoint: Checkpoint) -> None:
-        arrays = {f"w{i}": a for i, a in enumerate(get_weights(self._network))}
+        arrays: dict[str, Any] = {f"w{i}": a for i, a in enumerate(get_weights(self._network))}
         arrays |= {f"o{i}": ops.convert_to_numpy(v) for i, v in enumerate(self._optimizer.variables)}
         arrays |= {f"b{i}": a for i, a in enumerate(self._best or [])}
         arrays["key"] = np.array(checkpoint.key)
@@ -291,37 +290,54 @@ class _State:
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)
         beside = checkpoint.path.with_name(checkpoint.path.name + ".part")
-        beside.write_bytes(buffer.getvalue())
-        os.replace(beside, checkpoint.path)
+        try:
+            checkpoint.path.parent.mkdir(parents=True, exist_ok=True)
+            beside.write_bytes(buffer.getvalue())
+            os.replace(beside, checkpoint.path)
+        except OSError as error:
+            raise SuperlensError(
+                f"can't write the checkpoint {checkpoint.path}: {error.strerror}; choose another place"
+            ) from error
 
     def resume(self, checkpoint: Checkpoint) -> int:
         if not checkpoint.path.exists():
             return 0
         try:
-            with np.load(checkpoint.path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            with checkpoint.path.open("rb") as raw, zipfile.ZipFile(raw) as archive:
+                arrays = {name.removesuffix(".npy"): _array(archive.read(name)) for name in archive.namelist()}
+            if str(arrays["key"]) != checkpoint.key:
+                raise SuperlensError(
+                    f"checkpoint {checkpoint.path} belongs to another image or other settings; "
+                    "resume with the same ones, or delete it to start afresh"
+                )
+            return self._take(arrays)
+        except SuperlensError:
+            raise
+        except (OSError, ValueError, EOFError, KeyError, IndexError, TypeError, zipfile.BadZipFile) as error:
             raise SuperlensError(
                 f"checkpoint {checkpoint.path} can't be read ({error}); delete it to start afresh"
             ) from error
-        if str(arrays.get("key")) != checkpoint.key:
-            raise SuperlensError(
-                f"checkpoint {checkpoint.path} belongs to another image or other settings; "
-                "resume with the same ones, or delete it to start afresh"
-            )
+
+    def _take(self, arrays: dict[str, NDArray[Any]]) -> int:
+        records = [Record(int(r[0]), *map(float, r[1:])) for r in arrays["records"]]
+        best_loss, best_step, since = (float(v) for v in arrays["best"])
+        slots = list(zip(self._optimizer.variables, _numbered(arrays, "o"), strict=True))
         set_weights(self._network, _numbered(arrays, "w"))
-        for variable, value in zip(self._optimizer.variables, _numbered(arrays, "o"), strict=True):
+        for variable, value in slots:
             variable.assign(value)
         self._best = _numbered(arrays, "b") or None
-        self._best_loss, best_step, since = (float(v) for v in arrays["best"])
-        self.history.best_step, self.since_best = int(best_step), int(since)
-        self.history.records = [Record(int(r[0]), *map(float, r[1:])) for r in arrays["records"]]
-        step = self.history.records[-1].step
-        log.info("resuming at step %d", step)
-        return step
+        self._best_loss, self.since_best = best_loss, int(since)
+        self.history.best_step, self.history.records = int(best_step), records
+        log.info("resuming at step %d", records[-1].step)
+        return records[-1].step
 
 
-def _numbered(arrays: dict[str, Array], prefix: str) -> list[Array]:
+def _array(data: bytes) -> NDArray[Any]:
+    array: NDArray[Any] = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    return array
+
+
+def _numbered(arrays: dict[str, NDArray[Any]], prefix: str) -> list[Array]:
     count = sum(1 for name in arrays if name[0] == prefix and name[1:].isdigit())
     return [arrays[f"{prefix}{i}"] for i in range(count)]
 

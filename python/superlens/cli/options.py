@@ -1,7 +1,7 @@
 """The options that commands share, each group gathered into one frozen value.
 
 A command is decorated with, say, `optics_options` and receives one argument ``optics`` of type `OpticsChoice` instead of
-eleven. The choices know how to become what the package works with: an `Objective` or `PSF`, a `ZSDeconvConfig`, a device.
+twelve. The choices know how to become what the package works with: an `Objective` or `PSF`, a `ZSDeconvConfig`, a device.
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ class OpticsChoice:
     psf_model: str | None
     psf: Path | None
     psf_pixel_nm: float | None
+    psf_z_step_nm: float | None
 
     @property
     def given(self) -> bool:
@@ -93,8 +94,8 @@ class OpticsChoice:
                     f"both --psf and {option} are given; expected a PSF file or the optics. Leave one out."
                 )
             return self._read_psf(self.psf)
-        if self.psf_pixel_nm is not None:
-            raise SuperlensError("--psf-pixel-nm is given without --psf; name the PSF file too.")
+        if self.psf_pixel_nm is not None or self.psf_z_step_nm is not None:
+            raise SuperlensError("the sampling of a PSF file is given without --psf; name the file too.")
         if self.na is None or self.wavelength_nm is None:
             lacking = " and ".join(
                 option
@@ -110,12 +111,12 @@ class OpticsChoice:
         return Objective(**stated)
 
     def _objective(self) -> dict[str, Any]:
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("psf", "psf_pixel_nm")}
+        return {f.name: getattr(self, f.name) for f in fields(self) if not f.name.startswith("psf") or f.name == "psf_model"}
 
     def _read_psf(self, path: Path) -> PSF:
         from superlens.io import read_psf
 
-        return read_psf(path, pixel_nm=self.psf_pixel_nm)
+        return read_psf(path, pixel_nm=self.psf_pixel_nm, z_step_nm=self.psf_z_step_nm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +252,7 @@ _OPTICS = (
         "--psf", type=path_type, help="A measured PSF (TIFF, or MRC with a radial OTF) instead of the optics."
     ),
     click.option("--psf-pixel-nm", type=float, help="Pixel of the PSF file, in nm; default: what the file says."),
+    click.option("--psf-z-step-nm", type=float, help="Distance of the PSF file's planes; default: what the file says."),
 )
 
 _LEARNING = (

@@ -77,8 +77,8 @@ def learn(task: Task, checkpoint: Path | None, progress: Progress) -> Learned:
         progress=progress,
     )
     weights = get_weights(network)
-    if prior is not None and config.steps:
-        weights, history.blend = _between_that_risks_least(prior, weights, risk)
+    if prior is not None:
+        weights, history.blend = _between_that_risks_least(prior, weights, risk) if config.steps else (prior, 0.0)
     set_weights(exact, weights)
     return Learned(
         Model(_model_config(task, arguments, history, begun.config.spread if begun else None), exact, task.psf),
