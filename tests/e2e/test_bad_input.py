@@ -29,7 +29,7 @@ Array = NDArray[np.generic]
 
 OPTICS = ("--na", 1.3, "--wavelength-nm", 525)
 PIXEL = ("--pixel-nm", 62.6)
-QUICK = ("--steps", 1, "--set", "batch=1", "--set", "patch=32", "--set", "flips=1")
+QUICK = ("--steps", 1, "--set", "batch=1", "--set", "flips=1")
 
 
 def cell(shape: tuple[int, int] = (48, 48), *, seed: int = 0) -> NDArray[np.float64]:

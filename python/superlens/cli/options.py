@@ -111,7 +111,9 @@ class OpticsChoice:
         return Objective(**stated)
 
     def _objective(self) -> dict[str, Any]:
-        return {f.name: getattr(self, f.name) for f in fields(self) if not f.name.startswith("psf") or f.name == "psf_model"}
+        return {
+            f.name: getattr(self, f.name) for f in fields(self) if not f.name.startswith("psf") or f.name == "psf_model"
+        }
 
     def _read_psf(self, path: Path) -> PSF:
         from superlens.io import read_psf

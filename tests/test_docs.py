@@ -1,0 +1,74 @@
+"""The pages keep their word: Python blocks run, command lines parse, links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from superlens.cli import main
+from superlens.io import write
+from superlens.samples import sample
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+CODE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The code of a page in one language."""
+    return [code for kind, code in CODE.findall(page.read_text(encoding="utf-8")) if kind == language]
+
+
+def name(page: Path) -> str:
+    """Path of a page in the repository."""
+    return str(page.relative_to(ROOT))
+
+
+def command_lines() -> list[str]:
+    """Every use of the program that a page shows."""
+    lines = [line for page in PAGES for code in blocks(page, "sh") for line in code.splitlines()]
+    return sorted({line.partition(" #")[0].strip() for line in lines if line.startswith("superlens ")})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=name)
+def test_the_python_code_of_a_page_runs_from_top_to_bottom(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write("cell.tif", sample().crop(y=slice(0, 96), x=slice(0, 96)))
+    code = "\n".join(blocks(page, "python"))
+    exec(compile(code, name(page), "exec"), {"__name__": "page"})
+
+
+@pytest.mark.parametrize("line", command_lines())
+def test_a_command_line_of_a_page_parses(line: str) -> None:
+    _, command, *arguments = shlex.split(line)
+    found = main.get_command(click.Context(main), command)
+    assert found is not None, f"there is no command {command}"
+    found.make_context(command, arguments)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_to_files(page: Path) -> None:
+    for target in LINK.findall(page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), f"{name(page)} links to {target}"
+
+
+def test_the_readme_shows_runnable_code_before_line_20() -> None:
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert next(number for number, line in enumerate(lines, 1) if line.startswith("```")) < 20
+
+
+def test_the_citation_file_names_the_papers_behind_the_methods() -> None:
+    import yaml
+
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    years = {reference["year"] for reference in cited["references"]}
+    assert {1972, 1974, 1992, 2018, 2021, 2022, 2024} <= years
+    assert all({"title", "authors", "type"} <= reference.keys() for reference in cited["references"])
