@@ -82,7 +82,9 @@ def build(name: str, config: Mapping[str, Any]) -> keras.Model:
     SuperlensError
         If the name is unknown or the configuration does not fit it.
     """
+    make = architecture(name).make
     try:
-        return architecture(name).make(**config)
-    except TypeError as error:
-        raise SuperlensError(f"network {name!r} does not take this configuration: {error}") from error
+        return make(**config)
+    except (TypeError, ValueError) as error:
+        why = " ".join(str(error).split())
+        raise SuperlensError(f"network {name!r} does not take this configuration: {why}") from error

@@ -49,7 +49,16 @@ def light_two_stage(*, channels: int = 5, scale: int = 2, widths: tuple[int, ...
     -------
     keras.Model
         Outputs ``denoised``, ``sharp`` and ``log_sigma``, all float32.
+
+    Raises
+    ------
+    ValueError
+        If ``scale``, ``channels`` or the number of widths is out of range.
     """
+    if scale not in (1, 2) or channels < 1 or len(widths) != 3:
+        raise ValueError(
+            f"scale is {scale!r}, channels {channels} and widths {widths}; expected 1 or 2, at least 1, and three widths"
+        )
     inputs = keras.Input((None, None, channels), name="conditioned")
     noisy = inputs[..., :1]
     features = _unet(inputs, widths, "denoise")

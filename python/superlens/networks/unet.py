@@ -42,7 +42,14 @@ def two_stage_unet(*, scale: int = 2, base_channels: int = 32) -> keras.Model:
     -------
     keras.Model
         Outputs ``denoised`` and ``deconvolved``.
+
+    Raises
+    ------
+    ValueError
+        If ``scale`` is another number.
     """
+    if scale not in (1, 2):
+        raise ValueError(f"scale is {scale!r}; expected 1 or 2")
     image = keras.Input((None, None, 1), name="image")
     denoised = _conv(_unet(image, base_channels, "denoise"), 1, "denoised")
     x = _unet(denoised, base_channels, "deconvolve")

@@ -1,0 +1,174 @@
+"""The losses: blur against direct convolution, optics against blur and binning, penalties against closed forms."""
+
+from __future__ import annotations
+
+import math
+
+import keras
+import numpy as np
+import pytest
+from scipy import integrate, signal
+
+from superlens import losses
+
+
+def values(tensor):
+    return keras.ops.convert_to_numpy(tensor)
+
+
+def batch(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=(*shape, 1)).astype(np.float32)
+
+
+def lopsided(side):
+    """No symmetry: shows a mirrored or shifted kernel."""
+    kernel = np.random.default_rng(side).random((side, side))
+    return kernel / kernel.sum()
+
+
+def test_blur_is_a_convolution_not_a_correlation():
+    image, kernel = batch(2, 14, 11), lopsided(5)
+    expected = [signal.convolve2d(one[..., 0], kernel, mode="same") for one in image]
+    np.testing.assert_allclose(values(losses.blur(image, kernel))[..., 0], expected, atol=1e-5)
+
+
+def test_blur_of_a_point_is_the_kernel():
+    point = np.zeros((1, 9, 9, 1), np.float32)
+    point[0, 4, 4] = 1
+    kernel = lopsided(5)
+    np.testing.assert_allclose(values(losses.blur(point, kernel))[0, 2:7, 2:7, 0], kernel, atol=1e-7)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3])
+@pytest.mark.parametrize("side", [1, 3, 5, 7, 9])
+def test_optics_are_blur_then_binning_away_from_the_border(side, scale):
+    image, kernel = batch(2, 12 * scale, 15 * scale), lopsided(side)
+    margin = losses.optics_margin(kernel, scale)
+    expected = values(losses.crop(losses.camera_pixels(losses.blur(image, kernel), scale), margin))
+    seen = values(losses.through_optics(image, kernel, scale))
+    assert seen.shape == (2, 12 - 2 * margin, 15 - 2 * margin, 1)
+    np.testing.assert_allclose(seen, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_optics_do_not_see_the_border(scale):
+    """The margin is as large as it must be: what lies outside the image cannot reach a pixel that is kept."""
+    image, kernel = batch(1, 12 * scale, 12 * scale), lopsided(7)
+    wide = np.pad(image, [(0, 0), (8 * scale,) * 2, (8 * scale,) * 2, (0, 0)], constant_values=100)
+    margin = losses.optics_margin(kernel, scale)
+    inner = values(losses.crop(losses.through_optics(wide, kernel, scale), 8))
+    np.testing.assert_allclose(values(losses.through_optics(image, kernel, scale)), inner, atol=1e-4)
+    assert margin == {1: 3, 2: 2}[scale]
+
+
+def test_camera_pixel_is_the_mean_of_its_fine_pixels():
+    image = batch(1, 6, 8)
+    expected = image.reshape(1, 3, 2, 4, 2, 1).mean((2, 4))
+    np.testing.assert_allclose(values(losses.camera_pixels(image, 2)), expected, atol=1e-6)
+    np.testing.assert_array_equal(values(losses.camera_pixels(image, 1)), image)
+
+
+def test_crop_leaves_out_each_side():
+    image = batch(1, 6, 8)
+    np.testing.assert_array_equal(values(losses.crop(image, 2)), image[:, 2:4, 2:6])
+    np.testing.assert_array_equal(values(losses.crop(image, 0)), image)
+
+
+def grid(side=9):
+    return np.meshgrid(np.arange(float(side)), np.arange(float(side)), indexing="ij")
+
+
+def as_batch(image):
+    return image[None, :, :, None].astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "c", "hessian", "variation"),
+    [
+        # image = a y^2 / 2 + b x^2 / 2 + c x y has the second derivatives a, b, c, and those are its second differences
+        (0, 0, 0, 0, 0),
+        (2, 0, 0, 4, None),
+        (0, 3, 0, 9, None),
+        (0, 0, 1, 2, None),
+        (2, 3, 1, 15, None),
+    ],
+)
+def test_hessian_of_a_quadratic_is_its_squared_frobenius_norm(a, b, c, hessian, variation):
+    y, x = grid()
+    image = as_batch(a * y**2 / 2 + b * x**2 / 2 + c * x * y + 4 * y - 5 * x + 6)
+    assert float(losses.hessian(image)) == pytest.approx(hessian, abs=1e-4)
+
+
+def test_hessian_vanishes_on_planes_and_variation_does_not():
+    y, x = grid()
+    plane = as_batch(4 * y - 5 * x + 6)
+    assert float(losses.hessian(plane)) == 0
+    assert float(losses.total_variation(plane)) == pytest.approx(16 + 25)
+    assert float(losses.total_variation(np.full_like(plane, 7))) == 0
+
+
+@pytest.mark.parametrize("penalty", [losses.hessian, losses.total_variation])
+def test_penalties_do_not_depend_on_orientation(penalty):
+    image = batch(1, 10, 10)
+    turned = np.ascontiguousarray(np.rot90(image, axes=(1, 2)))
+    assert float(penalty(turned)) == pytest.approx(float(penalty(image)), rel=1e-5)
+    assert float(penalty(np.ascontiguousarray(image[:, ::-1]))) == pytest.approx(float(penalty(image)), rel=1e-5)
+
+
+def test_distances_in_closed_form():
+    a, b = np.zeros((2, 4, 4, 1), np.float32), np.full((2, 4, 4, 1), -3, np.float32)
+    assert float(losses.absolute(a, b)) == pytest.approx(3)
+    assert float(losses.squared(a, b)) == pytest.approx(9)
+
+
+def test_log_mse_weighs_a_factor_alike_on_dim_and_bright_images():
+    """Making one image's error ten times smaller gains the same, whichever image it is."""
+    error = batch(2, 8, 8)
+    zero = np.zeros_like(error)
+    dim_bright = error * np.array([1.0, 30.0], np.float32).reshape(2, 1, 1, 1)
+    gains = []
+    for which in (0, 1):
+        better = dim_bright.copy()
+        better[which] /= 10
+        gains.append(float(losses.log_mse(dim_bright, zero)) - float(losses.log_mse(better, zero)))
+    assert gains[0] == pytest.approx(gains[1], rel=1e-2)  # the floor takes a thousandth
+    assert gains[0] == pytest.approx(math.log(10), rel=1e-2)  # ln 100, mean over two images
+
+
+def test_log_mse_is_finite_on_a_perfect_image():
+    zero = np.zeros((1, 4, 4, 1), np.float32)
+    assert float(losses.log_mse(zero, zero, floor=1e-5)) == pytest.approx(math.log(1e-5), rel=1e-5)
+
+
+@pytest.mark.parametrize("sigma", [0.2, 1.0, 3.0])
+def test_laplace_law_is_a_density_of_that_standard_deviation(sigma):
+    """Up to the constant ln sqrt(2), exp(-nll) integrates to one and has the variance sigma^2."""
+
+    def density(e):
+        nll = float(
+            losses.laplace_nll(np.full((1, 1, 1, 1), e, np.float32), np.full((1, 1, 1, 1), math.log(sigma), np.float32))
+        )
+        return math.exp(-nll) / math.sqrt(2)
+
+    e = np.linspace(-20 * sigma, 20 * sigma, 801)  # odd: the kink at zero is a node
+    p = np.array([density(x) for x in e])
+    assert integrate.simpson(p, x=e) == pytest.approx(1, rel=1e-3)
+    assert integrate.simpson(p * e**2, x=e) == pytest.approx(sigma**2, rel=1e-3)
+
+
+def test_laplace_law_is_least_at_the_mean_absolute_error():
+    """The maximum-likelihood scale b is the mean absolute error, and the standard deviation sqrt(2) b."""
+    error = batch(1, 32, 32)
+    best = math.log(math.sqrt(2) * np.abs(error).mean())
+
+    def at(log_sigma):
+        return float(losses.laplace_nll(error, np.full_like(error, log_sigma)))
+
+    assert at(best) < at(best - 0.05)
+    assert at(best) < at(best + 0.05)
+
+
+def test_laplace_law_is_finite_for_any_statement():
+    error = np.full((1, 2, 2, 1), 1e3, np.float32)
+    for extreme in (-1e4, 1e4):
+        assert math.isfinite(float(losses.laplace_nll(error, np.full_like(error, extreme))))

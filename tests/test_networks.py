@@ -1,0 +1,173 @@
+"""The networks: their size, how far they see, what they give before they have learned, and what they refuse."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from superlens.errors import SuperlensError
+from superlens.networks import architecture, build, names
+from superlens.training import get_weights, set_weights
+
+SMALL = {"light": {"channels": 3, "widths": (4, 4, 4)}, "unet": {"base_channels": 4}}
+
+
+def run(network, x):
+    return [keras.ops.convert_to_numpy(o) for o in network(x, training=False)]
+
+
+def spread_sideways(network):
+    """Let every 3x3 convolution pass what it sees one pixel to the left and to the right, with no bias.
+
+    With an image of zeros everything stays zero but what a single lit pixel reaches, through every path of the graph, and the halves
+    of so many layers are still far from the smallest float32.
+    """
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            kernel, bias = layer.get_weights()
+            passing = np.zeros_like(kernel)
+            middle = kernel.shape[0] // 2
+            passing[middle, [0, -1]] = 0.5 / kernel.shape[2]
+            layer.set_weights([passing, np.zeros_like(bias)])
+
+
+def reach(network, channels, align, width):
+    """How far a lit pixel is seen, in input pixels, over all positions relative to the grid of poolings."""
+    spread_sideways(network)
+    lit = width // 2 + np.arange(align)
+    x = np.zeros((align, 2 * align, width, channels), np.float32)
+    x[np.arange(align), :, lit] = 1
+    furthest = 0
+    for out in run(network, x):
+        seen = np.any(out[..., 0] != 0, axis=1)
+        for position, row in zip(lit, seen, strict=True):
+            where = np.flatnonzero(row) * width // out.shape[2]
+            furthest = max(furthest, position - where[0], where[-1] - position)
+    return furthest
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+@pytest.mark.parametrize("name", names())
+def test_halo_is_the_receptive_field_rounded_up_to_the_grid(name, scale):
+    known = architecture(name)
+    network = build(name, {**SMALL[name], "scale": scale})
+    radius = reach(network, SMALL[name].get("channels", 1), known.align, width=3 * known.halo // 16 * 16)
+    assert known.halo == -(-radius // known.align) * known.align
+
+
+@pytest.mark.parametrize("name", names())
+def test_networks_see_as_far_down_as_sideways(name):
+    """Every kernel and pooling is square, so that the reach along x is the reach."""
+    for layer in build(name, SMALL[name]).layers:
+        for attribute in ("kernel_size", "pool_size", "size"):
+            assert len(set(getattr(layer, attribute, (1, 1)))) == 1
+
+
+def test_unet_has_the_size_of_the_paper():
+    assert build("unet", {}).count_params() == 13_109_010
+
+
+def test_light_network_is_smaller_than_a_fifth_of_the_unet():
+    assert build("light", {}).count_params() < 13_109_010 / 5
+
+
+@pytest.mark.parametrize("name", names())
+def test_weights_of_scale_2_serve_scale_1(name):
+    fine, camera = (build(name, {**SMALL[name], "scale": scale}) for scale in (2, 1))
+    set_weights(camera, get_weights(fine))
+    x = np.random.default_rng(0).random((1, 32, 32, SMALL[name].get("channels", 1)), np.float32)
+    two, one = run(fine, x), run(camera, x)
+    np.testing.assert_array_equal(two[0], one[0])
+    assert two[1].shape == (1, 64, 64, 1)
+    assert one[1].shape == (1, 32, 32, 1)
+
+
+def test_light_network_at_scale_1_is_the_mean_of_the_fine_pixels():
+    fine, camera = (build("light", {**SMALL["light"], "scale": scale}) for scale in (2, 1))
+    set_weights(camera, get_weights(fine))
+    x = np.random.default_rng(0).random((1, 16, 20, 3), np.float32)
+    for two, one in zip(run(fine, x)[1:], run(camera, x)[1:], strict=True):
+        np.testing.assert_allclose(one, two.reshape(1, 16, 2, 20, 2, 1).mean((2, 4)), atol=1e-6)
+
+
+def light_with_empty_heads():
+    network = build("light", SMALL["light"])
+    for layer in network.layers:
+        if layer.name.endswith("_head"):
+            layer.set_weights([np.zeros_like(w) for w in layer.get_weights()])
+    return network
+
+
+def test_light_network_with_empty_heads_returns_its_input():
+    x = np.random.default_rng(0).normal(size=(2, 12, 16, 3)).astype(np.float32)
+    denoised, sharp, log_sigma = run(light_with_empty_heads(), x)
+    np.testing.assert_array_equal(denoised, x[..., :1])
+    assert not log_sigma.any()
+    assert sharp.shape == (2, 24, 32, 1)
+
+
+def test_interpolation_keeps_planes_and_the_total():
+    """Bilinear weights 3/4 and 1/4: a plane stays a plane inside, at the positions of the fine pixels; light is kept."""
+    y, x = np.meshgrid(np.arange(12.0), np.arange(16.0), indexing="ij")
+    plane = np.zeros((1, 12, 16, 3), np.float32)
+    plane[0, ..., 0] = 2 * y - 3 * x + 1
+    sharp = run(light_with_empty_heads(), plane)[1][0, ..., 0]
+    fine_y, fine_x = np.meshgrid((np.arange(24) - 0.5) / 2, (np.arange(32) - 0.5) / 2, indexing="ij")
+    np.testing.assert_allclose(sharp[1:-1, 1:-1], (2 * fine_y - 3 * fine_x + 1)[1:-1, 1:-1], atol=1e-4)
+    one = np.zeros((1, 12, 16, 3), np.float32)
+    one[0, 5, 7, 0] = 1
+    assert run(light_with_empty_heads(), one)[1].sum() == pytest.approx(4, abs=1e-5)
+
+
+def test_light_network_commutes_with_shifts_by_its_grid():
+    known = architecture("light")
+    network = build("light", SMALL["light"])
+    rng = np.random.default_rng(0)
+    inside = rng.random((1, 8, 8, 3), np.float32)
+    side = 2 * (known.halo + 8)
+    images = []
+    for at in (known.halo, known.halo + known.align):
+        x = np.zeros((1, side, side, 3), np.float32)
+        x[:, at : at + 8, at : at + 8] = inside
+        images.append(run(network, x)[1][0, 2 * at : 2 * at + 16, 2 * at : 2 * at + 16])
+    np.testing.assert_allclose(images[0], images[1], atol=1e-5)
+
+
+def test_error_estimate_does_not_bend_the_images():
+    """No gradient flows from the stated error into the weights that make the images."""
+    import tensorflow as tf
+
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("reads gradients from a TensorFlow tape")
+    network = build("light", SMALL["light"])
+    with tf.GradientTape() as tape:
+        total = keras.ops.sum(network(np.ones((1, 8, 8, 3), np.float32))[2])
+    gradients = tape.gradient(total, [v.value for v in network.trainable_variables])
+    bent = {
+        v.path
+        for v, g in zip(network.trainable_variables, gradients, strict=True)
+        if g is not None and np.any(g.numpy())
+    }
+    assert bent
+    assert all("spread" in path for path in bent)
+
+
+def test_unknown_name_is_refused_with_those_that_exist():
+    with pytest.raises(SuperlensError, match=r"network is 'resnet'; expected one of light, unet"):
+        build("resnet", {})
+
+
+@pytest.mark.parametrize("config", [{"depth": 3}, {"scale": 3}, {"scale": 2.5}, {"scale": "2"}])
+@pytest.mark.parametrize("name", names())
+def test_configuration_that_does_not_fit_is_refused(name, config):
+    with pytest.raises(SuperlensError, match=name):
+        build(name, config)
+
+
+@pytest.mark.parametrize(
+    ("name", "config"), [("light", {"widths": [8]}), ("light", {"channels": 0}), ("unet", {"base_channels": -2})]
+)
+def test_impossible_sizes_are_refused(name, config):
+    with pytest.raises(SuperlensError, match=name):
+        build(name, config)
