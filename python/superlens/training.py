@@ -259,7 +259,7 @@ class _State:
         if not math.isfinite(loss) or not all(np.isfinite(w).all() for w in current):
             set_weights(self._network, self._best or self._start)
             raise SuperlensError(
-                f"the loss became {loss} and the weights grew out of range by step {step}; expected finite numbers. "
+                f"by step {step} the loss or the weights are not finite numbers (loss {loss:g}). "
                 "The best weights so far are kept. Try a smaller learning rate or --device cpu with float32."
             )
         if averaged:
