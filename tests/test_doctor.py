@@ -36,6 +36,11 @@ def test_too_little_room_is_a_warning_with_the_number(find: Callable[[int], doct
     assert (low.grade, "1.5 GB" in low.text, bool(low.advice)) == ("warn", True, True)
 
 
+def test_a_busy_machine_is_told_apart_from_a_slow_one() -> None:
+    assert doctor._find_load(0.3, 2).grade == "ok"
+    assert "too long" in doctor._find_load(5.0, 2).text
+
+
 def test_missing_models_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     from superlens import model
 
@@ -44,15 +49,18 @@ def test_missing_models_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_speed_watch_leaves_out_the_first_report_and_stops_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    times = iter([0.0, 5.0, 6.0, 7.0, 15.5])
+    times = iter([5.0, 6.0, 7.0, 15.5, 20.0, 22.0])
     monkeypatch.setattr(doctor, "time", SimpleNamespace(perf_counter=lambda: next(times)))
-    watch = doctor._Watch(100)
-    watch(3, 7, "another stage")
+    watch = doctor._Watch()
     for done in (5, 10, 15):
         watch(done, 100, "training")
     with pytest.raises(Cancelled):
         watch(20, 100, "training")
-    assert watch.seconds_a_step() == pytest.approx((15.5 - 5.0) / 15)
+    watch(0, 1, "predicting")
+    watch(1, 1, "predicting")
+    step = (15.5 - 5.0) / 15
+    assert watch.seconds_a_step() == pytest.approx(step)
+    assert watch.forecast(30.0, 100) == pytest.approx((30 - 10.5 - 2) + 100 * step + 4 * 2)
 
 
 def test_an_examination_measures_the_processor_and_says_everything() -> None:

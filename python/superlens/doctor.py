@@ -11,13 +11,14 @@ import os
 import platform
 import shutil
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-from superlens.errors import SuperlensError
+from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.progress import Cancelled, Progress, silent
 
 __all__ = ["Device", "Diagnosis", "Finding", "Speed", "describe", "examine"]
@@ -26,7 +27,7 @@ _LIBRARIES = ("superlens", "tensorflow", "keras", "numpy", "scipy", "tifffile")
 _LEAST_MEMORY, _LEAST_DISK = 4e9, 2e9
 _SPEED_SECONDS = 10.0
 _TIMED_SECONDS = 0.3
-_SIDE = 256  # pixels of the image that the forecast is for
+_SIDE, _SAMPLE_SIDE = 256, 128  # pixels of the image that the forecast is for, and of the one that is timed
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,7 @@ def examine(*, speed_test: bool = True, progress: Progress = silent) -> Diagnosi
     from superlens.training import best_precision
 
     total = 3
+    load = psutil.getloadavg()[0]  # before the test adds to it
     progress(0, total, "measuring devices")
     devices = _devices()
     progress(1, total, "training for ten seconds")
@@ -145,6 +147,7 @@ def examine(*, speed_test: bool = True, progress: Progress = silent) -> Diagnosi
     findings = (
         _find_devices(devices),
         _find_threads(),
+        _find_load(load, _processors()),
         _find_memory(memory.available),
         _find_disk(disk),
         *_find_bundled(),
@@ -269,25 +272,31 @@ def _seconds(call: Callable[[], Any]) -> float:
 
 
 class _Watch:
-    """Note when each training step was done, and stop the training after some seconds."""
+    """Note when each training step and each prediction was done, and stop the training after some seconds."""
 
-    def __init__(self, steps: int) -> None:
-        self._steps = steps
-        self.times: list[tuple[int, float]] = []
+    def __init__(self) -> None:
+        self.steps: list[tuple[int, float]] = []
+        self.predictions: list[float] = []
 
     def __call__(self, done: int, total: int, message: str) -> None:
         now = time.perf_counter()
-        if total != self._steps or done == 0:
+        if message == "predicting":
+            self.predictions.append(now)
             return
-        over = self.times and now - self.times[0][1] > _SPEED_SECONDS
-        self.times.append((done, now))
-        if over:
+        self.steps.append((done, now))
+        if now - self.steps[0][1] > _SPEED_SECONDS:
             raise Cancelled
 
     def seconds_a_step(self) -> float:
         """Of what came after the first report, which includes the compilation."""
-        (first, began), (last, ended) = self.times[0], self.times[-1]
+        (first, began), (last, ended) = self.steps[0], self.steps[-1]
         return (ended - began) / max(1, last - first)
+
+    def forecast(self, whole: float, steps: int) -> float:
+        """Seconds of a run of so many steps on the larger image, from a run of `whole` seconds on the bundled one."""
+        predicting = self.predictions[-1] - self.predictions[0]
+        once = whole - predicting - (self.steps[-1][1] - self.steps[0][1])
+        return once + steps * self.seconds_a_step() + predicting * (_SIDE / _SAMPLE_SIDE) ** 2
 
 
 def _speed() -> tuple[Speed | None, Finding | None]:
@@ -295,18 +304,16 @@ def _speed() -> tuple[Speed | None, Finding | None]:
     from superlens.optics import Objective
     from superlens.samples import sample
 
-    config = ZSDeconvConfig.of("fast")
-    watch = _Watch(config.steps)
+    config, watch = ZSDeconvConfig.of("fast"), _Watch()
     began = time.perf_counter()
     try:
-        enhance(sample(), Objective(na=1.49, wavelength_nm=525), config=config, progress=watch)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SuperlensWarning)  # what is wrong with the sample is known
+            enhance(sample(), Objective(na=1.49, wavelength_nm=525), config=config, progress=watch)
     except SuperlensError as error:
         return None, Finding("bad", f"the speed test failed: {error}", "Reinstall superlens in a new environment.")
     whole = time.perf_counter() - began
-    step = watch.seconds_a_step()
-    trained = watch.times[-1][1] - watch.times[0][1]
-    pixels = (_SIDE / 128) ** 2  # the sample has 128 x 128; all but the steps grows with the image
-    return Speed(step, pixels * max(0.0, whole - trained) + config.steps * step), None
+    return Speed(watch.seconds_a_step(), watch.forecast(whole, config.steps)), None
 
 
 # -- judging ------------------------------------------------------------------------------------------------------------
@@ -341,6 +348,16 @@ def _find_threads() -> Finding:
             "warn", f"TensorFlow uses {used} of {there} processors.", "Leave out --threads and unset OMP_NUM_THREADS."
         )
     return Finding("ok", f"TensorFlow uses all {there} processors it may use.")
+
+
+def _find_load(load: float, processors: int) -> Finding:
+    if load > 0.5 * processors:
+        return Finding(
+            "warn",
+            f"other programs keep the machine busy (load {load:.1f} on {processors} processors); all times are too long.",
+            "Run superlens doctor again when they have ended.",
+        )
+    return Finding("ok", "the machine is free.")
 
 
 def _find_memory(free: int) -> Finding:
