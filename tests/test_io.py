@@ -93,10 +93,35 @@ def test_imagej_reads_a_calibrated_hyperstack(tmp_path: Path) -> None:
         assert (imagej["frames"], imagej["channels"], imagej["slices"]) == (2, 3, 4)
         assert (imagej["unit"], imagej["spacing"], imagej["finterval"]) == ("micron", 0.2, 0.5)
         assert imagej["hyperstack"] is True
+        assert imagej["mode"] == "composite"
+        assert imagej["Ranges"][:2] == (image.data[:, 0].min(), image.data[:, 0].max())
         assert imagej["Labels"][:4] == ["dna", "actin", "tubulin", "dna"]
         numerator, denominator = tiff.pages.first.tags["XResolution"].value
         assert denominator / numerator == pytest.approx(0.065, rel=1e-6)
         assert tiff.series[0].axes == "TZCYX"
+
+
+def test_above_four_gigabytes_the_file_is_an_ome_bigtiff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from superlens.io import tiff_out
+
+    monkeypatch.setattr(tiff_out, "_CLASSIC_LIMIT", 1000)  # real files of that size would take minutes
+    image = Image(noise((3, 20, 30)), "ZYX", 65.0, 200.0, name="a", history={"seed": 1})
+    path = write(tmp_path / "a.tif", image)
+    with tifffile.TiffFile(path) as tiff:
+        assert tiff.is_bigtiff
+        assert tiff.is_ome
+    back = read(path)
+    np.testing.assert_array_equal(back.data, image.data)
+    assert (back.axes, back.pixel_nm, back.z_step_nm, back.history) == ("ZYX", 65.0, 200.0, {"seed": 1})
+
+
+def test_imagej_shows_the_range_of_the_values_and_not_of_their_type(tmp_path: Path) -> None:
+    data = noise((20, 30), "f4")
+    data[0, 0] = np.nan
+    with tifffile.TiffFile(write(tmp_path / "a.tif", Image(data))) as tiff:
+        assert tiff.imagej_metadata is not None
+        assert (tiff.imagej_metadata["min"], tiff.imagej_metadata["max"]) == (np.nanmin(data), np.nanmax(data))
+    np.testing.assert_array_equal(read(tmp_path / "a.tif").data, data)
 
 
 def test_sizes_corrected_in_another_program_win_over_the_note(tmp_path: Path) -> None:

@@ -86,6 +86,18 @@ def test_bytes_are_signed_when_the_standard_says_so(tmp_path: Path) -> None:
         assert read(tmp_path / "a.mrc").data[0, 0] == value
 
 
+@pytest.mark.parametrize("mode", [0, 1, 2, 6, 12])
+def test_another_reader_and_ours_agree_on_the_standard(tmp_path: Path, mode: int) -> None:
+    mrcfile = pytest.importorskip("mrcfile", reason="the independent reader mrcfile is not installed")
+    data = noise((4, 20, 30), mode).astype("i1" if mode == 0 else MODES[mode])
+    with mrcfile.new(tmp_path / "a.mrc") as file:
+        file.set_data(data)
+        file.voxel_size = 650.0
+    image = read(tmp_path / "a.mrc", axes="ZYX")
+    np.testing.assert_array_equal(image.data, data)
+    assert image.pixel_nm == 65.0
+
+
 def test_the_box_of_an_mrc_volume_is_in_angstrom(tmp_path: Path) -> None:
     fields = {28: ("3i", (30, 20, 4)), 40: ("3f", (19500.0, 13000.0, 8000.0)), 88: ("i", 1)}
     (tmp_path / "a.mrc").write_bytes(mrc_bytes(noise((4, 20, 30), 1), 1, fields=fields))
@@ -241,6 +253,7 @@ def test_pages_of_a_psf_are_planes(tmp_path: Path) -> None:
     [
         (mrc_bytes(radial(), 4), "frequency step of 0.0"),
         (mrc_bytes(radial(1), 4, fields={40: ("f", 0.05)}), "one frequency only"),
+        (mrc_bytes(radial()[::-1], 4, fields={40: ("f", 0.05)}), "away from frequency 0"),
         (mrc_bytes(radial() * np.nan, 4, fields={40: ("f", 0.05)}), "not finite"),
     ],
 )
@@ -248,6 +261,15 @@ def test_transfer_functions_without_sense_are_refused(tmp_path: Path, content: b
     (tmp_path / "otf.mrc").write_bytes(content)
     with pytest.raises(SuperlensError, match=said):
         read_psf(tmp_path / "otf.mrc")
+
+
+@pytest.mark.parametrize(("dk_per_um", "pixel_nm"), [(1e-4, 10.0), (5e-5, None), (0.05, 1e-3), (0.05, 1e5)])
+def test_a_transfer_function_that_would_need_a_giant_psf_is_refused(
+    tmp_path: Path, dk_per_um: float, pixel_nm: float | None
+) -> None:
+    (tmp_path / "otf.mrc").write_bytes(mrc_bytes(radial(), 4, fields={40: ("f", dk_per_um)}))
+    with pytest.raises(SuperlensError, match="Check both|dk_per_um"):
+        read_psf(tmp_path / "otf.mrc", pixel_nm=pixel_nm)
 
 
 def test_a_real_image_is_no_transfer_function(tmp_path: Path) -> None:

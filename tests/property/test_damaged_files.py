@@ -64,7 +64,7 @@ SEEDS = {
     "tiled.tif": tiff_bytes(noise((40, 40)), tile=(16, 16), compression="zlib"),
     "volume.mrc": mrc_bytes(noise((3, 20, 24)), 6, deltavision=False),
     "stack.dv": mrc_bytes(noise((3, 20, 24)), 6, deltavision=True),
-    "otf.mrc": mrc_bytes(np.ones((1, 1, 33), np.complex64), 4, deltavision=False),
+    "otf.mrc": mrc_bytes(np.linspace(1, 0, 33).astype(np.complex64).reshape(1, 1, -1), 4, deltavision=False),
     "grey.png": png_encode(noise((20, 24))),
 }
 
@@ -114,6 +114,7 @@ def test_damaged_files_give_an_image_or_one_line(name: str, harm: Callable[[byte
             attempt(path, lambda path: read(path, axes="ZYX"))
             if path.suffix == ".mrc":
                 attempt(path, read_otf)
+                attempt(path, read_psf)
                 attempt(path, lambda path: read_psf(path, pixel_nm=65.0, z_step_nm=200.0))
             assert tracemalloc.get_traced_memory()[1] < MOST_BYTES
         finally:

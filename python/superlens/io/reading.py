@@ -13,11 +13,13 @@ from superlens.io.metadata import StoredImage, stem, to_image
 from superlens.io.paths import MRC_SUFFIXES, PNG_SUFFIXES, check_readable
 
 if TYPE_CHECKING:
+    from superlens.io.mrc import OTF
     from superlens.optics import PSF
 
 __all__ = ["read", "read_psf"]
 
 _MOST_GAIN = 1.1  # a PSF is nowhere negative, so no frequency passes better than zero does; the rest is noise
+_WIDEST_PSF_PIXELS = 100
 
 
 def read(
@@ -142,4 +144,17 @@ def _psf_from_otf(path: Path, pixel_nm: float | None) -> PSF:
         )
     if pixel_nm is None:
         pixel_nm = 1e3 / (2 * (otf.data.size - 1) * otf.dk_per_um)
+    _check_pixel_of_otf(path, otf, pixel_nm)
     return PSF.from_radial_otf(otf.data, otf.dk_per_um, pixel_nm, source=f"radial OTF: {stem(path)}")
+
+
+def _check_pixel_of_otf(path: Path, otf: OTF, pixel_nm: float) -> None:
+    """Refuse a frequency step and a pixel that are orders of magnitude apart, before an array of that size is made."""
+    low = np.flatnonzero(otf.data.real < 0.5 * otf.data[0].real)
+    half = (low[0] if low.size else otf.data.size) * otf.dk_per_um
+    width_nm = 0.5e3 / half
+    if not 0.1 < width_nm / pixel_nm < _WIDEST_PSF_PIXELS:
+        raise SuperlensError(
+            f"{path.name} has steps of {otf.dk_per_um:g} per um, which makes a PSF of about {width_nm:.3g} nm; "
+            f"that does not fit pixels of {pixel_nm:g} nm. Check both."
+        )
