@@ -21,8 +21,10 @@ from imagecodecs import png_encode
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import Image
 from superlens.io import read, read_otf, read_psf
+from superlens.optics import PSF
 
 EXAMPLES = 150
+LONGEST_MS = 20_000  # only against hanging: a read takes milliseconds
 MOST_BYTES = 64 << 20  # far above what the valid files need, far below what their headers could claim
 
 
@@ -98,10 +100,12 @@ def attempt(path: Path, reader: Callable[[Path], object]) -> None:
         assert result.data.dtype.kind in "iuf"
         assert result.data.dtype.isnative
         assert result.data.size > 0
+    if isinstance(result, PSF):
+        assert np.isfinite(result.data).all()
 
 
 @pytest.mark.parametrize("name", SEEDS)
-@settings(deadline=5000, max_examples=EXAMPLES)
+@settings(deadline=LONGEST_MS, max_examples=EXAMPLES)
 @given(harm=damage())
 def test_damaged_files_give_an_image_or_one_line(name: str, harm: Callable[[bytes], bytes]) -> None:
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -132,7 +136,7 @@ def test_the_files_are_valid_before_the_damage(name: str) -> None:
             read(path, axes="ZYX" if name in ("pages.tif", "volume.mrc") else None)
 
 
-@settings(deadline=5000, max_examples=EXAMPLES)
+@settings(deadline=LONGEST_MS, max_examples=EXAMPLES)
 @given(content=st.binary(min_size=1, max_size=3000), suffix=st.sampled_from([".tif", ".mrc", ".dv", ".png"]))
 def test_bytes_that_are_no_file_at_all(content: bytes, suffix: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
