@@ -99,6 +99,15 @@ def test_a_wrong_command_line_is_one_line_and_exit_code_2(superlens: Run, argume
     assert re.fullmatch(r"error: .+\n", result.stderr)
 
 
+def test_a_note_is_not_repeated_and_does_not_repeat_a_warning() -> None:
+    def action() -> None:
+        warnings.warn("dim", SuperlensWarning, stacklevel=1)
+        for message in ("dim", "pretrained", "pretrained"):
+            failures.note(message)
+
+    assert program(action).stderr == "warning: dim\nnote: pretrained\n"
+
+
 def test_help_names_every_command(superlens: Run) -> None:
     result = superlens("--help")
     assert result.exit_code == 0

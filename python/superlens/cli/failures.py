@@ -26,9 +26,12 @@ from superlens import __version__
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.progress import Cancelled
 
-__all__ = ["EXIT_DEFECT", "EXIT_REFUSED", "EXIT_STOPPED", "Program", "quiet_native_output", "say", "warn"]
+__all__ = ["EXIT_DEFECT", "EXIT_REFUSED", "EXIT_STOPPED", "Program", "note", "quiet_native_output", "say", "warn"]
 
 EXIT_DEFECT, EXIT_REFUSED, EXIT_STOPPED = 1, 2, 130
+
+_SHOWN: set[str] = set()
+"""Warnings and notes of this run that the user has seen."""
 
 
 class Program(click.Group):
@@ -78,6 +81,13 @@ def say(message: str) -> None:
     click.echo(" ".join(message.split()), err=True)
 
 
+def note(message: str) -> None:
+    """Print something the user should know, unless it was shown already."""
+    if message not in _SHOWN:
+        _SHOWN.add(message)
+        say(f"note: {message}")
+
+
 def warn(message: str) -> None:
     """Tell the user something that does not stop the run; goes where all warnings go."""
     warnings.warn(message, SuperlensWarning, stacklevel=2)
@@ -115,7 +125,7 @@ def _redirected(target: int) -> Iterator[None]:
 @contextlib.contextmanager
 def _warnings_as_lines() -> Iterator[None]:
     """Show each warning meant for the user once, as a line, and no other warning."""
-    shown: set[str] = set()
+    _SHOWN.clear()
 
     def show(
         message: Warning | str,
@@ -126,8 +136,8 @@ def _warnings_as_lines() -> Iterator[None]:
         line: str | None = None,
     ) -> None:
         text = str(message)
-        if text not in shown:
-            shown.add(text)
+        if text not in _SHOWN:
+            _SHOWN.add(text)
             say(f"warning: {text}")
 
     with warnings.catch_warnings():

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from superlens.cli.failures import EXIT_STOPPED, say, warn
+from superlens.cli.failures import EXIT_STOPPED, note, say, warn
 from superlens.cli.folders import OutputFolder, find_inputs
 from superlens.cli.options import (
     HostChoice,
@@ -156,6 +156,8 @@ def predict(
             results.append(zsdeconv.predict(trained, image.read(file), progress=work.progress))
             with folder.delivery() as staging:
                 written = write_results(staging, [file], results[-1:], alone=len(files) == 1, run=False)
+            for message in results[-1].messages:
+                note(message)
             click.echo("\n".join(str(out / name) for name in written))
         with folder.delivery() as staging:
             write_run(staging, files, results)
@@ -247,7 +249,7 @@ def _finish(
     context: click.Context, work: _Work, checkpoint: Path, written: Sequence[Path], results: Sequence[Result]
 ) -> None:
     for message in dict.fromkeys(message for result in results for message in result.messages):
-        warn(message)
+        note(message)
     for path in written:
         click.echo(str(path))
     if work.stopped:

@@ -1,0 +1,64 @@
+"""Runs that are killed or stopped: nothing half-written, nothing lost, and the next run goes on."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from superlens.samples import sample_path
+
+pytestmark = pytest.mark.slow
+
+_PATIENCE_S = 300.0  # start, compilation and twenty steps on a busy machine
+
+
+def start(out: Path, *more: str) -> subprocess.Popen[str]:
+    """Begin a training that would take far longer than the test."""
+    command = [sys.executable, "-c", "from superlens.cli import main; main()", "enhance", str(sample_path())]
+    options = ["--na", "1.49", "--wavelength-nm", "525", "--from-scratch", "--steps", "20000", "--set", "batch=1"]
+    return subprocess.Popen(
+        [*command, *options, "--set", "flips=1", "--out", str(out), *more],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for(run: subprocess.Popen[str], file: Path, *, newer_than: float = 0.0) -> float:
+    """Wait until a file is written, and return when it was."""
+    end = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < end and run.poll() is None:
+        if file.exists() and file.stat().st_mtime > newer_than:
+            return file.stat().st_mtime
+        time.sleep(0.2)
+    run.kill()
+    raise AssertionError(f"{file} was not written: {run.communicate()[1]}")
+
+
+def test_a_killed_run_leaves_only_its_checkpoint_and_a_stopped_one_all_its_results(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    checkpoint = out / ".checkpoint"
+
+    killed = start(out)
+    written = wait_for(killed, checkpoint)
+    killed.kill()
+    killed.communicate()
+    assert {file.name for file in out.iterdir()} <= {".checkpoint", ".checkpoint.part"}
+
+    stopped = start(out, "--resume")
+    wait_for(stopped, checkpoint, newer_than=written)
+    stopped.send_signal(signal.SIGINT)
+    errors = stopped.communicate(timeout=_PATIENCE_S)[1]
+    assert stopped.returncode == 130, errors
+    assert "Traceback" not in errors
+    names = {file.name for file in out.iterdir()}
+    stem = sample_path().stem
+    assert {f"{stem}_sr.tif", f"{stem}_denoised.tif", "model.zip", "report.html", "run.json", ".checkpoint"} <= names
+    (told,) = json.loads((out / "run.json").read_text())["images"]
+    assert told["stopped"] == "cancelled"
