@@ -333,6 +333,30 @@ def test_shared_noise_and_an_impossible_camera_ask_for_a_closer_look() -> None:
     assert judge(full_data(photon_transfer=transfer)).headline == "Look closer"
 
 
+def test_number_without_right_or_wrong_is_shown_and_not_counted() -> None:
+    told = Metric("width of the PSF", 232.7, "nm", verdict="info", meaning="How wide.")
+    data = full_data(metrics=(*METRICS, told))
+    assert judge(data).summary == judge(full_data()).summary
+    words = Page(render(data)).words
+    assert "232.7 nm" in words
+    assert "not judged How wide." in words
+    assert judge(full_data(metrics=(told,))).headline == "Look closer"
+
+
+def test_one_finding_is_one_reason() -> None:
+    note = "The noise of neighbouring pixels is correlated."
+    transfer = PhotonTransfer(np.ones(3), np.ones(3), 2.0, 0.0, 1.0, "doubtful", (note,))
+    data = full_data(photon_transfer=transfer, noise_correlation=NoiseCorrelation(0.3, 0.2, False, note))
+    assert [reason.text.count(note) for reason in judge(data).reasons] == [1]
+
+
+def test_intensities_carry_the_unit_of_the_result() -> None:
+    words = Page(render(full_data(unit="electrons"))).words
+    assert "white" in words
+    assert re.search(r"black [−0-9.]+ electrons, white [0-9.]+ electrons", words)
+    assert "all curves in electrons" in words
+
+
 @pytest.mark.parametrize(
     ("changes", "names"),
     [

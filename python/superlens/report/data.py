@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Grade = Literal["ok", "warn", "bad"]
+Grade = Literal["ok", "warn", "bad", "info"]
 
 CITATIONS: tuple[tuple[str, str], ...] = (
     (
@@ -61,8 +61,8 @@ class Metric:
         Unit of the number, empty for a ratio.
     expected : str
         Expected range in words, for example ``"0.98 to 1.02"``.
-    verdict : {"ok", "warn", "bad"}
-        The caller's judgement of the value.
+    verdict : {"ok", "warn", "bad", "info"}
+        The caller's judgement of the value; "info" is a number without a right or wrong.
     meaning : str
         One sentence for a reader who has never met this metric.
     """
@@ -78,6 +78,11 @@ class Metric:
     def available(self) -> bool:
         """Whether there is a finite number."""
         return self.value is not None and bool(np.isfinite(self.value))
+
+    @property
+    def judged(self) -> bool:
+        """Whether the number counts for or against the result; a missing one that is graded still counts against it."""
+        return self.verdict in ("warn", "bad") or (self.available and self.verdict == "ok")
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +229,8 @@ class Provenance:
 class ReportData:
     """Everything a report can show. At least one of ``denoised`` and ``sr`` is needed.
 
-    "Camera grid" is the sampling of the input; "output grid" is `scale` times finer. All intensities are counts minus
-    offset.
+    "Camera grid" is the sampling of the input; "output grid" is `scale` times finer. All intensities are above the
+    camera's offset, in counts or, with ``unit`` "electrons", in electrons; ``photon_transfer`` is always in counts.
 
     Parameters
     ----------
@@ -254,6 +259,8 @@ class ReportData:
         Camera pixel; None shows all lengths in pixels.
     scale : int
         Output pixels per camera pixel along one axis.
+    unit : {"counts", "electrons"}
+        Of all intensities but those of the photon transfer.
     cutoff_per_um : float or None, cycles per micrometre
         Optical cutoff 2 NA / wavelength.
     psf : PsfPicture or None
@@ -289,6 +296,7 @@ class ReportData:
     error_map: Array | None = None
     pixel_nm: float | None = None
     scale: int = 1
+    unit: Literal["counts", "electrons"] = "counts"
     cutoff_per_um: float | None = None
     psf: PsfPicture | None = None
     photon_transfer: PhotonTransfer | None = None
@@ -343,6 +351,11 @@ class ReportData:
     def output_nm(self) -> float | None:
         """Sampling of `output` in nanometres, None when it is not known."""
         return None if self.pixel_nm is None else self.pixel_nm / self.output_scale
+
+    @property
+    def intensity(self) -> str:
+        """What the axes and captions call an intensity."""
+        return "counts − offset" if self.unit == "counts" else "electrons"
 
     @property
     def output_name(self) -> str:

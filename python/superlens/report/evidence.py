@@ -53,7 +53,7 @@ def noise(data: ReportData) -> Section | None:
         facts.append(("Pixels independent", "yes" if correlation.independent else "no"))
         if correlation.note:
             notes.append(correlation.note)
-    return Section(plots=drawn, facts=tuple(facts), notes=tuple(notes))
+    return Section(plots=drawn, facts=tuple(facts), notes=tuple(dict.fromkeys(notes)))
 
 
 def residual(data: ReportData, statistics: Residual | None) -> Section | None:
@@ -104,9 +104,9 @@ def flux(data: ReportData) -> Section:
     difference = float(np.nanmean(data.output)) - float(np.nanmean(data.input))
     facts = (
         ("Mean out over mean in", number(ratio)),
-        ("Mean out minus mean in", f"{number(difference, 3)} counts"),
+        ("Mean out minus mean in", f"{number(difference, 3)} {data.unit}"),
     )
-    drawing = plots.flux(coarse, fine, output_name=data.output_name, side=side)
+    drawing = plots.flux(coarse, fine, output_name=data.output_name, side=side, intensity=data.intensity)
     return Section(plots=(Plot(drawing),), facts=facts)
 
 
@@ -118,7 +118,7 @@ def errors(data: ReportData) -> Picture | None:
     contrast = Contrast(0.0, max(Contrast.of(data.error_map, 0, 99.8).high, 1e-12))
     alt = "Resolution-scaled error map"
     return paint(
-        data.error_map, contrast, alt=alt, name="RSE", colours="magma", unit="counts", pixel_nm=nm, largest=768
+        data.error_map, contrast, alt=alt, name="RSE", colours="magma", unit=data.unit, pixel_nm=nm, largest=768
     )
 
 
@@ -134,11 +134,11 @@ def confidence(data: ReportData, contrast: Contrast) -> Section | None:
     high = max(Contrast.of(sigma, 0, 99.8).high, 1e-12)
     pictures = (
         paint(sigma, Contrast(0.0, high), alt="Stated standard deviation of each output pixel", name="confidence (1 σ)",
-              colours="viridis", unit="counts", mask=mask, pixel_nm=data.output_nm, largest=768),
+              colours="viridis", unit=data.unit, mask=mask, pixel_nm=data.output_nm, largest=768),
         paint(relative, Contrast(0.0, 0.5), alt="Relative uncertainty", name="relative uncertainty σ / signal",
               colours="cividis", void="white", unit="of the signal", mask=mask, pixel_nm=data.output_nm, largest=768),
     )  # fmt: skip
-    facts = [("Signal pixels counted", f"{percent(float(signal.mean()))}, those above {number(floor, 3)} counts")]
+    facts = [("Signal pixels counted", f"{percent(float(signal.mean()))}, those above {number(floor, 3)} {data.unit}")]
     if signal.any():
         facts.append(("Median relative uncertainty", percent(float(np.nanmedian(relative[signal])))))
         facts.append(("Signal pixels known to 20 % or better", percent(float(np.mean(relative[signal] <= 0.2)))))

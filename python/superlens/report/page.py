@@ -46,7 +46,7 @@ def build(data: ReportData) -> str:
     """The page of `data`; what it guarantees stands at `superlens.report.render`."""
     lines = analysis.choose_lines(data)
     crops = analysis.choose_crops(data, lines)
-    contrast = Contrast.of(data.output)
+    contrast = Contrast.of(data.output, unit=data.unit)
     residual = analysis.residual_statistics(data)
     return _template().render(
         data=data,
@@ -118,7 +118,7 @@ def _overview(data: ReportData, contrast: Contrast, crops: tuple[Crop, ...], lin
 
 def _crop_row(data: ReportData, crop: Crop, place: int) -> _CropRow:
     window = _window(data.output, crop, 1.0)
-    contrast = Contrast.of(window, 0.5, 99.9)
+    contrast = Contrast.of(window, 0.5, 99.9, unit=data.unit)
     pictures = []
     for layer in _layers(data):
         cut = _window(layer.data, crop, layer.per_output)
@@ -133,7 +133,7 @@ def _crop_row(data: ReportData, crop: Crop, place: int) -> _CropRow:
                 alt=f"{crop.label}, stated standard deviation of each pixel",
                 name="confidence (1 σ)",
                 colours="viridis",
-                unit="counts",
+                unit=data.unit,
                 pixel_nm=data.output_nm,
             )
         )
@@ -156,7 +156,7 @@ def _profile_plot(data: ReportData, line: Line) -> Markup:
         stated = data.confidence if layer.data is data.output else None
         band = None if stated is None else analysis.sample_line(stated, line)
         curves.append(Curve(layer.name, distance, values, band))
-    return plots.profile(curves, unit="nm" if nm else "output px", label=line.label)
+    return plots.profile(curves, unit="nm" if nm else "output px", label=line.label, intensity=data.intensity)
 
 
 def _widths(data: ReportData, line: Line) -> str:
@@ -184,7 +184,7 @@ def _spectra(data: ReportData) -> Section:
     sigma = analysis.noise_sigma(data)
     floor = None if sigma is None else float(np.nanmean(sigma**2)) * (unit_nm / 1000) ** 2
     cutoff = data.cutoff_per_um if data.pixel_nm else None
-    drawing = plots.spectra(curves, floor=floor, cutoff=cutoff, nyquist=500 / unit_nm, unit=unit)
+    drawing = plots.spectra(curves, floor=floor, cutoff=cutoff, nyquist=500 / unit_nm, unit=(data.unit, unit))
     notes = []
     if data.sr is not None and cutoff is not None:
         curve = next(curve for curve in curves if curve.name == "super-resolved")

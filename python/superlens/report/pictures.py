@@ -28,21 +28,22 @@ _LEVELS, _VOID_INDEX, _MASK_INDEX = 254, 254, 255
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """Which value is shown as the darkest and which as the brightest colour, and the rule that chose them."""
+    """Which value is shown as the darkest and which as the brightest colour, the rule that chose them, and their unit."""
 
     low: float
     high: float
     rule: str = ""
+    unit: str = "counts"
 
     @classmethod
-    def of(cls, image: Array, low: float = 1.0, high: float = 99.8) -> Contrast:
+    def of(cls, image: Array, low: float = 1.0, high: float = 99.8, *, unit: str = "counts") -> Contrast:
         """Ends at two percentiles of the finite pixels of `image`."""
         finite = image[np.isfinite(image)]
         if finite.size == 0:
-            return cls(0.0, 1.0, "no finite pixel")
+            return cls(0.0, 1.0, "no finite pixel", unit)
         ends = np.percentile(finite, [low, high])
         ends[1] = max(ends[1], ends[0] + 1e-12 + 1e-6 * abs(ends[0]))
-        return cls(float(ends[0]), float(ends[1]), f"percentiles {low:g} and {high:g}")
+        return cls(float(ends[0]), float(ends[1]), f"percentiles {low:g} and {high:g}", unit)
 
     @classmethod
     def symmetric(cls, limit: float) -> Contrast:
@@ -52,7 +53,7 @@ class Contrast:
     @property
     def words(self) -> str:
         """For example ``"black 12 counts, white 843 counts"``."""
-        return f"black {number(self.low, 3)} counts, white {number(self.high, 3)} counts"
+        return f"black {number(self.low, 3)} {self.unit}, white {number(self.high, 3)} {self.unit}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,7 @@ class Curve:
     band: Array | None = None
 
 
-def profile(curves: Sequence[Curve], *, unit: str, label: str) -> Markup:
+def profile(curves: Sequence[Curve], *, unit: str, label: str, intensity: str) -> Markup:
     """Intensity along a line; `unit` is that of the distance; a band is drawn two sigma to either side."""
 
     def draw(axes: Axes) -> None:
@@ -111,14 +111,19 @@ def profile(curves: Sequence[Curve], *, unit: str, label: str) -> Markup:
                 )
             axes.plot(curve.x, curve.y, color=colour, label=curve.name, linestyle=_dash(curve.name))
         axes.set_xlabel(f"distance along line {label} ({unit})")
-        axes.set_ylabel("counts − offset")
+        axes.set_ylabel(intensity)
         _legend_above(axes)
 
     return _svg(f"Intensity profiles along line {label}", draw)
 
 
-def spectra(curves: Sequence[Curve], *, floor: float | None, cutoff: float | None, nyquist: float, unit: str) -> Markup:
-    """Radial power spectra on a logarithmic scale, with noise floor, optical cutoff and camera Nyquist limit."""
+def spectra(
+    curves: Sequence[Curve], *, floor: float | None, cutoff: float | None, nyquist: float, unit: tuple[str, str]
+) -> Markup:
+    """Radial power spectra on a logarithmic scale, with noise floor, optical cutoff and camera Nyquist limit.
+
+    `unit` names those of intensity and of length.
+    """
 
     def draw(axes: Axes) -> None:
         top = max(float(curve.y.max()) for curve in curves) or 1.0
@@ -135,8 +140,8 @@ def spectra(curves: Sequence[Curve], *, floor: float | None, cutoff: float | Non
         if cutoff is not None:
             _vertical(axes, cutoff, "optical cutoff")
         _vertical(axes, nyquist, "camera Nyquist limit")
-        axes.set_xlabel(f"spatial frequency (cycles/{unit})")
-        axes.set_ylabel(f"power density (counts² {unit}²)")
+        axes.set_xlabel(f"spatial frequency (cycles/{unit[1]})")
+        axes.set_ylabel(f"power density ({unit[0]}² {unit[1]}²)")
         axes.yaxis.set_major_formatter(FuncFormatter(_power_of_ten))
         axes.yaxis.set_minor_locator(NullLocator())
         _legend_above(axes)
@@ -153,7 +158,7 @@ def losses(data: ReportData) -> Markup:
     blended = bool(np.isfinite(blend).any())
 
     def draw(axes: Axes) -> None:
-        axes.plot(steps, train, color=COLOURS["input"], label="training")
+        axes.plot(steps, train, color=COLOURS["input"], label="training", marker="o" if steps.size < 3 else None)
         seen = np.isfinite(held_out)
         if seen.any():
             axes.plot(
@@ -232,7 +237,7 @@ def histogram(residual: Residual) -> Markup:
     return _svg("Histogram of the residual in units of sigma", draw)
 
 
-def flux(coarse: Array, fine: Array, *, output_name: str, side: int) -> Markup:
+def flux(coarse: Array, fine: Array, *, output_name: str, side: int, intensity: str) -> Markup:
     """Mean of the output over mean of the input, block by block, with the line of equality."""
     thin = max(int(np.ceil(coarse.size / _MOST_POINTS)), 1)
     ends = np.array([min(coarse.min(), fine.min()), max(coarse.max(), fine.max())])
@@ -243,8 +248,8 @@ def flux(coarse: Array, fine: Array, *, output_name: str, side: int) -> Markup:
             coarse[::thin], fine[::thin], "o", color=COLOURS[output_name], markersize=2.6, alpha=0.7, markeredgewidth=0,
             label=f"blocks of {side} × {side} camera pixels",
         )  # fmt: skip
-        axes.set_xlabel("input, block mean (counts − offset)")
-        axes.set_ylabel(f"{output_name}, block mean\n(counts − offset)")
+        axes.set_xlabel(f"input, block mean ({intensity})")
+        axes.set_ylabel(f"{output_name}, block mean\n({intensity})")
         _legend_above(axes)
 
     return _svg(f"Block means of the {output_name} image over those of the input", draw)

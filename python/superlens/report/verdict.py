@@ -9,7 +9,7 @@ from superlens.report.words import number
 
 __all__ = ["Reason", "Verdict", "judge"]
 
-_HEADLINES: dict[Grade, str] = {"ok": "Use it", "warn": "Look closer", "bad": "Do not use"}
+_HEADLINES: dict[Grade, str] = {"ok": "Use it", "warn": "Look closer", "bad": "Do not use"}  # of a whole page
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def judge(data: ReportData) -> Verdict:
     'Do not use'
     """
     reasons = _metric_reasons(data.metrics) + _noise_reasons(data)
-    measured = sum(metric.available for metric in data.metrics)
+    measured = sum(metric.available and metric.judged for metric in data.metrics)
     if not measured:
         reasons.append(Reason("warn", "No check could be computed, so nothing speaks for or against this result."))
     reasons.sort(key=lambda reason: reason.grade != "bad")
@@ -77,9 +77,10 @@ def judge(data: ReportData) -> Verdict:
 
 
 def _summary(metrics: tuple[Metric, ...]) -> str:
-    measured = sum(metric.available for metric in metrics)
-    passed = sum(metric.available and metric.verdict == "ok" for metric in metrics)
-    missing = len(metrics) - measured
+    judged = [metric for metric in metrics if metric.verdict != "info"]
+    measured = sum(metric.available for metric in judged)
+    passed = sum(metric.available and metric.verdict == "ok" for metric in judged)
+    missing = len(judged) - measured
     tail = f" {missing} could not be computed." if missing else ""
     return f"{passed} of {measured} computed checks lie in their expected range.{tail}"
 
@@ -87,7 +88,7 @@ def _summary(metrics: tuple[Metric, ...]) -> str:
 def _metric_reasons(metrics: tuple[Metric, ...]) -> list[Reason]:
     reasons = []
     for metric in metrics:
-        if metric.verdict != "ok":
+        if metric.verdict in ("warn", "bad"):
             expected = f", expected {metric.expected}" if metric.expected else ""
             value = f"{metric.name} is {number(metric.value)} {metric.unit}".rstrip()
             reasons.append(Reason(metric.verdict, f"{value}{expected}. {metric.meaning}".strip()))
@@ -97,12 +98,12 @@ def _metric_reasons(metrics: tuple[Metric, ...]) -> list[Reason]:
 def _noise_reasons(data: ReportData) -> list[Reason]:
     reasons = []
     transfer, correlation = data.photon_transfer, data.noise_correlation
+    shared = correlation.note if correlation is not None and not correlation.independent else ""
     if transfer is not None and transfer.verdict != "plausible":
-        reasons.append(
-            Reason(
-                "warn", f"The noise model is {transfer.verdict}: " + (" ".join(transfer.notes) or "see the noise plot.")
-            )
-        )
+        notes = [note for note in transfer.notes if note != shared]
+        if notes or not shared:
+            why = " ".join(notes) or "see the noise plot."
+            reasons.append(Reason("warn", f"The noise model is {transfer.verdict}: {why}"))
     if correlation is not None and not correlation.independent:
         fallback = f"neighbour correlation is {number(correlation.x)} along x and {number(correlation.y)} along y."
         reasons.append(Reason("warn", "Neighbouring pixels share noise: " + (correlation.note or fallback)))

@@ -31,7 +31,7 @@ _BYTES_PER_PIXEL = {"light": 4_000, "unet": 8_000}
 _START_FLIPS = 2  # copies averaged for the prediction of the starting weights, which only serves the spread
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Result:
     """What a model makes of one image.
 

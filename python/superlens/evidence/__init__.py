@@ -1,0 +1,230 @@
+"""Why a result may be trusted: from a `Result` to the numbers of ``run.json`` and to the data of the report page.
+
+`gather` measures once and keeps what it found; `Evidence.numbers` gives the numbers by name, `Evidence.page` gives them to the
+report with the range that physics asks for, a verdict and a sentence. Measuring is the work of `superlens.evidence.measure`, judging
+that of `superlens.evidence.checks`, drawing that of `superlens.report`.
+
+Of an image with several planes the pictures show the middle one, and numbers are means over up to eight planes spread evenly.
+Everything is measured in counts above the offset; a result in electrons is shown in electrons.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from superlens.evidence.checks import checks
+from superlens.evidence.measure import Measured, Planes, measure, transfer_cutoff_per_um
+from superlens.report import (
+    NoiseCorrelation,
+    PhotonTransfer,
+    Provenance,
+    PsfPicture,
+    ReportData,
+    TrainingRecord,
+)
+
+if TYPE_CHECKING:
+    from superlens.methods.zsdeconv.apply import Result
+
+__all__ = ["Evidence", "gather"]
+
+_measured: WeakKeyDictionary[Result, Measured] = WeakKeyDictionary()  # so that metrics and report measure once
+_TOLD_VERSIONS = ("superlens", "numpy", "scipy", "keras", "tensorflow", "tifffile")
+
+
+def gather(result: Result, *, provenance: Provenance | None = None) -> Evidence:
+    """Collect what speaks for and against a result.
+
+    Parameters
+    ----------
+    result : Result
+        Of `superlens.enhance` or a trained model's prediction; denoising alone will do.
+    provenance : Provenance, optional
+        Command, device and times of the run; by default what the result itself knows: seed and digest of the input.
+
+    Returns
+    -------
+    Evidence
+        Nothing is measured before it is asked for, and nothing twice.
+
+    Examples
+    --------
+    >>> gather(result).numbers()["flux_ratio"]  # doctest: +SKIP
+    1.002
+    """
+    return Evidence(result, provenance)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """What speaks for and against one result.
+
+    Attributes
+    ----------
+    result : Result
+    provenance : Provenance or None
+    """
+
+    result: Result
+    provenance: Provenance | None = None
+
+    @property
+    def measured(self) -> Measured:
+        """Numbers and maps, in counts; kept as long as the result lives."""
+        known = _measured.get(self.result)
+        if known is None:
+            known = _measured[self.result] = measure(self.result)
+        return known
+
+    def numbers(self) -> dict[str, float]:
+        """Numbers by name, the same names for every result; NaN where one does not apply.
+
+        Returns
+        -------
+        dict
+            What each one means stands in `superlens.evidence.measure.measure`.
+        """
+        return dict(self.measured.numbers)
+
+    def page(self) -> ReportData:
+        """The data of the report page, pictures of the middle plane, in the unit of the result."""
+        planes, measured = self.measured.planes, self.measured
+        shown, unit = planes.shown, planes.unit
+
+        def plane(stack: Any) -> Any:
+            return None if stack is None else stack[shown] / unit
+
+        sharpened = planes.sharp is not None
+        observation, model = self.result.observation, self.result.model
+        return ReportData(
+            title="Super-resolution report" if sharpened else "Denoising report",
+            image_name=_name(planes, observation.image.name),
+            created=datetime.now(),
+            input=plane(planes.counts),
+            denoised=plane(planes.denoised),
+            sr=plane(planes.sharp),
+            confidence=plane(planes.confidence),
+            prior_only=None if planes.prior_only is None else planes.prior_only[shown],
+            residual=measured.residual / unit,
+            noise_sigma=plane(planes.sigma),
+            error_map=measured.error_map / unit,
+            pixel_nm=observation.image.pixel_nm,
+            scale=planes.scale,
+            unit="counts" if unit == 1 else "electrons",
+            cutoff_per_um=None if model.psf is None else transfer_cutoff_per_um(model.psf),
+            psf=_psf_picture(self.result),
+            photon_transfer=_photon_transfer(self.result),
+            noise_correlation=_noise_correlation(self.result),
+            history=_history(self.result),
+            chosen_step=_chosen_step(self.result),
+            metrics=checks(measured.numbers, sharpened=sharpened),
+            parameters=_told({**self.result.parameters, **_times(measured.numbers)}),
+            versions=_versions(),
+            provenance=self.provenance or _known_provenance(self.result),
+            messages=_messages(self.result, planes),
+        )
+
+
+def _name(planes: Planes, name: str) -> str:
+    number = len(planes.counts)
+    name = name or "unnamed image"
+    return name if number == 1 else f"{name}, plane {planes.shown + 1} of {number}"
+
+
+def _psf_picture(result: Result) -> PsfPicture | None:
+    model = result.model
+    if model.psf is None or result.image is None:
+        return None
+    # Only the light network promises a resolution; the original recipe deconvolves as far as it gets.
+    narrowing = None if model.config.network == "unet" else model.config.target_factor
+    return PsfPicture(model.psf.data, model.psf.pixel_nm, model.psf.source, narrowing)
+
+
+def _photon_transfer(result: Result) -> PhotonTransfer:
+    camera, estimate = result.observation.camera, result.observation.estimate
+    return PhotonTransfer(
+        means=estimate.means,
+        variances=estimate.variances,
+        gain=camera.gain,
+        offset=camera.offset,
+        read_noise_e=camera.read_noise_e,
+        verdict=estimate.verdict,
+        notes=estimate.notes,
+        estimated=camera.estimated,
+    )
+
+
+def _noise_correlation(result: Result) -> NoiseCorrelation:
+    noise = result.observation.noise
+    return NoiseCorrelation(*noise.neighbour_correlation, independent=noise.independent, note=noise.note)
+
+
+def _history(result: Result) -> tuple[TrainingRecord, ...]:
+    records = () if result.history is None else result.history.records
+    return tuple(TrainingRecord(r.step, r.loss, r.held_out if np.isfinite(r.held_out) else None) for r in records)
+
+
+def _chosen_step(result: Result) -> int | None:
+    """The step of the weights; none when they lie between the start and a step, which the blend among the checks tells."""
+    history = result.history
+    if history is None or not history.records or 0 < history.blend < 1:
+        return None
+    return history.best_step if history.blend == 1 else 0
+
+
+def _told(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as a person reads them: short numbers, lists without brackets."""
+
+    def words(value: Any) -> Any:
+        if isinstance(value, float):
+            return f"{value:.6g}"
+        if isinstance(value, list | tuple):
+            return ", ".join(str(words(item)) for item in value)
+        return value
+
+    return {name: words(value) for name, value in parameters.items()}
+
+
+def _times(numbers: Mapping[str, float]) -> dict[str, float]:
+    seconds = numbers["training_seconds"]
+    return {"training_seconds": seconds} if np.isfinite(seconds) else {}
+
+
+def _versions() -> dict[str, str]:
+    told = {"python": platform.python_version(), "platform": platform.platform()}
+    for name in _TOLD_VERSIONS:
+        try:
+            told[name] = version(name)
+        except PackageNotFoundError:
+            told[name] = "not installed"
+    return told
+
+
+def _known_provenance(result: Result) -> Provenance:
+    pixels = np.ascontiguousarray(result.observation.image.data)
+    return Provenance(
+        seed=result.parameters.get("seed"),
+        input_digest=f"sha256 of the pixels: {hashlib.sha256(pixels.tobytes()).hexdigest()}",
+    )
+
+
+def _messages(result: Result, planes: Planes) -> tuple[str, ...]:
+    """Messages of the run without those that the page tells beside the noise plot."""
+    observation = result.observation
+    elsewhere = {*observation.estimate.notes, observation.noise.note}
+    said = [message for message in result.messages if message not in elsewhere]
+    if len(planes.counts) > 1:
+        said.append(
+            f"the image has {len(planes.counts)} planes: pictures show number {planes.shown + 1}, and the numbers among the checks "
+            f"are means over {len(planes.measured)} of them"
+        )
+    return tuple(said)

@@ -1,0 +1,207 @@
+"""Judging the numbers: the range that physics asks of each, a verdict, and a sentence for a reader who meets it for the first time.
+
+Where the ranges come from:
+
+* **Flux.** Blur and binning conserve light, so the mean of the output is that of the input: 2 % for the edges, through which light
+  comes and goes, and three standard errors of the input's own mean. Twice that is a matter for a closer look.
+* **Residual spread.** An ideal result leaves the noise and nothing else: 1 sigma. Taking sigma from a 5 x 5 mean moves it by up to
+  a tenth at sharp structure. Below 0.85 a quarter of the noise's variance is in the result; above 1.1 a fifth of it has been added
+  by what the result gets wrong.
+* **Residual whiteness.** Noise of separate pixels has no correlation. A score of 0.1 is 1 % of the variance in all 40 lags together.
+  Where the camera's own noise is correlated, that much correlation is allowed.
+* **RSP.** Even the perfect image correlates with noisy data by no more than the root of the share of signal in their variance.
+* **Prior.** Of detail that hides below the noise no measurement says whether it is there. Up to 2 % of the pixels is what chance
+  marks; a tenth is a picture of the training set.
+* **Uncertainty.** Half of the pixels with signal known to 30 % or better is what a picture needs to be measured on.
+* **Beyond the response.** A PSF made 1.5 times narrower passes nothing beyond 1.5 times the cutoff. Power there is noise or an
+  artefact of the grid; half a percent of it is an amplitude of 7 % of the contrast.
+* **Finest detail.** Told and not judged. Decorrelation analysis looks at phases: without a noise floor, as after a network, it counts
+  detail of any faintness, so that its number is neither a resolution nor a fault. A correlation of two outputs would say as little,
+  since both share what the network has learned.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from superlens.report import Metric
+from superlens.report.data import Grade
+from superlens.report.words import number
+
+__all__ = ["checks"]
+
+Range = tuple[float, float]
+
+
+def checks(numbers: Mapping[str, float], *, sharpened: bool) -> tuple[Metric, ...]:
+    """Judge the numbers of `superlens.evidence.measure.measure`.
+
+    Parameters
+    ----------
+    numbers : mapping
+    sharpened : bool
+        Whether there is a super-resolved image; what only concerns such an image is left out without one.
+
+    Returns
+    -------
+    tuple of Metric
+        The checks that decide first, then the numbers that are only told. The camera model and the independence of its noise are
+        judged by the report from the photon-transfer data.
+    """
+    always = (_flux(numbers), _spread(numbers), _white(numbers), _rsp(numbers))
+    sharp = (_prior(numbers), _uncertainty(numbers), _beyond(numbers)) if sharpened else ()
+    return (*always, *sharp, *_told(numbers, sharpened))
+
+
+def _flux(numbers: Mapping[str, float]) -> Metric:
+    value = numbers["flux_ratio"]
+    tolerance = max(0.02, numbers["flux_tolerance"]) if math.isfinite(numbers["flux_tolerance"]) else 0.02
+    ok, near = (1 - tolerance, 1 + tolerance), (1 - 2 * tolerance, 1 + 2 * tolerance)
+    return Metric(
+        "flux ratio",
+        value,
+        "",
+        f"{number(ok[0], 3)} to {number(ok[1], 3)}",
+        _grade(value, ok, near),
+        "Mean out over mean in: at 1 no light was made or lost and intensities can be compared."
+        if math.isfinite(value)
+        else "The image holds less light than the uncertainty of its own mean, so that a ratio says nothing.",
+    )
+
+
+def _spread(numbers: Mapping[str, float]) -> Metric:
+    value = numbers["residual_std_in_sigma"]
+    meaning = "What the output leaves unexplained, in units of the camera noise: noise alone gives 1"
+    if value < 0.85:
+        meaning += "; here noise has been kept in the output, or the noise model is too high"
+    elif value > 1.1:
+        meaning += "; here the output misses something of the data, or the noise model is too low"
+    return Metric("residual spread", value, "σ", "0.85 to 1.1", _grade(value, (0.85, 1.1), (0.7, 1.35)), f"{meaning}.")
+
+
+def _white(numbers: Mapping[str, float]) -> Metric:
+    value, limit = numbers["residual_whiteness"], numbers["residual_whiteness_limit"]
+    meaning = (
+        "Correlation of the residual between pixels up to 4 apart: 0 for noise, more when structure is left in it."
+    )
+    if limit > 0.2:
+        meaning += " The limit is raised, since the noise of this image is itself correlated or the image is small."
+    return Metric(
+        "residual structure",
+        value,
+        "",
+        f"below {number(limit, 2)}",
+        _grade(value, (0.0, limit), (0.0, 3 * limit)),
+        meaning,
+    )
+
+
+def _rsp(numbers: Mapping[str, float]) -> Metric:
+    ceiling = numbers["rsp_ceiling"]
+    # With a ceiling below 0.3 nine tenths of the variance are noise: what correlates is chance.
+    value = numbers["rsp"] if ceiling >= 0.3 else math.nan
+    ok, near = (ceiling - 0.03, 1.0), (ceiling - 0.1, 1.0)
+    return Metric(
+        "agreement with the data (RSP)",
+        value,
+        "",
+        f"above {number(ok[0], 3)}" if ceiling >= 0.3 else "",
+        _grade(value, ok, near),
+        f"Correlation of the blurred output with the input; the noise in the input allows no more than about {number(ceiling, 3)}."
+        if ceiling >= 0.3
+        else "The input is nearly all noise, so that no output can correlate with it.",
+    )
+
+
+def _prior(numbers: Mapping[str, float]) -> Metric:
+    share = round(100 * numbers["prior_only_share"], 2)
+    return Metric(
+        "rests on the prior alone",
+        share,
+        "%",
+        "below 2 %",
+        _grade(share, (0.0, 2.0), (0.0, 10.0)),
+        "Share of pixels whose added detail hides below the noise once it is blurred again: no measurement says whether it is there.",
+    )
+
+
+def _uncertainty(numbers: Mapping[str, float]) -> Metric:
+    share = round(100 * numbers["median_relative_uncertainty"], 1)
+    return Metric(
+        "median uncertainty",
+        share,
+        "%",
+        "below 30 %",
+        _grade(share, (0.0, 30.0), (0.0, math.inf)),
+        "Stated standard deviation over signal, median over the pixels with signal: how exactly a single pixel can be read.",
+    )
+
+
+def _beyond(numbers: Mapping[str, float]) -> Metric:
+    share = 100 * numbers["power_beyond_response"]
+    return Metric(
+        "power beyond the stated response",
+        round(share, 3),
+        "%",
+        "below 0.5 %",
+        _grade(share, (0.0, 0.5), (0.0, 5.0)),
+        "Share of the output's contrast that is finer than its stated response can show: noise, or an artefact of the pixel grid.",
+    )
+
+
+def _told(numbers: Mapping[str, float], sharpened: bool) -> tuple[Metric, ...]:
+    """Numbers without a right or wrong."""
+    rows = [
+        (
+            "finest detail in the input",
+            "decorrelation_resolution_input_nm",
+            "nm",
+            "Period of the finest detail that stands above the noise of the camera image (decorrelation analysis).",
+        )
+    ]
+    if sharpened:
+        rows += [
+            (
+                "finest detail drawn in the output",
+                "decorrelation_resolution_sr_nm",
+                "nm",
+                "The same of the output. A network draws detail from what it has learned too, and leaves no noise to hide the faintest: "
+                "this is detail present, however faint, and not a resolution.",
+            ),
+            ("width of the PSF", "psf_fwhm_nm", "nm", "Full width at half maximum of the blur in the data."),
+            (
+                "stated width of the response",
+                "target_fwhm_nm",
+                "nm",
+                "A point of the specimen is meant to appear this wide in the output; bars and rings finer than this cannot show.",
+            ),
+        ]
+    rows += [
+        (
+            "adaptation to this image",
+            "blend",
+            "",
+            "How far the weights went from their start (0) to the end of the training on this image (1), by the held-out risk.",
+        ),
+        (
+            "held-out loss",
+            "held_out_loss",
+            "",
+            "On regions that training never saw, normalised units; to compare runs on this image.",
+        ),
+    ]
+    return tuple(
+        Metric(name, numbers[key], unit, "", "info", meaning)
+        for name, key, unit, meaning in rows
+        if math.isfinite(numbers[key])
+    )
+
+
+def _grade(value: float, ok: Range, near: Range) -> Grade:
+    """Within the first range ok, within the second a closer look, else bad; a number that is missing is not judged."""
+    if not math.isfinite(value):
+        return "ok"
+    if ok[0] <= value <= ok[1]:
+        return "ok"
+    return "warn" if near[0] <= value <= near[1] else "bad"

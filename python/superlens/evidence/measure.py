@@ -1,0 +1,341 @@
+"""Measuring a result against the data it was made from; no judgement here.
+
+In: a `Result`. Out: `Measured`, numbers by name and the two maps of the page. Nothing here needs the truth: what is compared is always
+the output, seen through the microscope again, with the recorded counts and the noise that the camera model expects of them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superlens.camera import NoiseCheck
+from superlens.deconvolve.blur import binned
+from superlens.metrics import decorrelation_resolution, flux_ratio, power_spectrum_radial, residual_whiteness, rsp_rse
+from superlens.optics import PSF, relative_kernel
+from superlens.optics.sampling import convolve
+
+if TYPE_CHECKING:
+    from superlens.methods.zsdeconv.apply import Result
+    from superlens.model import Model
+
+__all__ = ["Measured", "Planes", "measure", "seen_by_camera", "transfer_cutoff_per_um"]
+
+Array = NDArray[np.floating[Any]]
+
+_MOST_PLANES = 8
+_LARGEST_SIDE = 1024  # camera pixels: the middle part that is fitted and transformed many times over
+_SIGNAL_SHARE = 0.1  # of the way from background to peak, as on the page
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Planes:
+    """All planes of a result in counts above the offset.
+
+    Attributes
+    ----------
+    counts, sigma, denoised : ndarray, shape (N, Y, X), counts
+    bad : ndarray of bool, shape (N, Y, X)
+    sharp, confidence : ndarray, shape (N, scale * Y, scale * X), counts, or None
+    prior_only : ndarray of bool, shape of ``sharp``, or None
+    unit : float
+        Counts in one unit of the result.
+    """
+
+    counts: Array
+    sigma: Array
+    bad: NDArray[np.bool_]
+    denoised: Array
+    sharp: Array | None
+    confidence: Array | None
+    prior_only: NDArray[np.bool_] | None
+    unit: float
+
+    @classmethod
+    def of(cls, result: Result) -> Planes:
+        """Read them off a result, electrons turned back into counts."""
+        observation = result.observation
+        unit = observation.camera.gain if result.parameters.get("units") == "electrons" else 1.0
+
+        def stack(image: Any) -> Any:
+            return None if image is None else unit * np.asarray(image.data).reshape(-1, *image.data.shape[-2:])
+
+        return cls(
+            observation.counts,
+            observation.sigma,
+            observation.bad,
+            stack(result.denoised),
+            stack(result.image),
+            stack(result.confidence),
+            result.prior_only,
+            unit,
+        )
+
+    @property
+    def output(self) -> Array:
+        """The sharp planes, else the denoised ones."""
+        return self.denoised if self.sharp is None else self.sharp
+
+    @property
+    def scale(self) -> int:
+        """Output pixels in a camera pixel along one side."""
+        return int(self.output.shape[-1] // self.counts.shape[-1])
+
+    @property
+    def shown(self) -> int:
+        """The plane that pictures show."""
+        return len(self.counts) // 2
+
+    @property
+    def measured(self) -> list[int]:
+        """The planes that numbers are means over."""
+        number = min(len(self.counts), _MOST_PLANES)
+        spread = np.linspace(0, len(self.counts) - 1, number).round().astype(int)
+        return sorted({int(i) for i in spread})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """What `measure` finds.
+
+    Attributes
+    ----------
+    planes : Planes
+    numbers : dict
+    residual : ndarray, shape (Y, X), counts
+        Of the plane shown: what the camera would see of the output, minus the counts; NaN at bad pixels.
+    error_map : ndarray, shape (Y, X), counts
+        Of the plane shown; NaN outside the middle part that was measured, when the plane is large.
+    """
+
+    planes: Planes
+    numbers: dict[str, float]
+    residual: Array
+    error_map: Array
+
+
+def measure(result: Result) -> Measured:
+    """Measure a result; every number is a mean over `Planes.measured`, NaN where it does not apply.
+
+    Parameters
+    ----------
+    result : Result
+
+    Returns
+    -------
+    Measured
+        With these numbers:
+
+        ``flux_ratio``, ``flux_tolerance``
+            Mean out over mean in, and three standard errors of the mean in, as a share of it.
+        ``residual_mean_in_sigma``, ``residual_std_in_sigma``
+            Of the residual over the noise of each pixel, bad pixels left out.
+        ``residual_whiteness``, ``residual_whiteness_limit``
+            Score of `superlens.metrics.residual_whiteness`, and what chance and the correlation of the noise itself explain of it.
+        ``rsp``, ``rsp_ceiling``, ``rse_in_sigma``
+            Resolution-scaled correlation, the most that the noise of the data allows, and the resolution-scaled error over the noise.
+        ``neighbour_correlation_x``, ``neighbour_correlation_y``
+            Of the camera's noise.
+        ``median_relative_uncertainty``, ``prior_only_share``
+            Stated standard deviation over signal, median over the pixels with signal; share of pixels that rest on the prior alone.
+        ``decorrelation_resolution_input_nm``, ``decorrelation_resolution_sr_nm``
+            Period of the finest detail present. Of the output of a network this is what it drew, not what it resolves.
+        ``power_beyond_response``
+            Share of the sharp image's power, its mean left out, beyond the frequencies that its stated response passes.
+        ``psf_fwhm_nm``, ``target_fwhm_nm``
+            Width of the blur in the data, and of the response that the output is stated to have.
+        ``held_out_loss``, ``blend``, ``training_steps``, ``training_seconds``
+            Of the training, when this process trained the model.
+    """
+    planes = Planes.of(result)
+    residuals = {i: _residual(result, planes, i) for i in {*planes.measured, planes.shown}}
+    maps: dict[int, Array] = {}
+    rows = []
+    for i in planes.measured:
+        row, maps[i] = _agreement(planes, i)
+        rows.append(
+            {
+                **_flux(planes, i),
+                **_residual_numbers(residuals[i], planes, i, result.observation.noise),
+                **row,
+                **_confidence(planes, i),
+                **_detail(planes, i, result.observation.image.pixel_nm),
+                "power_beyond_response": _beyond_response(planes, i, result.model),
+            }
+        )
+    numbers = {name: _mean([row[name] for row in rows]) for name in rows[0]}
+    x, y = result.observation.noise.neighbour_correlation
+    numbers |= {"neighbour_correlation_x": x, "neighbour_correlation_y": y}
+    numbers |= {**_widths(result), **_training(result)}
+    error_map = maps[planes.shown] if planes.shown in maps else _agreement(planes, planes.shown)[1]
+    residual = np.where(planes.bad[planes.shown], np.nan, residuals[planes.shown])
+    return Measured(planes, numbers, residual, error_map)
+
+
+def seen_by_camera(sharp: Array, model: Model) -> Array:
+    """What the camera would see of a sharp image.
+
+    Parameters
+    ----------
+    sharp : ndarray, shape (scale * Y, scale * X)
+
+    Returns
+    -------
+    ndarray, shape (Y, X), same unit
+        The sharp image of the light network already shows the specimen through the narrowed PSF, so that only the blur between the
+        two PSFs is left to apply; that of the original recipe is meant to be the specimen, and takes the whole PSF.
+    """
+    if model.psf is None:
+        return sharp
+    whole = model.config.network == "unet"
+    narrow = model.psf.narrowed(model.config.target_factor)
+    kernel = model.psf.data if whole else relative_kernel(model.psf, narrow)
+    scale = model.config.scale
+    return np.asarray(binned(convolve(np.asarray(sharp, np.float32), kernel, "symmetric"), (scale, scale)))
+
+
+def transfer_cutoff_per_um(psf: PSF) -> float:
+    """Frequency, in cycles per micrometre, beyond which the PSF passes less than a hundredth of the contrast.
+
+    It stands for the optical cutoff, which a measured PSF does not tell: for a wide-field PSF it lies 4 % below it.
+    """
+    plane = psf if psf.data.ndim == 2 else psf.at_focus()
+    side = 4 * max(plane.data.shape)
+    transfer = np.abs(plane.otf((side, side), rfft=False))
+    along = (transfer[0, : side // 2] + transfer[: side // 2, 0]) / 2
+    last = int(np.argmax(along < 0.01)) or side // 2
+    return float(last / side * 1000 / plane.pixel_nm)
+
+
+def _residual(result: Result, planes: Planes, i: int) -> Array:
+    seen = planes.denoised[i] if planes.sharp is None else seen_by_camera(planes.sharp[i], result.model)
+    return np.asarray(seen - planes.counts[i])
+
+
+def _flux(planes: Planes, i: int) -> dict[str, float]:
+    counts, total = planes.counts[i], float(np.sum(planes.counts[i], dtype=np.float64))
+    error = math.sqrt(float(np.sum(np.square(planes.sigma[i], dtype=np.float64))))
+    lit = total > 3 * error  # less light than its own uncertainty has no ratio
+    return {
+        "flux_ratio": flux_ratio(planes.output[i], counts) if lit else math.nan,
+        "flux_tolerance": 3 * error / total if lit else math.nan,
+    }
+
+
+def _residual_numbers(residual: Array, planes: Planes, i: int, noise: NoiseCheck) -> dict[str, float]:
+    sigma, good = planes.sigma[i], ~planes.bad[i]
+    standard = (residual / sigma)[good]
+    varied = good.any() and float(np.ptp(standard)) > 0
+    white = residual_whiteness(np.where(good, residual, 0), sigma).score if varied else math.nan
+    return {
+        "residual_mean_in_sigma": float(standard.mean()) if good.any() else math.nan,
+        "residual_std_in_sigma": float(standard.std()) if good.any() else math.nan,
+        "residual_whiteness": white,
+        "residual_whiteness_limit": _whiteness_limit(residual.size, noise),
+    }
+
+
+def _whiteness_limit(pixels: int, noise: NoiseCheck) -> float:
+    """What an ideal residual may score: 0.1, three times the scatter of 40 squared correlations, and the noise's own correlation."""
+    chance = math.sqrt(3 * math.sqrt(80) / pixels)
+    own = 0.0
+    if not noise.independent:
+        distinct = noise.covariance.ravel()[noise.covariance.size // 2 + 1 :]
+        own = float(np.sum(distinct**2))
+    return math.sqrt(max(0.1, chance) ** 2 + own)
+
+
+def _agreement(planes: Planes, i: int) -> tuple[dict[str, float], Array]:
+    """Resolution-scaled correlation and error in the middle part of a plane, and the error map of the whole plane."""
+    counts = np.where(planes.bad[i], planes.denoised[i], planes.counts[i])
+    part = _middle(counts.shape)
+    fine = tuple(slice(s.start * planes.scale, s.stop * planes.scale) for s in part)
+    inside, output, sigma = counts[part], planes.output[i][fine], planes.sigma[i][part]
+    error_map = np.full(counts.shape, np.nan)
+    noise = float(np.mean(np.square(sigma, dtype=np.float64)))
+    if np.ptp(inside) == 0 or np.ptp(output) == 0:
+        return {"rsp": math.nan, "rsp_ceiling": math.nan, "rse_in_sigma": math.nan}, error_map
+    found = rsp_rse(output, inside, planes.scale)
+    error_map[part] = found.error_map
+    share = 1 - noise / float(np.var(inside, dtype=np.float64))
+    numbers = {
+        "rsp": found.rsp,
+        "rsp_ceiling": math.sqrt(max(share, 0.0)),
+        "rse_in_sigma": found.rse / math.sqrt(noise),
+    }
+    return numbers, error_map
+
+
+def _confidence(planes: Planes, i: int) -> dict[str, float]:
+    relative = math.nan
+    if planes.confidence is not None:
+        output = planes.output[i]
+        low, high = np.percentile(output, [1.0, 99.8])
+        signal = output > max(float(low + _SIGNAL_SHARE * (high - low)), 0.0)
+        if signal.any():
+            relative = float(np.median(planes.confidence[i][signal] / output[signal]))
+    share = math.nan if planes.prior_only is None else float(np.mean(planes.prior_only[i]))
+    return {"median_relative_uncertainty": relative, "prior_only_share": share}
+
+
+def _detail(planes: Planes, i: int, pixel_nm: float | None) -> dict[str, float]:
+    part = _middle(planes.counts.shape[1:])
+    fine = tuple(slice(s.start * planes.scale, s.stop * planes.scale) for s in part)
+    sharp = None if planes.sharp is None else planes.sharp[i][fine]
+    return {
+        "decorrelation_resolution_input_nm": _finest(planes.counts[i][part], pixel_nm),
+        "decorrelation_resolution_sr_nm": _finest(sharp, None if pixel_nm is None else pixel_nm / planes.scale),
+    }
+
+
+def _beyond_response(planes: Planes, i: int, model: Model) -> float:
+    if planes.sharp is None or model.psf is None or model.config.network == "unet" or np.ptp(planes.sharp[i]) == 0:
+        return math.nan
+    frequency, power = power_spectrum_radial(planes.sharp[i], model.psf.pixel_nm)
+    beyond = frequency > model.config.target_factor * transfer_cutoff_per_um(model.psf)
+    weighted = power * frequency  # a ring holds as many coefficients as it is long
+    return float(weighted[beyond].sum() / weighted.sum()) if beyond.any() else math.nan
+
+
+def _finest(plane: Array | None, pixel_nm: float | None) -> float:
+    if plane is None or pixel_nm is None or min(plane.shape) < 32 or np.ptp(plane) == 0:
+        return math.nan
+    found = decorrelation_resolution(plane, pixel_nm)
+    return found if math.isfinite(found) else math.nan
+
+
+def _middle(shape: tuple[int, ...]) -> tuple[slice, slice]:
+    starts = [max(side - _LARGEST_SIDE, 0) // 2 for side in shape]
+    y, x = (slice(start, start + min(side, _LARGEST_SIDE)) for start, side in zip(starts, shape, strict=True))
+    return y, x
+
+
+def _widths(result: Result) -> dict[str, float]:
+    psf, config = result.model.psf, result.model.config
+    if psf is None or result.image is None:
+        return {"psf_fwhm_nm": math.nan, "target_fwhm_nm": math.nan}
+    stated = math.nan if config.network == "unet" else psf.fwhm_nm / config.target_factor
+    return {"psf_fwhm_nm": psf.fwhm_nm, "target_fwhm_nm": stated}
+
+
+def _training(result: Result) -> dict[str, float]:
+    history = result.history
+    records = [] if history is None else history.records
+    if history is None or not records:
+        names = ("held_out_loss", "blend", "training_steps", "training_seconds")
+        return dict.fromkeys(names, math.nan)
+    return {
+        "held_out_loss": next((r.held_out for r in records if r.step == history.best_step), math.nan),
+        "blend": history.blend,
+        "training_steps": float(records[-1].step),
+        "training_seconds": records[-1].seconds,
+    }
+
+
+def _mean(values: list[float]) -> float:
+    finite = [value for value in values if math.isfinite(value)]
+    return float(np.mean(finite)) if finite else math.nan

@@ -1,0 +1,259 @@
+"""Claims about the evidence: an ideal result passes every check, and each way of being wrong fails the check that is meant for it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from superlens.camera import Camera
+from superlens.evidence import gather
+from superlens.evidence.measure import seen_by_camera, transfer_cutoff_per_um
+from superlens.image import Image
+from superlens.methods.zsdeconv.apply import Result
+from superlens.methods.zsdeconv.light import through
+from superlens.methods.zsdeconv.task import Lens
+from superlens.model import Model, ModelConfig
+from superlens.observation import Observation, observe
+from superlens.optics import Objective
+from superlens.report import judge, render
+from superlens.simulate import Scene, scene, truth_at_resolution
+from superlens.training import History, Record
+
+SIDE = 64
+GAIN, OFFSET, READ_NOISE_E = 2.0, 100.0, 1.5
+PSF = Objective(na=1.3, wavelength_nm=525).psf(31.3)
+
+
+@pytest.fixture(scope="module")
+def filaments() -> Scene:
+    return scene("filaments", 30, psf=PSF, camera=Camera(GAIN, OFFSET, READ_NOISE_E), shape=(SIDE, SIDE), seed=3)
+
+
+def observed(image: Image, offset: float = OFFSET) -> Observation:
+    return observe([image], offset=offset, gain=GAIN, read_noise_e=READ_NOISE_E)[0]
+
+
+def a_result(
+    observation: Observation,
+    denoised: np.ndarray,
+    sharp: np.ndarray | None = None,
+    *,
+    network: str = "light",
+    **changes: Any,
+) -> Result:
+    image = observation.image
+    psf = None if sharp is None else PSF
+    config = ModelConfig(version="0", method="zsdeconv", network=network, network_config={}, target_factor=1.5)
+    fields: dict[str, Any] = {
+        "image": None if sharp is None else image.with_data(sharp.astype(np.float32), scale=2),
+        "denoised": image.with_data(denoised.astype(np.float32)),
+        "confidence": None,
+        "prior_only": None,
+        "observation": observation,
+        "model": Model(config, None, psf),  # type: ignore[arg-type]  # evidence never runs the network
+        "history": None,
+        "parameters": {"units": "counts", "seed": 7, "alpha": [0.8, 1.25], "minutes": None},
+        "messages": ("something worth knowing",),
+    }
+    return Result(**{**fields, **changes})
+
+
+@pytest.fixture(scope="module")
+def ideal(filaments: Scene) -> Result:
+    sharp = truth_at_resolution(filaments)
+    return a_result(
+        observed(filaments.observed),
+        filaments.clean,
+        sharp,
+        confidence=filaments.observed.with_data(0.05 * sharp, scale=2),
+        prior_only=np.zeros((1, *sharp.shape), bool),
+        history=History([Record(20, 0.5, 0.4, 2.0), Record(40, 0.4, 0.3, 4.0)], 40, "steps", 1.0),
+    )
+
+
+def verdicts(result: Result) -> dict[str, str]:
+    return {metric.name: metric.verdict for metric in gather(result).page().metrics}
+
+
+def test_ideal_result_leaves_white_noise_of_one_sigma(ideal: Result) -> None:
+    numbers = gather(ideal).numbers()
+    # the scatter of a spread over 64 x 64 pixels is 1 %; the rest is sigma, which comes from a 5 x 5 mean
+    assert numbers["residual_std_in_sigma"] == pytest.approx(1, abs=0.08)
+    assert abs(numbers["residual_mean_in_sigma"]) < 4 / SIDE
+    assert numbers["residual_whiteness"] < numbers["residual_whiteness_limit"]
+    assert abs(numbers["flux_ratio"] - 1) < numbers["flux_tolerance"]
+    assert numbers["rsp"] == pytest.approx(numbers["rsp_ceiling"], abs=0.03)
+    assert numbers["rse_in_sigma"] == pytest.approx(1, abs=0.1)
+
+
+def test_ideal_result_is_said_to_be_usable(ideal: Result) -> None:
+    assert judge(gather(ideal).page()).headline == "Use it"
+    assert "bad" not in verdicts(ideal).values()
+
+
+def test_sharp_image_is_blurred_by_what_it_lacks_as_in_training(ideal: Result) -> None:
+    assert ideal.image is not None
+    sharp = np.asarray(ideal.image.data)
+    expected = through(sharp, Lens.of(PSF, 2).kernel, 2)
+    np.testing.assert_allclose(seen_by_camera(sharp, ideal.model), expected, atol=1e-3 * float(expected.max()))
+
+
+def test_residual_of_the_original_recipe_takes_the_whole_psf(filaments: Scene) -> None:
+    result = a_result(observed(filaments.observed), filaments.clean, filaments.truth, network="unet")
+    numbers = gather(result).numbers()
+    assert numbers["residual_std_in_sigma"] == pytest.approx(1, abs=0.08)
+    assert math.isnan(numbers["target_fwhm_nm"])  # it promises no resolution
+    psf = gather(result).page().psf
+    assert psf is not None
+    assert psf.narrowing is None
+
+
+def test_noise_kept_in_the_output_shows_in_the_spread(filaments: Scene) -> None:
+    observation = observed(filaments.observed)
+    kept = 0.6 * observation.counts[0] + 0.4 * filaments.clean  # noise 0.4 sigma remains in the residual
+    result = a_result(observation, kept)
+    assert gather(result).numbers()["residual_std_in_sigma"] == pytest.approx(0.4, abs=0.05)
+    assert verdicts(result)["residual spread"] == "bad"
+
+
+def test_lost_structure_shows_in_the_residual(filaments: Scene) -> None:
+    result = a_result(observed(filaments.observed), ndimage.gaussian_filter(filaments.clean, 4))
+    found = verdicts(result)
+    assert found["residual structure"] == "bad"
+    assert found["residual spread"] != "ok"
+    assert judge(gather(result).page()).headline == "Do not use"
+
+
+def test_light_made_up_shows_in_the_flux(filaments: Scene) -> None:
+    result = a_result(observed(filaments.observed), 1.2 * filaments.clean)
+    assert gather(result).numbers()["flux_ratio"] == pytest.approx(1.2, abs=0.02)
+    assert verdicts(result)["flux ratio"] == "bad"
+
+
+def test_pattern_of_the_pixel_grid_shows_beyond_the_response(ideal: Result) -> None:
+    assert ideal.image is not None
+    sharp = np.asarray(ideal.image.data)
+    assert gather(ideal).numbers()["power_beyond_response"] < 0.005
+    stripes = 0.3 * sharp.std() * np.cos(2 * np.pi * 0.45 * np.arange(sharp.shape[1]))
+    broken = dataclasses.replace(ideal, image=ideal.image.with_data((sharp + stripes).astype(np.float32)))
+    assert verdicts(broken)["power beyond the stated response"] == "warn"
+
+
+@pytest.mark.parametrize(("share", "verdict"), [(0.01, "ok"), (0.05, "warn"), (0.3, "bad")])
+def test_detail_from_the_prior_alone_is_judged_by_its_share(ideal: Result, share: float, verdict: str) -> None:
+    marked = np.zeros((1, 2 * SIDE, 2 * SIDE), bool)
+    marked[:, : round(2 * SIDE * share)] = True
+    assert verdicts(dataclasses.replace(ideal, prior_only=marked))["rests on the prior alone"] == verdict
+
+
+def test_names_of_numbers_are_the_same_for_every_result(ideal: Result, filaments: Scene) -> None:
+    denoised = a_result(observed(filaments.observed), filaments.clean)
+    assert gather(denoised).numbers().keys() == gather(ideal).numbers().keys()
+    assert all(isinstance(value, float) for value in gather(denoised).numbers().values())
+    assert all(name == name.lower() and name.isidentifier() for name in gather(ideal).numbers())
+
+
+def test_denoising_alone_has_a_page_that_speaks_of_nothing_sharper(filaments: Scene) -> None:
+    bare = dataclasses.replace(filaments.observed, pixel_nm=None)
+    page = gather(a_result(observed(bare), filaments.clean)).page()
+    assert page.title == "Denoising report"
+    assert page.sr is None
+    assert page.psf is None
+    assert "stated" not in " ".join(metric.name for metric in page.metrics)
+    assert judge(page).headline == "Use it"
+    told = render(page).split("</style>")[1].split("<script>")[0]
+    assert "super-resolved" not in told.replace("var(--super-resolved)", "")  # the name of a colour
+
+
+def test_electrons_are_shown_and_change_no_number(ideal: Result) -> None:
+    assert ideal.image is not None
+    assert ideal.confidence is not None
+    electrons = dataclasses.replace(
+        ideal,
+        image=ideal.image.with_data(ideal.image.data / np.float32(GAIN)),
+        denoised=ideal.denoised.with_data(ideal.denoised.data / np.float32(GAIN)),
+        confidence=ideal.confidence.with_data(ideal.confidence.data / np.float32(GAIN)),
+        parameters={**ideal.parameters, "units": "electrons"},
+    )
+    for name, value in gather(ideal).numbers().items():
+        assert gather(electrons).numbers()[name] == pytest.approx(value, rel=1e-4, abs=1e-6, nan_ok=True), name
+    page = gather(electrons).page()
+    assert page.unit == "electrons"
+    np.testing.assert_allclose(page.input * GAIN, gather(ideal).page().input, rtol=1e-6)
+    assert " electrons" in render(page)
+
+
+def test_of_several_planes_the_middle_one_is_shown_and_all_are_counted(filaments: Scene) -> None:
+    planes = np.stack([filaments.observed.data] * 3)
+    image = Image(planes, "TYX", pixel_nm=62.6, name="three")
+    clean = np.stack([filaments.clean, filaments.clean, 1.3 * filaments.clean])
+    evidence = gather(a_result(observed(image), clean))
+    assert evidence.numbers()["flux_ratio"] == pytest.approx(1.1, abs=0.02)
+    page = evidence.page()
+    assert page.image_name == "three, plane 2 of 3"
+    assert "3 planes" in page.messages[-1]
+
+
+def test_bad_pixels_take_no_part(filaments: Scene) -> None:
+    observation = observed(filaments.observed)
+    counts, bad = observation.counts.copy(), observation.bad.copy()
+    counts[0, 5:8, 5:8], bad[0, 5:8, 5:8] = 1e6, True
+    spoiled = dataclasses.replace(observation, counts=counts, bad=bad)
+    evidence = gather(a_result(spoiled, filaments.clean))
+    assert evidence.numbers()["residual_std_in_sigma"] == pytest.approx(1, abs=0.08)
+    residual = evidence.page().residual
+    assert residual is not None
+    assert np.isnan(residual[6, 6])
+    assert np.isnan(residual).sum() == 9
+
+
+def test_shared_noise_raises_what_the_residual_may_score_and_asks_for_a_closer_look(filaments: Scene) -> None:
+    rng = np.random.default_rng(0)
+    noise = ndimage.gaussian_filter(rng.standard_normal((SIDE, SIDE)), 0.6) * 40
+    image = filaments.observed.with_data((filaments.clean + OFFSET + noise).astype(np.float32))
+    evidence = gather(a_result(observed(image), filaments.clean))
+    assert evidence.numbers()["residual_whiteness_limit"] > 0.2
+    assert evidence.page().noise_correlation is not None
+    assert judge(evidence.page()).headline != "Use it"
+
+
+def test_an_image_without_light_has_no_flux_ratio() -> None:
+    rng = np.random.default_rng(0)
+    image = Image((OFFSET + 3 * rng.standard_normal((32, 32))).astype(np.float32), "YX", pixel_nm=62.6)
+    evidence = gather(a_result(observed(image), np.full((32, 32), 0.1)))
+    assert math.isnan(evidence.numbers()["flux_ratio"])
+    assert math.isnan(evidence.numbers()["rsp"]) or evidence.numbers()["rsp_ceiling"] < 0.5
+    flux = next(metric for metric in evidence.page().metrics if metric.name == "flux ratio")
+    assert not flux.available
+    assert flux.verdict == "ok"
+
+
+def test_training_is_told_and_weights_between_two_points_have_no_step(ideal: Result) -> None:
+    page = gather(ideal).page()
+    assert [record.step for record in page.history] == [20, 40]
+    assert page.chosen_step == 40
+    assert gather(ideal).numbers()["held_out_loss"] == 0.3
+    assert ideal.history is not None
+    between = dataclasses.replace(ideal, history=dataclasses.replace(ideal.history, blend=0.5))
+    assert gather(between).page().chosen_step is None
+    assert gather(between).numbers()["blend"] == 0.5
+
+
+def test_everything_is_measured_once_while_the_result_lives(ideal: Result) -> None:
+    assert gather(ideal).measured is gather(ideal).measured
+
+
+def test_page_of_a_result_tells_seed_digest_versions_and_messages(ideal: Result) -> None:
+    text = render(gather(ideal).page())
+    for word in ("sha256", "something worth knowing", "0.8, 1.25", "tensorflow", "keras"):
+        assert word in text
+
+
+def test_cutoff_of_a_wide_field_psf_is_that_of_its_objective() -> None:
+    # the transfer falls to a hundredth 4 % below 2 NA / wavelength; truncating the PSF moves that by a few percent
+    assert transfer_cutoff_per_um(PSF) == pytest.approx(2 * 1.3 / 0.525, rel=0.1)
