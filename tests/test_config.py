@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field, field_validator
 
@@ -32,6 +32,7 @@ class Settings(Config):
         return value
 
 
+@settings(deadline=None)
 @given(
     na=st.floats(min_value=1e-6, max_value=1.49),
     steps=st.integers(min_value=1),

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from superlens.errors import SuperlensError, SuperlensWarning
@@ -79,6 +79,7 @@ def test_foreign_byte_order_is_made_native(dtype: str) -> None:
 # -- what is carried along
 
 
+@settings(deadline=None)
 @given(images(), st.sampled_from([1, 2, 4]))
 def test_with_data_divides_the_pixel_size_and_keeps_the_rest(image: Image, scale: int) -> None:
     finer = image.with_data(image.data.repeat(scale, -1).repeat(scale, -2), scale=scale)
@@ -87,6 +88,7 @@ def test_with_data_divides_the_pixel_size_and_keeps_the_rest(image: Image, scale
         assert getattr(finer, kept) == getattr(image, kept)
 
 
+@settings(deadline=None)
 @given(images())
 def test_planes_of_an_image_are_its_data(image: Image) -> None:
     seen = 0
@@ -98,6 +100,7 @@ def test_planes_of_an_image_are_its_data(image: Image) -> None:
     assert seen == image.data.size
 
 
+@settings(deadline=None)
 @given(images(), st.sampled_from([1, 2]))
 def test_from_batch_inverts_to_batch(image: Image, scale: int) -> None:
     for ndim in (2, 3) if "Z" in image.axes else (2,):

@@ -23,7 +23,7 @@ from superlens.image import Image
 from superlens.io import read, read_otf, read_psf
 from superlens.optics import PSF
 
-EXAMPLES = 150
+EXAMPLES = 60
 LONGEST_MS = 20_000  # only against hanging: a read takes milliseconds
 MOST_BYTES = 64 << 20  # far above what the valid files need, far below what their headers could claim
 
