@@ -114,7 +114,7 @@ def through_optics(image: Tensor, kernel: NDArray[np.floating], scale: int) -> T
 
 def optics_margin(kernel: NDArray[np.floating], scale: int) -> int:
     """Camera pixels at each side that `through_optics` can't know."""
-    return -(-(kernel.shape[0] // 2) // scale)
+    return -(-(int(kernel.shape[0]) // 2) // scale)
 
 
 def camera_pixels(image: Tensor, scale: int) -> Tensor:

@@ -10,7 +10,9 @@ import io
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +20,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from superlens.camera import Camera
 from superlens.conditioning import Normaliser
@@ -27,7 +29,7 @@ from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.networks import build
 from superlens.optics import PSF
-from superlens.training import set_weights
+from superlens.training import out_of_memory_errors, set_weights
 
 __all__ = ["Model", "ModelConfig", "shipped"]
 
@@ -38,6 +40,21 @@ PIXEL_TOLERANCE = 0.02
 """Relative difference of pixel sizes up to which a model fits an image."""
 
 _LARGEST_MEMBER = 2 << 30
+
+_DAMAGE: tuple[type[BaseException], ...] = (
+    zipfile.BadZipFile,
+    zlib.error,
+    RuntimeError,  # an encrypted member, an unknown compression, a text nested too deeply
+    AttributeError,
+    LookupError,
+    ValueError,
+    TypeError,
+    EOFError,
+    OSError,
+    OverflowError,
+    MemoryError,
+)
+"""What reading a damaged file may raise."""
 
 
 class CameraConfig(Config):
@@ -89,14 +106,14 @@ class ModelConfig(Config):
     network: str
     network_config: dict[str, Any]
     axes: Literal["YX", "ZYX"] = "YX"
-    scale: int = Field(2, ge=1, le=4)
-    pixel_nm: float | None = Field(None, gt=0)
-    target_factor: float = Field(1.5, ge=1)
+    scale: int = Field(default=2, ge=1, le=4)
+    pixel_nm: float | None = Field(default=None, gt=0)
+    target_factor: float = Field(default=1.5, ge=1)
     level: float = 0.0
-    contrast: float = Field(1.0, gt=0)
+    contrast: float = Field(default=1.0, gt=0)
     camera: CameraConfig | None = None
     psf_source: str = ""
-    spread: float | None = Field(None, gt=0)
+    spread: float | None = Field(default=None, gt=0)
     settings: dict[str, Any] = {}
     provenance: dict[str, Any] = {}
 
@@ -174,7 +191,8 @@ class Model:
             beside.write_bytes(buffer.getvalue())
             os.replace(beside, path)
         except OSError as error:
-            beside.unlink(missing_ok=True)
+            with suppress(OSError):  # there may be nothing to take away
+                beside.unlink()
             raise SuperlensError(f"can't write the model {path}: {error.strerror}; choose another place") from error
 
     @classmethod
@@ -192,11 +210,13 @@ class Model:
         try:
             with zipfile.ZipFile(path) as archive:
                 members = _members(archive)
-            config = ModelConfig.model_validate(json.loads(members["model.json"]))
+            config = ModelConfig(**json.loads(members["model.json"]))
             if config.format > FORMAT:
                 raise SuperlensError(
-                    f"{path} has format {config.format}, this superlens reads up to {FORMAT}; update it"
+                    f"its format is {config.format} and this superlens reads up to {FORMAT}; update superlens"
                 )
+            if config.network_config.get("scale", config.scale) != config.scale:
+                raise SuperlensError(f"its scale is {config.scale}, its network has {config.network_config['scale']}")
             network = build(config.network, config.network_config)
             with np.load(io.BytesIO(members["weights.npz"]), allow_pickle=False) as weights:
                 set_weights(network, [weights[f"w{i}"].astype(np.float32) for i in range(len(weights.files))])
@@ -205,9 +225,9 @@ class Model:
                 about = json.loads(members["psf.json"])
                 data = np.load(io.BytesIO(members["psf.npy"]), allow_pickle=False)
                 psf = PSF(data, about["pixel_nm"], about["z_step_nm"], config.psf_source)
-        except SuperlensError:
-            raise
-        except (zipfile.BadZipFile, ValidationError, KeyError, ValueError, TypeError, EOFError, OSError) as error:
+        except SuperlensError as error:
+            raise SuperlensError(f"the model {path} can't be used: {error}") from error
+        except (*_DAMAGE, *out_of_memory_errors()) as error:
             raise SuperlensError(
                 f"{path} is not a superlens model, or it was cut short ({type(error).__name__}); "
                 "copy it again, or train one with `superlens train`"
@@ -243,7 +263,8 @@ def _members(archive: zipfile.ZipFile) -> dict[str, bytes]:
 
 def _packed(weights: Sequence[NDArray[np.floating]]) -> bytes:
     buffer = io.BytesIO()
-    np.savez(buffer, **{f"w{i}": w for i, w in enumerate(weights)})
+    arrays: dict[str, Any] = {f"w{i}": w for i, w in enumerate(weights)}
+    np.savez(buffer, **arrays)
     return buffer.getvalue()
 
 

@@ -10,7 +10,7 @@ In: seeds and numbers. Out: the weights of ``networks.light``. The shipped ones 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -173,10 +173,10 @@ def _structure(rng: Rng) -> Array:
             return simulate.one_over_f(shape, rng, exponent=rng.uniform(0.8, 2.2), contrast=around(1.0, 1.0))
 
 
-def _specimen(pool: NDArray[np.float16], rng: Rng) -> Array:
+def _specimen(pool: NDArray[np.float16], rng: Rng) -> NDArray[np.floating[Any]]:
     if rng.random() < 0.03:
         return np.ones((_FINE, _FINE), np.float32)
-    one = _moved(pool, rng)
+    one: NDArray[np.floating[Any]] = _moved(pool, rng)
     if rng.random() < 0.3:
         other = _moved(pool, rng)
         product = one * other
@@ -198,7 +198,7 @@ def _specimen(pool: NDArray[np.float16], rng: Rng) -> Array:
 
 def _moved(pool: NDArray[np.float16], rng: Rng) -> Array:
     one = pool[rng.integers(len(pool))].astype(np.float32)
-    one = np.rot90(one, rng.integers(4))
+    one = np.rot90(one, int(rng.integers(4)))
     if rng.random() < 0.5:
         one = one[::-1]
     return np.roll(one, tuple(rng.integers(0, _FINE, 2)), axis=(0, 1))
@@ -229,15 +229,15 @@ def _random_otfs(rng: Rng) -> tuple[Array, Array]:
 def _airy_otf(ratio: Array) -> Array:
     """Incoherent transfer function of a clear pupil; ``ratio`` is frequency over cutoff."""
     r = np.clip(ratio, 0, 1)
-    return ((2 / np.pi) * (np.arccos(r) - r * np.sqrt(1 - r * r))).astype(np.float32)
+    return np.asarray((2 / np.pi) * (np.arccos(r) - r * np.sqrt(1 - r * r)), np.float32)
 
 
 def _gauss_otf(cycles_per_fwhm: Array) -> Array:
-    return np.exp(-((np.pi * cycles_per_fwhm) ** 2) / (4 * np.log(2))).astype(np.float32)
+    return np.asarray(np.exp(-((np.pi * cycles_per_fwhm) ** 2) / (4 * np.log(2))), np.float32)
 
 
 def _bin(fine: Array) -> Array:
-    return fine.reshape(_CAMERA, 2, _CAMERA, 2).mean((1, 3))
+    return np.asarray(fine.reshape(_CAMERA, 2, _CAMERA, 2).mean((1, 3)))
 
 
 def _noisy(clean: Array, read_noise: float, rng: Rng) -> Array:
@@ -340,7 +340,9 @@ class _Stream:
     """Batches in the order of steps, from wherever a resumed run begins."""
 
     def __init__(self, pool: NDArray[np.float16], *, size: int, seed: int, steps: int, workers: int) -> None:
-        self._make = lambda start: batches(pool, size=size, seed=seed, steps=steps, workers=workers, start=start)
+        self._make: Callable[[int], Iterator[Batch]] = lambda start: batches(
+            pool, size=size, seed=seed, steps=steps, workers=workers, start=start
+        )
         self._source: Iterator[Batch] | None = None
 
     def __call__(self, step: int) -> tuple[Array, tuple[Array, ...]]:

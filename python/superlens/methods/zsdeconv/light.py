@@ -24,6 +24,7 @@ __all__ = ["LightRecipe", "TURNS", "compact", "run_light", "through"]
 Array = NDArray[np.float32]
 
 _RISK_STREAM = 1 << 40
+_LEAST_SEEN = 16  # camera pixels along each side of a patch that the loss looks at, at least
 _WINDOW = 320  # camera pixels: the part of a large plane that a step or a check looks at
 
 
@@ -51,6 +52,7 @@ class LightRecipe:
         self._watched = self._planes[:: max(1, len(self._planes) // 3)][:3]
 
     def plan(self) -> Plan:
+        """Cosine over the budget; a training that began from the shipped weights stops early when nothing is gained."""
         config = self._config
         return Plan(
             steps=config.steps,
@@ -68,10 +70,12 @@ class LightRecipe:
         channels, target = self._pair(plane, alpha, rng)
         weight = plane.good & ~plane.held
         goal = np.stack([target, np.where(weight, plane.weight, 0)], axis=-1)
-        side = [min(self._config.patch, s // 4 * 4) for s in target.shape]
+        least = -(-(2 * self._margin + _LEAST_SEEN) // LIGHT_ALIGN) * LIGHT_ALIGN
+        channels, goal = _framed(channels, goal, self._margin, least)
+        side = [min(max(self._config.patch, least), s // LIGHT_ALIGN * LIGHT_ALIGN) for s in goal.shape[:2]]
         inputs, goals = [], []
         for _ in range(self._config.batch):
-            y, x = (rng.integers(0, s - p + 1) for s, p in zip(target.shape, side, strict=True))
+            y, x = (rng.integers(0, s - p + 1) for s, p in zip(goal.shape[:2], side, strict=True))
             inputs.append(channels[y : y + side[0], x : x + side[1]])
             goals.append(goal[y : y + side[0], x : x + side[1]])
         return np.stack(inputs), (np.stack(goals).astype(np.float32),)
@@ -84,7 +88,7 @@ class LightRecipe:
 
     def loss(self, targets: Sequence[Any], outputs: Sequence[Any]) -> Any:
         """Squared distance of both stages to the noisy copy, each pixel by the inverse of its variance, and the penalties."""
-        goal = targets[0] if isinstance(targets, (list, tuple)) else targets
+        goal: Any = targets[0] if isinstance(targets, (list, tuple)) else targets
         margin = self._margin
         target, weight = losses.crop(goal[..., :1], margin), losses.crop(goal[..., 1:], margin)
         denoised, sharp = losses.crop(outputs[0], margin), outputs[1]
@@ -137,8 +141,14 @@ class _Plane:
         """A random part of at most `_WINDOW` pixels a side."""
         y, x = (int(rng.integers(0, max(side - _WINDOW, 0) + 1)) for side in self.counts.shape)
         part = (slice(y, y + _WINDOW), slice(x, x + _WINDOW))
-        planes = (self.counts, self.sigma, self.weight, self.good, self.held)
-        return _Plane(*(plane[part] for plane in planes), self.covariance)
+        return _Plane(
+            self.counts[part],
+            self.sigma[part],
+            self.weight[part],
+            self.good[part],
+            self.held[part],
+            self.covariance,
+        )
 
 
 def _weight(counts: Array, camera: Camera) -> Array:
@@ -150,7 +160,18 @@ def _weight(counts: Array, camera: Camera) -> Array:
     neighbours = (25 * smoothed_signal(counts) - counts) / 24
     variance = camera.variance(neighbours)
     inverse = 1 / np.maximum(variance, 0.1 * np.mean(variance))
-    return (inverse / inverse.mean()).astype(np.float32)
+    return np.asarray(inverse / inverse.mean(), np.float32)
+
+
+def _framed(channels: Array, goal: Array, margin: int, least: int) -> tuple[Array, Array]:
+    """A plane narrower than ``least``, mirrored beyond its edges by what the loss leaves out; mirrored pixels have no weight."""
+    frame = [(margin, margin + -side % LIGHT_ALIGN) if side < least else (0, 0) for side in goal.shape[:2]]
+    if frame == [(0, 0), (0, 0)]:
+        return channels, goal
+    inside = np.pad(np.ones(goal.shape[:2], np.float32), frame)
+    channels, goal = (np.pad(a, [*frame, (0, 0)], mode="symmetric") for a in (channels, goal))
+    goal[..., 1] *= inside
+    return channels, goal
 
 
 def run_light(network: keras.Model, channels: Array, *, flips: int) -> tuple[Array, Array, Array]:
@@ -203,7 +224,7 @@ def _held_out(shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """A seventh of the plane, in blocks spread over it."""
     cell = max(4, min(32, min(shape) // 4))
     row, column = (np.arange(side) // cell for side in shape)
-    return (row[:, None] * 3 + column[None, :]) % 7 == 0
+    return np.asarray((row[:, None] * 3 + column[None, :]) % 7 == 0)
 
 
 def _weighted(residual: Any, weight: Any) -> Any:
@@ -211,22 +232,23 @@ def _weighted(residual: Any, weight: Any) -> Any:
 
 
 def compact(kernel: NDArray[np.float64], share: float = 0.998) -> NDArray[np.float64]:
-    """The centre of a kernel that holds most of its absolute sum, rescaled to the same sum."""
-    middle = kernel.shape[0] // 2
-    total = np.abs(kernel).sum()
+    """The square centre of a kernel that holds most of its absolute sum, rescaled to the same sum."""
+    middle = max(kernel.shape) // 2
+    square = np.pad(kernel, [(middle - side // 2,) * 2 for side in kernel.shape])
+    total = np.abs(square).sum()
     for r in range(1, middle):
-        centre = kernel[middle - r : middle + r + 1, middle - r : middle + r + 1]
+        centre = square[middle - r : middle + r + 1, middle - r : middle + r + 1]
         if np.abs(centre).sum() >= share * total:
-            return centre * (kernel.sum() / centre.sum())
-    return kernel
+            return np.asarray(centre * (kernel.sum() / centre.sum()))
+    return square
 
 
 def through(sharp: Array, kernel: NDArray[np.float64], scale: int) -> Array:
     """What the camera would see of a sharp image, with mirrored edges."""
-    r = kernel.shape[0] // 2
-    padded = np.pad(sharp, r, mode="symmetric")
+    ry, rx = (side // 2 for side in kernel.shape)
+    padded = np.pad(sharp, [(ry, ry), (rx, rx)], mode="symmetric")
     shape = [fft.next_fast_len(n, real=True) for n in padded.shape]
     full = fft.irfft2(fft.rfft2(padded, shape) * fft.rfft2(kernel, shape), shape)
-    seen = full[2 * r : 2 * r + sharp.shape[0], 2 * r : 2 * r + sharp.shape[1]]
+    seen = full[2 * ry : 2 * ry + sharp.shape[0], 2 * rx : 2 * rx + sharp.shape[1]]
     height, width = (side // scale for side in sharp.shape)
-    return seen.reshape(height, scale, width, scale).mean((1, 3)).astype(np.float32)
+    return np.asarray(seen.reshape(height, scale, width, scale).mean((1, 3)), np.float32)

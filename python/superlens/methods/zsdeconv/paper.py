@@ -39,6 +39,7 @@ class PaperRecipe:
         self._cameras = [o.camera for o in task.observations for _ in o.counts]
 
     def plan(self) -> Plan:
+        """The learning rate halves; without a held-out risk the last weights are kept."""
         config = self._config
         return Plan(
             steps=config.steps,
@@ -61,7 +62,8 @@ class PaperRecipe:
         one, other = recorrupt(self._planes[i], sigma, rng.uniform(*self._config.alpha), rng)
         low, high = min(one.min(), other.min()), max(one.max(), other.max())
         side = [min(self._config.patch, s // 16 * 16) for s in one.shape]
-        inputs, targets = [], []
+        inputs: list[Array] = []
+        targets: list[Array] = []
         for _ in range(self._config.batch):
             y, x = (int(rng.integers(0, s - p + 1)) for s, p in zip(one.shape, side, strict=True))
             turn = TURNS[int(rng.integers(8)) if side[0] == side[1] else 0][0]
@@ -71,7 +73,8 @@ class PaperRecipe:
         return padded.astype(np.float32), (np.stack(targets).astype(np.float32),)
 
     def loss(self, targets: Sequence[Any], outputs: Sequence[Any]) -> Any:
-        target = targets[0] if isinstance(targets, (list, tuple)) else targets
+        """Absolute distance of both stages to the noisy copy, in equal parts, and the Hessian penalty."""
+        target: Any = targets[0] if isinstance(targets, (list, tuple)) else targets
         first = losses.absolute(losses.crop(outputs[0], INSERT), target)
         if self._config.denoise_only:
             return first

@@ -51,24 +51,24 @@ class ZSDeconvConfig(Config):
     preset: Literal["fast", "standard", "paper"] = "fast"
     network: Literal["light", "unet"] = "light"
     scale: Literal[1, 2] = 2
-    steps: int = Field(120, ge=0)
-    minutes: float | None = Field(None, gt=0)
-    seed: int = Field(0, ge=0)
+    steps: int = Field(default=120, ge=0)
+    minutes: float | None = Field(default=None, gt=0)
+    seed: int = Field(default=0, ge=0)
     denoise_only: bool = False
     from_scratch: bool = False
     offset: float | None = None
-    gain: float | None = Field(None, gt=0)
-    read_noise_e: float | None = Field(None, ge=0)
+    gain: float | None = Field(default=None, gt=0)
+    read_noise_e: float | None = Field(default=None, ge=0)
     units: Literal["counts", "electrons"] = "counts"
     alpha: tuple[float, float] = (0.8, 1.25)
     beta1: tuple[float, float] = (1.0, 1.0)
     beta2: tuple[float, float] = (1.0, 1.0)
-    hessian: float = Field(0.02, ge=0)
-    tv: float = Field(0.0, ge=0)
-    learning_rate: float = Field(3e-4, gt=0)
-    batch: int = Field(4, ge=1)
-    patch: int = Field(96, ge=32, multiple_of=16)
-    flips: int = Field(8, ge=1, le=8)
+    hessian: float = Field(default=0.02, ge=0)
+    tv: float = Field(default=0.0, ge=0)
+    learning_rate: float = Field(default=3e-4, gt=0)
+    batch: int = Field(default=4, ge=1)
+    patch: int = Field(default=96, ge=32, multiple_of=16)
+    flips: int = Field(default=8, ge=1, le=8)
 
     @classmethod
     def of(cls, preset: str = "fast", **changes: Any) -> ZSDeconvConfig:
@@ -85,7 +85,7 @@ class ZSDeconvConfig(Config):
         if changes.get("from_scratch") and "steps" not in changes and preset == "fast":
             values["steps"] = 400
             values["learning_rate"] = changes.get("learning_rate", 1e-3)
-        return cls(preset=preset, **values)
+        return cls(**{**values, "preset": preset})
 
 
 _PRESETS: dict[str, dict[str, Any]] = {
