@@ -53,7 +53,7 @@ def learn(task: Task, checkpoint: Path | None, progress: Progress) -> Learned:
     config = task.config
     keras.utils.set_random_seed(config.seed)
     arguments = _arguments(config)
-    with precision(best_precision()):
+    with precision("float32" if config.network == "unet" else best_precision()):  # the original computes in float32
         network = build(config.network, arguments)
     exact = build(config.network, arguments)  # float32, for everything that is measured or kept
     begun = None if config.from_scratch else shipped_start()
