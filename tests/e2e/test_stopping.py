@@ -15,15 +15,16 @@ from superlens.samples import sample_path
 
 pytestmark = pytest.mark.slow
 
-_PATIENCE_S = 300.0  # start, compilation and twenty steps on a busy machine
+_PATIENCE_S = 900.0  # start, compilation and twenty steps; only a bound, reached on a machine that starves
 
 
 def start(out: Path, *more: str) -> subprocess.Popen[str]:
     """Begin a training that would take far longer than the test."""
     command = [sys.executable, "-c", "from superlens.cli import main; main()", "enhance", str(sample_path())]
-    options = ["--na", "1.49", "--wavelength-nm", "525", "--from-scratch", "--steps", "20000", "--set", "batch=1"]
+    options = ["--denoise-only", "--from-scratch", "--steps", "100000"]
+    small = ["--set", "batch=1", "--set", "patch=32", "--set", "flips=1"]
     return subprocess.Popen(
-        [*command, *options, "--set", "flips=1", "--out", str(out), *more],
+        [*command, *options, *small, "--out", str(out), *more],
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -59,6 +60,6 @@ def test_a_killed_run_leaves_only_its_checkpoint_and_a_stopped_one_all_its_resul
     assert "Traceback" not in errors
     names = {file.name for file in out.iterdir()}
     stem = sample_path().stem
-    assert {f"{stem}_sr.tif", f"{stem}_denoised.tif", "model.zip", "report.html", "run.json", ".checkpoint"} <= names
+    assert {f"{stem}_denoised.tif", "model.zip", "report.html", "run.json", ".checkpoint"} <= names
     (told,) = json.loads((out / "run.json").read_text())["images"]
     assert told["stopped"] == "cancelled"
