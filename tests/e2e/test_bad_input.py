@@ -191,7 +191,7 @@ def test_a_psf_larger_than_the_image_is_refused(superlens: Run, tmp_path: Path, 
     small = write(tmp_path / "cell.tif", Image(cell((16, 16)).astype(np.uint16), pixel_nm=62.6))
     wide = PSF.gaussian(1400.0, 62.6, shape=(121, 121)).data.astype(np.float32)
     path = write(tmp_path / "psf.tif", Image(wide, pixel_nm=62.6))
-    check_refused(superlens("enhance", small, "--psf", path, "--out", out), out, "PSF")
+    check_refused(superlens("enhance", small, "--psf", path, *QUICK, "--out", out), out, "PSF")
 
 
 # -- settings, folders, models ------------------------------------------------------------------------------------------
