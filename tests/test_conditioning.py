@@ -106,7 +106,9 @@ def test_bank_undoes_an_asymmetric_psf():
     back = WienerBank.from_psf(shifted, centred, scale=1).kernels
     still = WienerBank.from_psf(centred, centred, scale=1).kernels
     inner = slice(6, -6)  # further out the taper, which does not move along, cuts differently
-    np.testing.assert_allclose(back[:, inner, inner], np.roll(still, -2, axis=2)[:, inner, inner], atol=0.05 * still.max())
+    np.testing.assert_allclose(
+        back[:, inner, inner], np.roll(still, -2, axis=2)[:, inner, inner], atol=0.05 * still.max()
+    )
 
 
 def test_bank_takes_psfs_of_any_odd_sides():
