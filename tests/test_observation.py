@@ -1,0 +1,111 @@
+"""Observations: counts above the offset, a noise level for every pixel, one camera for all images of a kind."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from superlens.camera import Camera
+from superlens.errors import SuperlensError, SuperlensWarning
+from superlens.image import Image
+from superlens.observation import noise_sigma, observe
+
+CAMERA = Camera(gain=2.0, offset=100.0, read_noise_e=1.5)
+GIVEN = {"offset": 100.0, "gain": 2.0, "read_noise_e": 1.5}
+
+
+def clean(shape=(64, 64), seed=0):
+    """Photons: soft spots of up to about 60 on a background of 5."""
+    spots = ndimage.gaussian_filter(np.random.default_rng(seed).random(shape) ** 40, 3, mode="wrap")
+    return 5 + 60 * spots / spots.max()
+
+
+def recorded(seed=0, shape=(64, 64), camera=CAMERA):
+    return camera.expose(clean(shape, seed), np.random.default_rng(seed)).astype(np.float32)
+
+
+def test_counts_are_what_lies_above_the_offset():
+    data = recorded()
+    (seen,) = observe([Image(data)], **GIVEN)
+    np.testing.assert_allclose(seen.counts[0], data - 100, atol=1e-4)
+    assert seen.counts.dtype == seen.sigma.dtype == np.float32
+    assert seen.camera == CAMERA
+    assert not seen.bad.any()
+
+
+def test_sigma_is_the_noise():
+    """Against the known mean, the spread of the noise in units of sigma is one; three standard errors over 64 x 64 pixels."""
+    (seen,) = observe([Image(recorded())], **GIVEN)
+    z = (seen.counts[0] - 2 * clean()) / seen.sigma[0]
+    assert np.mean(z**2) == pytest.approx(1, abs=3 * np.sqrt(2) / 64 + 0.03)  # sigma itself is from a noisy 5x5 mean
+
+
+def test_sigma_scales_with_the_unit():
+    data = recorded()
+    (one,) = observe([Image(data)], **GIVEN)
+    (two,) = observe([Image(7 * data)], offset=700.0, gain=14.0, read_noise_e=1.5)
+    np.testing.assert_allclose(two.sigma, 7 * one.sigma, rtol=1e-5)
+
+
+@pytest.mark.parametrize("read_noise_e", [0.0, 2.0])
+def test_sigma_is_never_zero(read_noise_e):
+    camera = Camera(gain=2.0, offset=0.0, read_noise_e=read_noise_e)
+    dark = np.zeros((1, 16, 16), np.float32)
+    dark[0, 8, 8] = 1e6
+    sigma = noise_sigma(dark, camera)
+    assert sigma.min() > 0
+    assert np.isfinite(1 / sigma**2).all()
+    np.testing.assert_array_less(0, noise_sigma(-dark, camera))
+
+
+def test_planes_of_all_axes_are_taken_one_by_one():
+    stack = np.stack([recorded(seed) for seed in range(6)]).reshape(3, 2, 64, 64)
+    (seen,) = observe([Image(stack, axes="TZYX", z_step_nm=100.0)], **GIVEN)
+    assert seen.counts.shape == seen.sigma.shape == seen.bad.shape == (6, 64, 64)
+    (alone,) = observe([Image(stack[1, 1])], **GIVEN)
+    np.testing.assert_array_equal(seen.counts[3], alone.counts[0])
+    np.testing.assert_allclose(seen.sigma[3], alone.sigma[0], rtol=1e-6)
+
+
+def test_one_camera_took_all_images():
+    images = [Image(recorded(seed)) for seed in range(3)]
+    together = observe(images)
+    assert len({seen.camera for seen in together}) == 1
+    gains = sorted(seen.estimate.camera.gain for seen in together)
+    assert together[0].camera.gain == pytest.approx(gains[1])
+    assert together[0].camera.estimated == {"gain", "offset", "read_noise_e"}
+
+
+def test_what_is_given_is_not_estimated():
+    (seen,) = observe([Image(recorded())], offset=100.0)
+    assert seen.camera.offset == 100
+    assert "offset" not in seen.camera.estimated
+    assert "gain" in seen.camera.estimated
+
+
+def test_bad_pixels_are_marked_and_filled():
+    data = recorded()
+    data[10, 10:13] = np.nan
+    with pytest.warns(SuperlensWarning, match="3 of 4096 pixels are undefined"):
+        (seen,) = observe([Image(data)], **GIVEN)
+    np.testing.assert_array_equal(np.argwhere(seen.bad[0]), [[10, 10], [10, 11], [10, 12]])
+    assert np.isfinite(seen.counts).all()
+    assert any("undefined" in message for message in seen.messages)
+
+
+def test_shared_noise_is_said():
+    data = recorded()
+    noise = data - 2 * clean() - 100
+    shared = (2 * clean() + 100 + (noise + np.roll(noise, 1, 1)) / np.sqrt(2)).astype(np.float32)
+    (seen,) = observe([Image(shared)], **GIVEN)
+    assert not seen.noise.independent
+    assert seen.noise.note in seen.messages
+    (separate,) = observe([Image(data)], **GIVEN)
+    assert separate.noise.independent
+    assert separate.noise.note not in separate.messages
+
+
+def test_image_that_cannot_be_worked_on_is_refused():
+    with pytest.raises(SuperlensError, match="constant"):
+        observe([Image(recorded()), Image(np.ones((64, 64)), name="flat")])
