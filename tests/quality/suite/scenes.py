@@ -154,9 +154,15 @@ def _specimen(kind: str) -> Callable[..., Array]:
     own: dict[str, Callable[..., Array]] = {
         "photograph": _photograph,
         "print": _print,
-        "two_filaments": simulate.two_filaments,
+        "two_filaments": _two_filaments,
     }
     return own[kind] if kind in own else simulate.STRUCTURES[kind]
+
+
+def _two_filaments(shape: tuple[int, int], rng: np.random.Generator, *, separation: float, angle_deg: float) -> Array:
+    """Two lines drawn four times finer, so that drawing them does not widen them."""
+    finer = simulate.two_filaments((4 * shape[0], 4 * shape[1]), rng, separation=4 * separation, angle_deg=angle_deg)
+    return np.asarray(finer.reshape(shape[0], 4, shape[1], 4).mean(axis=(1, 3)), np.float32)
 
 
 def _photograph(shape: tuple[int, int], rng: np.random.Generator) -> Array:

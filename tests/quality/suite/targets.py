@@ -93,7 +93,7 @@ def verdicts(summary: Summary) -> Iterator[Verdict]:
     yield _judge(
         "dip between two filaments FWHM / 1.3 apart, 50 photons",
         "15 %",
-        [number(summary, "lines/gaussian", f"{m}_dip") for m in ("fast", "truth", "raw")],
+        [number(summary, "lines/oil", f"{m}_dip") for m in ("fast", "truth", "raw")],
         lambda v: f"{100 * v[0]:.0f} % (truth at that resolution {100 * v[1]:.0f} %, raw {100 * v[2]:.0f} %)",
         lambda v: v[0] >= 0.15,
     )
