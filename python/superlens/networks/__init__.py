@@ -84,7 +84,9 @@ def build(name: str, config: Mapping[str, Any]) -> keras.Model:
     """
     make = architecture(name).make
     try:
-        return make(**config)
+        network = make(**config)
+        network.compile(jit_compile=False)  # on a processor, XLA's convolutions are many times slower
+        return network
     except (TypeError, ValueError) as error:
         why = " ".join(str(error).split())
         raise SuperlensError(f"network {name!r} does not take this configuration: {why}") from error

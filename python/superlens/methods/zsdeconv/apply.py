@@ -148,7 +148,7 @@ def _unet(model: Model, counts: Array) -> tuple[Array, Array]:
     shape = architecture("unet")
 
     def block(part: Array) -> list[Array]:
-        return [keras.ops.convert_to_numpy(o) for o in model.network(part, training=False)]
+        return list(model.network.predict_on_batch(part))
 
     plane = normaliser.forward(counts)[..., None]
     denoised, sharp = _tiled(block, plane, min(shape.halo, 16 * (max(counts.shape) // 16)), shape.align, "unet")

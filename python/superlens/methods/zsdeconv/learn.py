@@ -107,7 +107,7 @@ def _between_that_risks_least(
     start: list[Array], end: list[Array], risk: Callable[[list[Array]], float]
 ) -> tuple[list[Array], float]:
     """The weights on the line from ``start`` to ``end`` with the least held-out risk, and how far along they lie."""
-    shares = (0.0, 0.25, 0.5, 0.75, 1.0)
+    shares = (0.0, 0.25, 0.5)  # beyond half way, drift in what the blur hides outweighed the gain on simulated scenes
     candidates = [[(1 - share) * a + share * b for a, b in zip(start, end, strict=True)] for share in shares]
     risks = [risk(weights) for weights in candidates]
     best = int(np.argmin(risks))

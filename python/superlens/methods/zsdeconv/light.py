@@ -194,8 +194,8 @@ def run_light(network: keras.Model, channels: Array, *, flips: int) -> tuple[Arr
     padded = np.pad(channels, ((0, -height % LIGHT_ALIGN), (0, -width % LIGHT_ALIGN), (0, 0)), mode="symmetric")
     sums: list[Array] = []
     for turn, back in TURNS[:flips]:
-        outputs = network(np.ascontiguousarray(turn(padded))[None], training=False)
-        planes = [back(keras.ops.convert_to_numpy(o)[0, ..., 0]) for o in outputs]
+        outputs = network.predict_on_batch(np.ascontiguousarray(turn(padded))[None])
+        planes = [back(o[0, ..., 0]) for o in outputs]
         sums = planes if not sums else [a + b for a, b in zip(sums, planes, strict=True)]
     scale = sums[1].shape[0] // sums[0].shape[0]
     denoised, sharp, log_sigma = (s / np.float32(flips) for s in sums)

@@ -32,7 +32,7 @@ class PaperRecipe:
         self._task = task
         self._config = task.config
         self.fixed = ("deconvolve", "head") if task.config.denoise_only else ()
-        known = task.psf or PSF.gaussian(NOMINAL_FWHM, 1 / task.config.scale)
+        known = task.psf or PSF.gaussian(100 * NOMINAL_FWHM, 100 / task.config.scale)
         self._psf = compact(known.data)
         self._planes = [plane for o in task.observations for plane in o.counts]
         self._sigmas = [sigma for o in task.observations for sigma in o.sigma]

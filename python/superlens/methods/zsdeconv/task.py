@@ -43,7 +43,7 @@ class Lens:
     @classmethod
     def of(cls, psf: PSF | None, scale: int) -> Lens:
         """For a PSF on the fine grid; for None, a nominal one that only tells a denoiser how smooth light is."""
-        known = psf or PSF.gaussian(NOMINAL_FWHM, 1 / scale)
+        known = psf or PSF.gaussian(100 * NOMINAL_FWHM, 100 / scale)
         target = known.narrowed(TARGET_FACTOR)
         return cls(relative_kernel(known, target), WienerBank.from_psf(known.data, target.data, scale=scale))
 
