@@ -1,0 +1,518 @@
+"""ZS-DeconvNet end to end, on small pictures and few steps: shapes, units, seeds, several images, and what it refuses.
+
+How good the results are is a matter for the quality benchmarks; here a handful of steps on 32 pixels hold the laws.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+import keras
+import numpy as np
+import pytest
+from scipy import signal
+
+from superlens.camera import Camera
+from superlens.conditioning import CHANNELS
+from superlens.errors import SuperlensError, SuperlensWarning
+from superlens.image import Image
+from superlens.methods.zsdeconv import ZSDeconvConfig, enhance, predict, train
+from superlens.methods.zsdeconv.light import TURNS, LightRecipe, compact, run_light, through
+from superlens.methods.zsdeconv.paper import INSERT, PaperRecipe
+from superlens.methods.zsdeconv.task import Lens, prepare
+from superlens.model import Model, ModelConfig, shipped
+from superlens.networks import build
+from superlens.optics import PSF, Objective
+from superlens.progress import Cancelled
+from superlens.simulate import scene
+from superlens.training import get_weights
+
+PIXEL_NM = 65.0
+OPTICS = PSF.gaussian(240.0, PIXEL_NM / 2)
+CAMERA = Camera(gain=2.0, offset=100.0, read_noise_e=1.0)
+
+
+def picture(shape=(32, 32), seed=0, **changes):
+    drawn = scene("filaments", 100, psf=OPTICS, camera=CAMERA, shape=shape, background=20, seed=seed)
+    return Image(drawn.observed.data, pixel_nm=PIXEL_NM, name=f"cell{seed}", **changes)
+
+
+def quick(**changes):
+    """The camera is told and the copies are few: everything else is as a user gets it."""
+    known = {"offset": 100.0, "gain": 2.0, "read_noise_e": 1.0}
+    return ZSDeconvConfig.of(**{"steps": 2, "batch": 1, "patch": 32, "flips": 1, **known, **changes})
+
+
+def start_only(**changes):
+    """No steps: the shipped weights as they are."""
+    return quick(steps=0, **changes)
+
+
+learning = importlib.import_module("superlens.methods.zsdeconv.learn")  # the package's name for it is the function
+
+
+@pytest.fixture(autouse=True)
+def slim(monkeypatch):
+    """Random weights of an eighth of the width in place of the shipped ones: the laws hold for any weights."""
+
+    def arguments(config):
+        return {"channels": CHANNELS, "scale": config.scale, "widths": (4, 4, 4)}
+
+    keras.utils.set_random_seed(9)
+    widths = {"channels": CHANNELS, "widths": (4, 4, 4)}
+    network = build("light", widths)
+    start = Model(
+        ModelConfig(version="0", method="pretraining", network="light", network_config=widths, spread=1.0),
+        network,
+        None,
+    )
+    monkeypatch.setattr(learning, "_arguments", arguments)
+    monkeypatch.setattr(learning, "shipped_start", lambda: start)
+    return start
+
+
+@pytest.fixture(scope="module")
+def learned():
+    """Two steps on one picture, from the shipped weights."""
+    return enhance(picture(), OPTICS, config=quick())
+
+
+def holds_sampling(result, shape, scale):
+    assert result.denoised.data.shape == shape
+    assert result.denoised.pixel_nm == PIXEL_NM
+    for fine in (result.image, result.confidence):
+        assert fine.data.shape == (shape[0] * scale, shape[1] * scale)
+        assert fine.pixel_nm == PIXEL_NM / scale
+        assert fine.data.dtype == np.float32
+        assert np.isfinite(fine.data).all()
+    assert result.model.psf.pixel_nm == pytest.approx(PIXEL_NM / scale)
+
+
+def test_results_have_twice_the_sampling(learned):
+    holds_sampling(learned, (32, 32), 2)
+
+
+def test_results_have_the_sampling_of_the_camera_when_asked():
+    (result,) = enhance([picture((32, 40))], OPTICS, config=start_only(scale=1))  # a list gives a list
+    holds_sampling(result, (32, 40), 1)
+
+
+def test_light_is_kept(learned):
+    """Mean in is mean out, to what the network may add or lose on so small a picture."""
+    counts = learned.observation.counts.mean()
+    assert learned.denoised.data.mean() == pytest.approx(counts, rel=0.1)
+    assert learned.image.data.mean() == pytest.approx(counts, rel=0.1)
+
+
+def test_stated_error_is_positive_and_has_the_unit_of_the_image(learned):
+    assert (learned.confidence.data > 0).all()
+    assert learned.confidence.data.mean() < np.ptp(learned.image.data)
+
+
+def test_same_seed_same_pixels():
+    one, two = (enhance(picture(), OPTICS, config=quick(steps=1)) for _ in range(2))
+    np.testing.assert_array_equal(one.image.data, two.image.data)
+    np.testing.assert_array_equal(one.denoised.data, two.denoised.data)
+
+
+def test_another_seed_draws_other_batches():
+    task, other = (prepare([picture()], OPTICS, quick(seed=seed)) for seed in (0, 1))
+    assert not np.array_equal(LightRecipe(task).draw(0)[0], LightRecipe(other).draw(0)[0])
+    np.testing.assert_array_equal(LightRecipe(task).draw(3)[0], LightRecipe(task).draw(3)[0])
+
+
+def test_model_applied_again_gives_the_same(tmp_path, learned):
+    """Through the file and back, on the image it was trained on."""
+    learned.model.save(tmp_path / "model.zip")
+    again = predict(Model.load(tmp_path / "model.zip"), picture())
+    np.testing.assert_allclose(again.image.data, learned.image.data, atol=1e-3)
+    np.testing.assert_allclose(again.denoised.data, learned.denoised.data, atol=1e-3)
+    assert again.history is None
+
+
+def test_learning_does_not_depend_on_the_unit_of_the_camera():
+    """The same picture recorded with another gain and offset gives the same patches, to rounding."""
+    image = picture()
+    other = Image(7 * (image.data - 100) + 350, pixel_nm=PIXEL_NM)
+    one = prepare([image], OPTICS, quick())
+    two = prepare([other], OPTICS, quick(gain=14.0, offset=350.0))
+    assert two.normaliser.contrast == pytest.approx(7 * one.normaliser.contrast, rel=1e-4)
+    (x, (goal,)), (other_x, (other_goal,)) = LightRecipe(one).draw(0), LightRecipe(two).draw(0)
+    np.testing.assert_allclose(other_x, x, atol=1e-3)
+    np.testing.assert_allclose(other_goal, goal, rtol=1e-3, atol=1e-3)
+
+
+def test_electrons_are_counts_by_the_gain():
+    electrons = enhance(picture(), OPTICS, config=start_only(units="electrons"))
+    model = electrons.model
+    told = model.config.model_copy(update={"settings": {**model.config.settings, "units": "counts"}})
+    counts = predict(Model(told, model.network, model.psf), picture())
+    np.testing.assert_allclose(2 * electrons.image.data, counts.image.data, rtol=1e-5, atol=1e-3)
+    np.testing.assert_allclose(2 * electrons.denoised.data, counts.denoised.data, rtol=1e-5, atol=1e-3)
+    np.testing.assert_allclose(2 * electrons.confidence.data, counts.confidence.data, rtol=1e-4)
+
+
+def test_several_images_make_one_model_and_a_list_and_no_noise(capfd):
+    results = enhance([picture(seed=0), picture((36, 32), seed=1)], OPTICS, config=start_only())
+    assert [r.image.data.shape for r in results] == [(64, 64), (72, 64)]
+    assert [r.image.name for r in results] == ["cell0", "cell1"]
+    assert results[0].model is results[1].model
+    assert results[0].model.config.provenance["images"] == ["cell0", "cell1"]
+    assert capfd.readouterr().out == ""
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_planes_of_all_axes_are_predicted_one_by_one():
+    planes = np.stack([picture(seed=i).data for i in range(4)])
+    stack = Image(
+        planes.reshape(1, 2, 2, 32, 32),
+        axes="TCZYX",
+        pixel_nm=PIXEL_NM,
+        z_step_nm=200.0,
+        frame_interval_s=1.5,
+        channel_names=("red", "green"),
+        name="stack",
+    )
+    result = enhance(stack, OPTICS, config=start_only())
+    assert result.image.data.shape == (1, 2, 2, 64, 64)
+    assert result.image.axes == "TCZYX"
+    assert (result.image.z_step_nm, result.image.frame_interval_s) == (200.0, 1.5)
+    assert result.image.channel_names == ("red", "green")
+    alone = predict(result.model, stack.select(t=0, c=1, z=0))
+    np.testing.assert_allclose(result.image.data[0, 1, 0], alone.image.data, atol=1e-3)
+
+
+def test_denoising_needs_no_optics_and_no_pixel_size():
+    image = Image(picture().data, name="cell")
+    result = enhance(image, config=start_only(denoise_only=True))
+    assert result.image is None
+    assert result.confidence is None
+    assert result.denoised.data.shape == (32, 32)
+    assert result.model.psf is None
+    assert any("denoising only" in message for message in result.messages)
+    again = predict(result.model, Image(image.data, pixel_nm=999.0))
+    np.testing.assert_allclose(again.denoised.data, result.denoised.data, atol=1e-3)
+
+
+def unmoved(before, after):
+    """Names of the weights that are bit for bit the same."""
+    return {
+        v.path
+        for v, a, b in zip(before.weights, get_weights(before), get_weights(after), strict=True)
+        if np.array_equal(a, b)
+    }
+
+
+def test_the_stated_error_is_not_learned_from_the_picture(learned):
+    """What was learned on simulations, where the truth is known, stays."""
+    start = Model.load(shipped()["zsdeconv-light"]).network
+    names = {v.path for v in start.weights if "spread" in v.path}
+    assert names <= unmoved(start, learned.model.network)
+
+
+def test_denoiser_leaves_the_second_stage_alone(slim):
+    model = train(picture(), config=quick(denoise_only=True, steps=1))
+    names = {v.path for v in slim.network.weights if "sharpen" in v.path or "spread" in v.path}
+    assert names <= unmoved(slim.network, model.network)
+
+
+def holds_a_lesson(task, network):
+    recipe = LightRecipe(task)
+    x, targets = recipe.draw(0)
+    assert (targets[0][..., 1] > 0).any()
+    assert np.isfinite(float(recipe.loss(list(targets), network(x))))
+    assert np.isfinite(recipe.risk(network))
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (16, 200), (33, 17)])
+def test_narrow_and_odd_pictures_can_be_learned_from(slim, shape):
+    holds_a_lesson(prepare([picture(shape)], OPTICS, quick()), slim.network)
+
+
+def test_wide_psf_can_be_learned_with(slim):
+    """Light from 20 pixels around: the loss still finds pixels it may look at."""
+    wide = PSF.gaussian(14 * PIXEL_NM, PIXEL_NM / 2)
+    holds_a_lesson(prepare([picture((48, 48))], wide, quick()), slim.network)
+
+
+def test_every_pixel_of_a_narrow_picture_is_looked_at():
+    """The frame is as wide as what the loss leaves out, so that the corner of the picture counts."""
+    recipe = LightRecipe(prepare([picture((16, 16))], OPTICS, quick()))
+    weight = recipe.draw(0)[1][0][0, ..., 1]
+    margin = recipe._margin
+    inner = weight[margin : margin + 16, margin : margin + 16]
+    np.testing.assert_array_equal(inner > 0, ~recipe._planes[0].held)
+    assert np.count_nonzero(weight) == np.count_nonzero(inner)
+
+
+def bright_spots(kind):
+    data = picture().data.copy()
+    data[4:6, 4:6] = np.nan if kind == "undefined" else 65535
+    data[20, 20] = np.nan if kind == "undefined" else 65535
+    return Image(data if kind == "undefined" else data.astype(np.uint16), pixel_nm=PIXEL_NM)
+
+
+@pytest.mark.parametrize("kind", ["undefined", "saturated"])
+def test_bad_pixels_are_filled_told_and_left_out(kind):
+    with pytest.warns(SuperlensWarning, match=kind):
+        task = prepare([bright_spots(kind)], OPTICS, quick())
+    (observation,) = task.observations
+    assert observation.bad.sum() == 5
+    assert any(kind in message for message in observation.messages)
+    assert np.isfinite(observation.counts).all()
+    assert observation.counts.max() < 10_000  # no spot of 65535
+    recipe = LightRecipe(task)
+    weight = recipe.draw(0)[1][0][0, ..., 1]
+    assert weight.any()
+    frame = recipe._margin if weight.shape[0] > 32 else 0
+    inner = weight[frame : frame + 32, frame : frame + 32]
+    assert not inner[observation.bad[0]].any()
+
+
+def test_undefined_pixels_reach_no_result():
+    with pytest.warns(SuperlensWarning, match="undefined"):
+        result = enhance(bright_spots("undefined"), OPTICS, config=start_only())
+    assert np.isfinite(result.image.data).all()
+    assert np.isfinite(result.denoised.data).all()
+    assert any("undefined" in message for message in result.messages)
+
+
+def test_held_out_pixels_have_no_weight_in_the_loss():
+    task = prepare([picture((96, 96))], OPTICS, quick(patch=96))
+    recipe = LightRecipe(task)
+    goal = recipe.draw(0)[1][0]
+    held = recipe._planes[0].held
+    assert goal.shape[1:3] == held.shape
+    assert not goal[0, held, 1].any()
+    assert goal[0, ~held, 1].all()
+    assert held.mean() == pytest.approx(1 / 7, abs=0.07)
+
+
+@pytest.mark.parametrize(
+    ("image", "optics", "config", "match"),
+    [
+        (picture(), None, quick(), "optics is missing; give --na"),
+        (Image(picture().data, name="cell"), OPTICS, quick(), "cell has no pixel size; give it with --pixel-nm"),
+        (picture(), OPTICS, quick(gain=None, units="electrons"), "no gain is given"),
+        ([], OPTICS, quick(), "images is empty"),
+        (
+            [picture(), Image(picture().data, pixel_nm=100.0)],
+            OPTICS,
+            quick(),
+            "pixels of 65 and 100 nm; one model needs one pixel size",
+        ),
+        (Image(np.ones((32, 32)), pixel_nm=PIXEL_NM), OPTICS, quick(), "constant"),
+        (Image(picture().data[:8], pixel_nm=PIXEL_NM), OPTICS, quick(), "at least 16"),
+        (picture(), PSF.gaussian(20.0, PIXEL_NM / 8), quick(), "FWHM"),
+    ],
+)
+def test_what_cannot_be_right_is_refused_before_training(image, optics, config, match):
+    def never(done, total, message):
+        raise AssertionError("training began")
+
+    with pytest.raises(SuperlensError, match=match):
+        enhance(image, optics, config=config, progress=never)
+
+
+@pytest.mark.parametrize(
+    ("preset", "changes", "match"),
+    [
+        ("slow", {}, "preset is 'slow'; expected one of fast, standard, paper"),
+        ("fast", {"patch": 40}, "patch is 40"),
+        ("fast", {"scale": 3}, "scale is 3"),
+        ("fast", {"flips": 9}, "flips is 9"),
+        ("fast", {"speed": 1}, "speed"),
+        ("fast", {"gain": 0.0}, "gain is 0"),
+    ],
+)
+def test_impossible_settings_are_refused(preset, changes, match):
+    with pytest.raises(SuperlensError, match=match):
+        ZSDeconvConfig.of(preset, **changes)
+
+
+@pytest.mark.parametrize("preset", ["fast", "standard", "paper"])
+def test_presets_are_kept_in_words(preset):
+    config = ZSDeconvConfig.of(preset)
+    assert config.preset == preset
+    assert ZSDeconvConfig.from_yaml(config.to_yaml()) == config
+
+
+def test_more_steps_are_taken_from_nothing():
+    assert ZSDeconvConfig.of("fast", from_scratch=True).steps > ZSDeconvConfig.of("fast").steps
+    assert ZSDeconvConfig.of("fast", from_scratch=True, steps=7).steps == 7
+
+
+def test_from_scratch_does_without_the_shipped_weights(monkeypatch, learned):
+    def missing():
+        raise AssertionError("the shipped weights were read")
+
+    monkeypatch.setattr(learning, "shipped_start", missing)
+    model = train(picture(), OPTICS, config=start_only(from_scratch=True))
+    assert model.config.provenance["start"] == "random weights"
+    assert learned.model.config.provenance["start"] == "zsdeconv-light"
+
+
+def test_model_of_another_method_is_refused():
+    model = Model.load(shipped()["zsdeconv-light"])
+    with pytest.raises(SuperlensError, match="made by pretraining; expected one made by zsdeconv"):
+        predict(model, picture())
+
+
+def test_model_refuses_another_pixel_size(learned):
+    with pytest.raises(SuperlensError, match="pixel of 80 nm .* trained at 65 nm"):
+        predict(learned.model, Image(picture().data, pixel_nm=80.0))
+
+
+def test_cancelled_training_still_gives_a_model():
+    def cancel_training(done, total, message):
+        if message != "predicting" and done >= 5:
+            raise Cancelled
+
+    model = train(picture(), OPTICS, config=quick(steps=50), progress=cancel_training)
+    assert model.config.provenance["stopped"] == "cancelled"
+
+
+@pytest.mark.slow
+def test_killed_run_goes_on_from_its_checkpoint(tmp_path):
+    class Killed(BaseException):
+        pass
+
+    def kill(done, total, message):
+        if done >= 20:
+            raise Killed
+
+    config = quick(steps=22)
+    whole = train(picture(), OPTICS, config=config)
+    with pytest.raises(Killed):
+        train(picture(), OPTICS, config=config, checkpoint=tmp_path / "run.npz", progress=kill)
+    with pytest.raises(SuperlensError, match="another image or other settings"):
+        train(picture(seed=5), OPTICS, config=config, checkpoint=tmp_path / "run.npz")
+    resumed = train(picture(), OPTICS, config=config, checkpoint=tmp_path / "run.npz")
+    for a, b in zip(get_weights(whole.network), get_weights(resumed.network), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_history_and_parameters_tell_how_it_was_made(learned):
+    told = learned.image.history["superlens"]
+    assert told["what"] == "super-resolved"
+    assert told["seed"] == 0
+    assert told["pixel_nm"] == PIXEL_NM
+    assert told["camera_gain"] == 2.0
+    assert told["psf_fwhm_nm"] == pytest.approx(learned.model.psf.fwhm_nm, abs=0.1)
+    assert told["target_fwhm_nm"] == pytest.approx(learned.model.psf.fwhm_nm / 1.5, abs=0.1)
+
+
+def test_objective_and_its_psf_are_the_same_optics():
+    objective = Objective(na=1.3, wavelength_nm=525)
+    by_objective = prepare([picture()], objective, quick())
+    by_psf = prepare([picture()], objective.psf(PIXEL_NM / 2), quick())
+    np.testing.assert_allclose(by_objective.lens.kernel, by_psf.lens.kernel, atol=1e-3 * by_psf.lens.kernel.max())
+
+
+def test_three_dimensional_psf_serves_in_focus():
+    thick = PSF.gaussian(240.0, PIXEL_NM / 2, fwhm_z_nm=700.0, z_step_nm=200.0)
+    task, flat = (prepare([picture()], psf, quick()) for psf in (thick, OPTICS))
+    assert task.psf.data.ndim == 2
+    assert task.psf.fwhm_nm == pytest.approx(flat.psf.fwhm_nm, rel=0.02)
+
+
+def test_sides_of_the_psf_do_not_matter():
+    """A measured PSF may be wider than high; zeros around it change nothing."""
+    wide = PSF(np.pad(OPTICS.data, [(0, 0), (8, 8)]), OPTICS.pixel_nm)
+    a, b = (compact(Lens.of(psf, 2).kernel) for psf in (wide, OPTICS))
+    assert a.shape[0] == a.shape[1]
+    side = min(a.shape[0], b.shape[0]) // 2
+    ca, cb = a.shape[0] // 2, b.shape[0] // 2
+    np.testing.assert_allclose(
+        a[ca - side : ca + side + 1, ca - side : ca + side + 1],
+        b[cb - side : cb + side + 1, cb - side : cb + side + 1],
+        atol=5e-3 * b.max(),
+    )
+
+
+def test_compact_keeps_the_sum_and_the_centre():
+    kernel = PSF.gaussian(4.0, 1.0, shape=(41, 41)).data
+    small = compact(kernel)
+    assert small.shape[0] < 20
+    assert small.sum() == pytest.approx(kernel.sum())
+    assert np.unravel_index(small.argmax(), small.shape) == (small.shape[0] // 2,) * 2
+    assert compact(np.ones((1, 1))).shape == (1, 1)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_through_is_convolution_and_binning_with_mirrored_edges(scale):
+    rng = np.random.default_rng(0)
+    sharp, kernel = rng.random((12 * scale, 10 * scale)).astype(np.float32), rng.random((5, 7))
+    expected = signal.convolve2d(sharp, kernel, mode="same", boundary="symm")
+    expected = expected.reshape(12, scale, 10, scale).mean((1, 3))
+    np.testing.assert_allclose(through(sharp, kernel, scale), expected, rtol=1e-5)
+
+
+def test_turns_are_eight_and_undone():
+    image = np.arange(20.0).reshape(4, 5)
+    turned = [turn(image) for turn, _ in TURNS]
+    assert len({t.tobytes() + bytes(t.shape) for t in turned}) == 8
+    for (_, back), t in zip(TURNS, turned, strict=True):
+        np.testing.assert_array_equal(back(t), image)
+
+
+def test_prediction_over_all_turns_is_the_same_for_a_turned_picture():
+    network = build("light", {"channels": 3, "widths": (4, 4, 4)})
+    channels = np.random.default_rng(0).random((16, 16, 3)).astype(np.float32)
+    whole = run_light(network, channels, flips=8)
+    for turn, back in TURNS:
+        for a, b in zip(whole, run_light(network, turn(channels), flips=8), strict=True):
+            np.testing.assert_allclose(back(b), a, atol=1e-5)
+
+
+def test_paper_preset_takes_a_step(monkeypatch):
+    """Its own network at a sixteenth of its width."""
+    monkeypatch.setattr(learning, "_arguments", lambda config: {"scale": 2, "base_channels": 2})
+    config = quick(preset="paper", steps=2)
+    result = enhance(picture(), OPTICS, config=config)
+    assert config.network == "unet"
+    assert result.model.config.network == "unet"
+    assert result.image.data.shape == (64, 64)
+    assert result.confidence is None
+    assert [r.step for r in result.history.records] == [2]
+    assert np.isfinite(result.image.data).all()
+
+
+def test_paper_pair_is_scaled_together_and_padded():
+    recipe = PaperRecipe(prepare([picture((48, 48))], OPTICS, quick(preset="paper", batch=2)))
+    x, (target,) = recipe.draw(0)
+    assert x.shape == (2, 32 + 2 * INSERT, 32 + 2 * INSERT, 1)
+    assert target.shape == (2, 32, 32, 1)
+    assert 0 <= target.min() < target.max() <= 1
+    inner = x[:, INSERT:-INSERT, INSERT:-INSERT]
+    assert 0 <= inner.min() < inner.max() <= 1
+    assert not x[:, :INSERT].any()
+
+
+def test_paper_loss_of_the_expectation_is_less_than_of_a_shifted_one():
+    """The second stage is compared in the right place: through the optics, a point appears where it is."""
+    recipe = PaperRecipe(prepare([picture()], OPTICS, quick(preset="paper")))
+    side = 32 + 2 * INSERT
+    fine = np.zeros((1, 2 * side, 2 * side, 1), np.float32)
+    fine[0, side : side + 2, side : side + 2] = 100
+    denoised = np.zeros((1, side, side, 1), np.float32)
+
+    def seen(shift):
+        moved = np.roll(fine, shift, axis=(1, 2))
+        return float(recipe.loss([target], [denoised, moved]))
+
+    kernel = compact(recipe._task.psf.data)
+    blurred = signal.convolve2d(fine[0, ..., 0], kernel, mode="same").reshape(side, 2, side, 2).mean((1, 3))
+    target = blurred[None, INSERT:-INSERT, INSERT:-INSERT, None].astype(np.float32)
+    assert seen((0, 0)) < min(seen((2, 0)), seen((0, -2)), seen((-1, 1)))
+
+
+def test_weights_do_not_prefer_dim_fluctuations():
+    """On a flat picture the weighted mean of the noise is no lower than the mean: a pixel does not set its own weight."""
+    rng = np.random.default_rng(0)
+    flat = Image(rng.poisson(8, (64, 64)).astype(np.float32) * 2 + 100, pixel_nm=PIXEL_NM)
+    recipe = LightRecipe(prepare([flat], OPTICS, quick()))
+    plane = recipe._planes[0]
+    weighted = float((plane.weight * plane.counts).sum() / plane.weight.sum())
+    error = plane.counts.std() / 64
+    assert abs(weighted - plane.counts.mean()) < 3 * error
