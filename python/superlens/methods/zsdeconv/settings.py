@@ -51,7 +51,7 @@ class ZSDeconvConfig(Config):
     preset: Literal["fast", "standard", "paper"] = "fast"
     network: Literal["light", "unet"] = "light"
     scale: Literal[1, 2] = 2
-    steps: int = Field(default=120, ge=0)
+    steps: int = Field(default=60, ge=0)
     minutes: float | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0)
     denoise_only: bool = False
@@ -65,7 +65,7 @@ class ZSDeconvConfig(Config):
     beta2: tuple[float, float] = (1.0, 1.0)
     hessian: float = Field(default=0.02, ge=0)
     tv: float = Field(default=0.0, ge=0)
-    learning_rate: float = Field(default=3e-4, gt=0)
+    learning_rate: float = Field(default=1e-4, gt=0)
     batch: int = Field(default=4, ge=1)
     patch: int = Field(default=96, ge=32, multiple_of=16)
     flips: int = Field(default=8, ge=1, le=8)
