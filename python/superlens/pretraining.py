@@ -339,13 +339,13 @@ def calibrate(
 
 def _averaged(network: keras.Model, conditioned: Array) -> tuple[Array, Array]:
     """Sharp image and logarithm of its stated error over the eight turned and mirrored copies, as a prediction averages them."""
-    sums: list[Array] = [np.zeros(()), np.zeros(())]
+    sums = [np.zeros((), np.float32), np.zeros((), np.float32)]
     for quarters in range(4):
         for step in (1, -1):
             turned = np.ascontiguousarray(np.rot90(conditioned, quarters, (1, 2))[:, ::step])
             outputs = network.predict_on_batch(turned)[1:]
             sums = [a + np.rot90(o[:, ::step], -quarters, (1, 2)) for a, o in zip(sums, outputs, strict=True)]
-    return sums[0] / 8, sums[1] / 8
+    return (sums[0] / 8).astype(np.float32), (sums[1] / 8).astype(np.float32)
 
 
 class _Stream:
