@@ -88,7 +88,10 @@ def blur(image: Tensor, kernel: NDArray[np.floating]) -> Tensor:
 
 
 def through_optics(image: Tensor, kernel: NDArray[np.floating], scale: int) -> Tensor:
-    """Blur on the fine grid and bin to camera pixels, in one strided convolution that sees no border.
+    """Blur on the fine grid and bin to camera pixels, without a border.
+
+    One strided convolution for a small kernel; products of Fourier transforms for a large one, such as that of an Airy pattern with
+    its rings, where the circular border falls into what is left out.
 
     Parameters
     ----------
@@ -102,6 +105,10 @@ def through_optics(image: Tensor, kernel: NDArray[np.floating], scale: int) -> T
     tensor, shape (B, Y - 2 * m, X - 2 * m, 1)
         With ``m = optics_margin(kernel, scale)``: camera pixels nearer to the border are left out.
     """
+    height, width = image.shape[1:3]
+    if min(kernel.shape) > _LARGE_KERNEL and height is not None and width is not None:
+        blurred = _circular(image, kernel, (height, width))
+        return crop(camera_pixels(blurred, scale), optics_margin(kernel, scale))
     extra = optics_margin(kernel, scale) * scale - kernel.shape[0] // 2
     padded = np.pad(np.asarray(kernel, np.float64), extra)
     binned = np.zeros(tuple(side + scale - 1 for side in padded.shape))
@@ -110,6 +117,21 @@ def through_optics(image: Tensor, kernel: NDArray[np.floating], scale: int) -> T
             binned[i : i + padded.shape[0], j : j + padded.shape[1]] += padded / scale**2
     flipped = np.ascontiguousarray(binned[::-1, ::-1], dtype=np.float32)[:, :, None, None]
     return ops.conv(image, ops.convert_to_tensor(flipped), strides=scale, padding="valid", data_format="channels_last")
+
+
+_LARGE_KERNEL = 25  # side from which Fourier transforms are faster
+
+
+def _circular(image: Tensor, kernel: NDArray[np.floating], yx_shape: tuple[int, int]) -> Tensor:
+    wide = np.zeros(yx_shape)
+    rows, columns = (np.arange(side) - side // 2 for side in kernel.shape)
+    np.add.at(wide, np.ix_(rows % yx_shape[0], columns % yx_shape[1]), kernel)
+    transfer = np.fft.fft2(wide).astype(np.complex64)
+    re, im = (ops.convert_to_tensor(part) for part in (transfer.real.copy(), transfer.imag.copy()))
+    plane = image[..., 0]
+    x, y = ops.fft2((plane, ops.zeros_like(plane)))
+    blurred, _ = ops.ifft2((x * re - y * im, x * im + y * re))
+    return blurred[..., None]
 
 
 def optics_margin(kernel: NDArray[np.floating], scale: int) -> int:

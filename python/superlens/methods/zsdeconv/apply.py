@@ -164,7 +164,7 @@ def _prior_only(sharp: Array, stated: Array, denoised: Array, sigma: Array, lens
     """Where detail was added that hides below the noise once it is blurred again.
 
     Detail is what the sharp image has beyond the interpolated denoised one. Its evidence is the chi-square of its camera image over a
-    window of the size of the PSF: where that stays below one, no pixel of the data could tell whether the detail is there.
+    window of the size of the PSF: where that stays below one, no pixel of the data could tell whether the detail is there. Only detail that the model claims, beyond twice its stated error, counts.
     """
     scale = sharp.shape[0] // denoised.shape[0]
     detail = sharp - ndimage.zoom(denoised, scale, order=1, grid_mode=True, mode="nearest")
@@ -172,7 +172,7 @@ def _prior_only(sharp: Array, stated: Array, denoised: Array, sigma: Array, lens
     side = 5
     evidence = side**2 * ndimage.uniform_filter((seen / sigma) ** 2, side, mode="reflect")
     hidden = np.kron(evidence < 1, np.ones((scale, scale), bool))
-    return np.asarray(hidden & (np.abs(detail) > 0.5 * stated))
+    return np.asarray(hidden & (np.abs(detail) > 2 * stated))
 
 
 def _result(

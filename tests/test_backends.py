@@ -1,0 +1,107 @@
+"""The same step on another engine: losses and gradients under JAX are those under TensorFlow.
+
+The other engine runs in a process of its own, since Keras is bound to one when it is imported.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+STEPS = 3
+
+
+def one_training(start: Path, out: Path) -> None:
+    """From the weights in ``start``: the gradient of one batch, and three steps of the training loop."""
+    from superlens import losses
+    from superlens.networks import build
+    from superlens.optics import PSF
+    from superlens.training import Plan, _Trainee, fit, get_weights, set_weights
+
+    kernel = PSF.gaussian(3.0, 1.0, shape=(7, 7)).data
+
+    def draw(step):
+        rng = np.random.default_rng((5, step))
+        x = rng.normal(size=(2, 16, 16, 3)).astype(np.float32)
+        return x, (x[..., :1] + rng.normal(size=(2, 16, 16, 1)).astype(np.float32),)
+
+    def loss(targets, outputs):
+        target = targets[0] if isinstance(targets, (list, tuple)) else targets
+        margin = losses.optics_margin(kernel, 2)
+        seen = losses.through_optics(outputs[1], kernel, 2)
+        return (
+            losses.squared(outputs[0], target)
+            + losses.squared(seen, losses.crop(target, margin))
+            + losses.log_mse(losses.camera_pixels(outputs[1], 2), target)
+            + 0.02 * losses.hessian(outputs[1])
+            + 0.1 * losses.laplace_nll(outputs[1], outputs[2])
+        )
+
+    network = build("light", {"channels": 3, "widths": (4, 4, 4)})
+    if start.exists():
+        with np.load(start) as file:
+            set_weights(network, [file[f"w{i}"] for i in range(len(file.files))])
+    else:
+        np.savez(start, **{f"w{i}": w for i, w in enumerate(get_weights(network))})
+    before = get_weights(network)
+    trainee = _Trainee(network, loss)
+    trainee.compile(optimizer=keras.optimizers.SGD(1.0), jit_compile=False)
+    x, targets = draw(0)
+    first = trainee.train_on_batch(x, list(targets))
+    gradient = {f"g{i}": a - b for i, (a, b) in enumerate(zip(before, get_weights(network), strict=True))}
+    set_weights(network, before)
+    history = fit(network, loss, draw, Plan(steps=STEPS, learning_rate=1e-4, check_every=1))
+    np.savez(out, backend=keras.backend.backend(), first=first, losses=[r.loss for r in history.records], **gradient)
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """What the two engines found, by name."""
+    if importlib.util.find_spec("jax") is None:
+        pytest.skip("no JAX: pip install 'jax[cpu]' to compare the engines")
+    if keras.backend.backend() == "jax":
+        pytest.skip("this process runs JAX itself; there is nothing to compare with")
+    folder = tmp_path_factory.mktemp("engines")
+    one_training(folder / "start.npz", folder / "here.npz")
+    code = (
+        "import importlib.util, pathlib, sys\n"
+        f"spec = importlib.util.spec_from_file_location('engines', {__file__!r})\n"
+        "module = importlib.util.module_from_spec(spec); spec.loader.exec_module(module)\n"
+        "module.one_training(*map(pathlib.Path, sys.argv[1:]))\n"
+    )
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    arguments = [sys.executable, "-c", code, str(folder / "start.npz"), str(folder / "there.npz")]
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return {name: dict(np.load(folder / f"{name}.npz")) for name in ("here", "there")}
+
+
+def test_two_engines_were_compared(both):
+    assert str(both["there"]["backend"]) == "jax"
+    assert str(both["here"]["backend"]) != "jax"
+
+
+def test_losses_agree(both):
+    """The loss of a batch to float32 rounding; those of later steps follow weights that Adam has moved by 1e-4."""
+    assert float(both["here"]["first"]) == pytest.approx(float(both["there"]["first"]), rel=1e-5)
+    assert len(both["here"]["losses"]) == STEPS
+    np.testing.assert_allclose(both["here"]["losses"], both["there"]["losses"], rtol=1e-4)
+
+
+def test_gradients_agree(both):
+    """Read off a step of plain descent, so that what is left of the weights' own rounding, 1e-7, is the floor."""
+    names = [name for name in both["here"] if name.startswith("g")]
+    assert len(names) > 20
+    largest = max(np.abs(both["here"][name]).max() for name in names)
+    assert largest > 0
+    for name in names:
+        np.testing.assert_allclose(
+            both["there"][name], both["here"][name], rtol=1e-3, atol=1e-5 * largest, err_msg=name
+        )
