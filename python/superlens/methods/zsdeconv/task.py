@@ -88,6 +88,8 @@ def prepare(images: Sequence[Image], optics: Objective | PSF | None, config: ZSD
         raise SuperlensError("units is electrons and no gain is given; give the camera's gain, in counts per electron")
     pixel_nm = _one_pixel_size(images, needed=not config.denoise_only)
     psf = None if config.denoise_only else _fine_psf(optics, pixel_nm, config.scale)
+    if psf is not None and pixel_nm is not None:
+        _refuse_wider_than_image(psf, pixel_nm, images)
     observations = observe(images, offset=config.offset, gain=config.gain, read_noise_e=config.read_noise_e)
     smooth = [smoothed_signal(plane) for o in observations for plane in o.counts]
     return Task(
@@ -116,6 +118,17 @@ def _one_pixel_size(images: Sequence[Image], *, needed: bool) -> float | None:
             "run them separately"
         )
     return sizes[0]
+
+
+def _refuse_wider_than_image(psf: PSF, pixel_nm: float, images: Sequence[Image]) -> None:
+    width = psf.fwhm_nm / pixel_nm
+    for image in images:
+        side = min(image.data.shape[-2:])
+        if width > side:
+            raise SuperlensError(
+                f"the PSF is {width:.0f} camera pixels wide (FWHM) and {image.name or 'the image'} only {side}; "
+                "expected a PSF smaller than the image. Is it the right PSF file and pixel size?"
+            )
 
 
 def _fine_psf(optics: Objective | PSF | None, pixel_nm: float | None, scale: int) -> PSF:
