@@ -151,7 +151,7 @@ def _unet(model: Model, counts: Array) -> tuple[Array, Array]:
         return list(model.network.predict_on_batch(part))
 
     plane = normaliser.forward(counts)[..., None]
-    denoised, sharp = _tiled(block, plane, min(shape.halo, 16 * (max(counts.shape) // 16)), shape.align, "unet")
+    denoised, sharp = _tiled(block, plane, shape.halo, shape.align, "unet")
     return normaliser.backward(denoised[..., 0]), normaliser.backward(sharp[..., 0])
 
 
