@@ -17,6 +17,7 @@ from superlens.camera import Camera, recorrupt, smoothed_signal
 from superlens.conditioning import condition
 from superlens.methods.zsdeconv.task import Task
 from superlens.networks.light import LIGHT_ALIGN
+from superlens.observation import noise_sigma
 from superlens.training import Plan
 
 __all__ = ["LightRecipe", "TURNS", "compact", "run_light", "through"]
@@ -40,6 +41,7 @@ class LightRecipe:
             _Plane(
                 counts,
                 sigma,
+                o.camera,
                 _weight(counts, o.camera),
                 ~bad,
                 _held_out(counts.shape),
@@ -82,7 +84,8 @@ class LightRecipe:
 
     def _pair(self, plane: _Plane, alpha: float, rng: np.random.Generator) -> tuple[Array, Array]:
         one, other = recorrupt(plane.counts, plane.sigma, alpha, rng, covariance=plane.covariance)
-        sigma = plane.sigma * np.float32(math.sqrt(1 + alpha**2))
+        # Noise level from the noisier copy: that of the plane knows the plane's own noise, which the other copy holds too.
+        sigma = noise_sigma(one[None], plane.camera)[0] * np.float32(math.sqrt(1 + alpha**2))
         normaliser = self._task.normaliser
         return condition(one, sigma, normaliser, self._task.lens.bank), normaliser.forward(other)
 
@@ -132,6 +135,7 @@ class _Plane:
 
     counts: Array
     sigma: Array
+    camera: Camera
     weight: Array
     good: NDArray[np.bool_]
     held: NDArray[np.bool_]
@@ -144,6 +148,7 @@ class _Plane:
         return _Plane(
             self.counts[part],
             self.sigma[part],
+            self.camera,
             self.weight[part],
             self.good[part],
             self.held[part],
