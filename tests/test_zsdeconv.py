@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from superlens.camera import Camera
+from superlens.camera import Camera, smoothed_signal
 from superlens.conditioning import CHANNELS
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import Image
@@ -41,6 +41,13 @@ def quick(**changes):
     """The camera is told and the copies are few: everything else is as a user gets it."""
     known = {"offset": 100.0, "gain": 2.0, "read_noise_e": 1.0}
     return ZSDeconvConfig.of(**{"steps": 2, "batch": 1, "patch": 32, "flips": 1, **known, **changes})
+
+
+def unturned(task):
+    """A recipe whose patches lie as they are in the picture."""
+    recipe = LightRecipe(task)
+    recipe._turns = [TURNS[0][0]]
+    return recipe
 
 
 def start_only(**changes):
@@ -221,7 +228,7 @@ def holds_a_lesson(task, network):
     x, targets = recipe.draw(0)
     assert (targets[0][..., 1] > 0).any()
     assert np.isfinite(float(recipe.loss(list(targets), network(x))))
-    assert np.isfinite(recipe.risk(network))
+    assert np.isfinite(recipe.risks(network)).all()
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (16, 200), (33, 17)])
@@ -237,11 +244,11 @@ def test_wide_psf_can_be_learned_with(slim):
 
 def test_every_pixel_of_a_narrow_picture_is_looked_at():
     """The frame is as wide as what the loss leaves out, so that the corner of the picture counts."""
-    recipe = LightRecipe(prepare([picture((16, 16))], OPTICS, quick()))
+    recipe = unturned(prepare([picture((16, 16))], OPTICS, quick()))
     weight = recipe.draw(0)[1][0][0, ..., 1]
     margin = recipe._margin
     inner = weight[margin : margin + 16, margin : margin + 16]
-    np.testing.assert_array_equal(inner > 0, ~recipe._planes[0].held)
+    np.testing.assert_array_equal(inner == 0, recipe._planes[0].held >= 0)
     assert np.count_nonzero(weight) == np.count_nonzero(inner)
 
 
@@ -261,10 +268,9 @@ def test_bad_pixels_are_filled_told_and_left_out(kind):
     assert any(kind in message for message in observation.messages)
     assert np.isfinite(observation.counts).all()
     assert observation.counts.max() < 10_000  # no spot of 65535
-    recipe = LightRecipe(task)
-    weight = recipe.draw(0)[1][0][0, ..., 1]
+    weight = unturned(task).draw(0)[1][0][0, ..., 1]
     assert weight.any()
-    frame = recipe._margin if weight.shape[0] > 32 else 0
+    frame = LightRecipe(task)._margin if weight.shape[0] > 32 else 0
     inner = weight[frame : frame + 32, frame : frame + 32]
     assert not inner[observation.bad[0]].any()
 
@@ -279,13 +285,59 @@ def test_undefined_pixels_reach_no_result():
 
 def test_held_out_pixels_have_no_weight_in_the_loss():
     task = prepare([picture((96, 96))], OPTICS, quick(patch=96))
-    recipe = LightRecipe(task)
+    recipe = unturned(task)
     goal = recipe.draw(0)[1][0]
-    held = recipe._planes[0].held
+    held = recipe._planes[0].held >= 0
     assert goal.shape[1:3] == held.shape
-    assert not goal[0, held, 1].any()
-    assert goal[0, ~held, 1].all()
+    np.testing.assert_array_equal(goal[0, ..., 1] == 0, held)
     assert held.mean() == pytest.approx(1 / 7, abs=0.07)
+
+
+def test_input_of_a_pair_tells_nothing_of_the_noise_of_its_target():
+    """On an even field whatever a channel holds is noise; were it the target's too, a network would learn to keep it."""
+    camera = Camera(gain=1.0, offset=0.0, read_noise_e=1.0)
+    rng = np.random.default_rng(3)
+    exposed = Image(camera.expose(np.full((256, 256), 10.0), rng).astype(np.float32), pixel_nm=PIXEL_NM)
+    recipe = LightRecipe(prepare([exposed], OPTICS, quick(offset=0.0, gain=1.0, read_noise_e=1.0)))
+    channels, target = recipe._pair(recipe._planes[0], 1.0, rng)
+    noise = smoothed_signal(target - target.mean())
+    for channel in np.moveaxis(channels, -1, 0):
+        assert abs(np.corrcoef(smoothed_signal(channel).ravel(), noise.ravel())[0, 1]) < 0.08
+
+
+def test_patches_are_turned_only_in_ways_that_leave_the_psf_as_it_is():
+    y, x = np.mgrid[-12:13, -12:13]
+    lengthy = np.exp(-(y**2) / 8 - x**2 / 24)
+    psf = PSF(lengthy / lengthy.sum(), PIXEL_NM / 2, None, "longer than wide")
+    recipe = LightRecipe(prepare([picture((64, 64))], psf, quick()))
+    probe = np.arange(16.0).reshape(4, 4)
+    turned = [turn(probe) for turn in recipe._turns]
+    assert len(turned) == 4
+    for kept in (probe, probe[::-1], probe[:, ::-1], probe[::-1, ::-1]):
+        assert any(np.array_equal(kept, t) for t in turned)
+
+
+def on_the_line(risks):
+    """How far the choice goes when the held-out risks at 0, 1/4, ... 1 are these, one column for each block."""
+    seen = iter(np.asarray(risks, float))
+    return learning._as_far_as_the_data_ask([np.zeros(1)], [np.ones(1)], lambda weights: next(seen))
+
+
+def test_the_data_decide_how_far_to_go_from_the_start():
+    blocks = np.random.default_rng(0).normal(5.0, 1.0, 40)  # what all weights share
+    steadily = blocks - np.linspace(0, 1, 5)[:, None]
+    assert on_the_line(steadily)[1] == 1.0
+    assert on_the_line(steadily[::-1])[1] == 0.0
+    assert on_the_line([blocks] * 5)[1] == 0.0
+    weights, share = on_the_line(blocks + np.array([2.0, 1.0, 0.0, 1.0, 2.0])[:, None])
+    assert share == weights[0][0] == 0.5
+
+
+def test_a_gain_that_chance_explains_is_not_followed():
+    rng = np.random.default_rng(1)
+    blocks = rng.normal(5.0, 1.0, 40)
+    one_lucky_block = np.where(np.arange(40) == 7, -1.0, 0.02)
+    assert on_the_line(blocks + np.linspace(0, 1, 5)[:, None] * one_lucky_block)[1] == 0.0
 
 
 @pytest.mark.parametrize(
@@ -339,7 +391,9 @@ def test_presets_are_kept_in_words(preset):
 
 def test_more_steps_are_taken_from_nothing():
     assert ZSDeconvConfig.of("fast", from_scratch=True).steps > ZSDeconvConfig.of("fast").steps
-    assert ZSDeconvConfig.of("fast", from_scratch=True, steps=7).steps == 7
+    own = ZSDeconvConfig.of("fast", from_scratch=True, steps=7)
+    assert own.steps == 7
+    assert own.learning_rate > ZSDeconvConfig.of("fast").learning_rate
 
 
 def test_from_scratch_does_without_the_shipped_weights(monkeypatch, learned):

@@ -118,13 +118,15 @@ def _observation(
     return Observation(image, counts, sigma, bad, camera, estimate, noise, tuple(said))
 
 
-def noise_sigma(counts: Array, camera: Camera) -> Array:
+def noise_sigma(counts: Array, camera: Camera, *, shot: float = 1.0, read: float = 1.0) -> Array:
     """Standard deviation of the noise at each pixel, from the image itself.
 
     Parameters
     ----------
     counts : ndarray, shape (N, Y, X), float32, counts above the offset
     camera : Camera
+    shot, read : float
+        Factors of the variances of shot and read noise.
 
     Returns
     -------
@@ -132,6 +134,7 @@ def noise_sigma(counts: Array, camera: Camera) -> Array:
         From a 5x5 mean as the expected signal; never zero.
     """
     smooth = np.stack([smoothed_signal(plane) for plane in counts])
-    variance = np.asarray(camera.variance(smooth), np.float32)
+    dark = camera.variance(np.zeros(()))
+    variance = np.asarray(shot * (camera.variance(smooth) - dark) + read * dark, np.float32)
     floor = np.float32(max(1e-4 * float(variance.mean()), float(np.finfo(np.float32).tiny)))
     return np.sqrt(np.maximum(variance, np.maximum(floor, 0.05 * camera.gain**2))).astype(np.float32)

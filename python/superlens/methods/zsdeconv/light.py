@@ -25,6 +25,8 @@ __all__ = ["LightRecipe", "TURNS", "compact", "run_light", "through"]
 Array = NDArray[np.float32]
 
 _RISK_STREAM = 1 << 40
+_RISK_DRAWS = 2
+_BLOCK = 16  # camera pixels: side of a held-out block, at most
 _LEAST_SEEN = 16  # camera pixels along each side of a patch that the loss looks at, at least
 _WINDOW = 320  # camera pixels: the part of a large plane that a step or a check looks at
 
@@ -36,11 +38,11 @@ class LightRecipe:
         self._task = task
         self._config = task.config
         self._kernel = compact(task.lens.kernel)
+        self._turns = [turn for turn, _ in TURNS if _unchanged(turn, task.lens.kernel.astype(np.float32))]
         self._margin = max(losses.optics_margin(self._kernel, task.config.scale), 8)
         self._planes = [
             _Plane(
                 counts,
-                sigma,
                 o.camera,
                 _weight(counts, o.camera),
                 ~bad,
@@ -48,7 +50,7 @@ class LightRecipe:
                 None if o.noise.independent else o.noise.covariance,
             )
             for o in task.observations
-            for counts, sigma, bad in zip(o.counts, o.sigma, o.bad, strict=True)
+            for counts, bad in zip(o.counts, o.bad, strict=True)
         ]
         self.fixed = ("spread", "sharpen") if task.config.denoise_only else ("spread",)
         self._watched = self._planes[:: max(1, len(self._planes) // 3)][:3]
@@ -60,17 +62,20 @@ class LightRecipe:
             steps=config.steps,
             learning_rate=config.learning_rate,
             minutes=config.minutes,
-            check_every=20,
+            check_every=max(20, config.steps // 40),
             patience=0 if config.from_scratch else 4,
         )
 
     def draw(self, step: int) -> tuple[Array, tuple[Array, ...]]:
-        """Patches of a fresh re-corrupted pair: channels, and the noisy copy with the weight of each pixel."""
+        """Patches of a fresh re-corrupted pair: channels, and the noisy copy with the weight of each pixel.
+
+        Each patch is turned and mirrored in one of the ways that leave the PSF as it is.
+        """
         rng = np.random.default_rng((self._config.seed, step))
         plane = self._planes[rng.integers(len(self._planes))].window(rng)
         alpha = rng.uniform(*self._config.alpha)
         channels, target = self._pair(plane, alpha, rng)
-        weight = plane.good & ~plane.held
+        weight = plane.good & (plane.held < 0)
         goal = np.stack([target, np.where(weight, plane.weight, 0)], axis=-1)
         least = -(-(2 * self._margin + _LEAST_SEEN) // LIGHT_ALIGN) * LIGHT_ALIGN
         channels, goal = _framed(channels, goal, self._margin, least)
@@ -78,15 +83,19 @@ class LightRecipe:
         inputs, goals = [], []
         for _ in range(self._config.batch):
             y, x = (rng.integers(0, s - p + 1) for s, p in zip(goal.shape[:2], side, strict=True))
-            inputs.append(channels[y : y + side[0], x : x + side[1]])
-            goals.append(goal[y : y + side[0], x : x + side[1]])
+            turn = self._turns[rng.integers(len(self._turns))] if side[0] == side[1] else _as_is
+            inputs.append(turn(channels[y : y + side[0], x : x + side[1]]))
+            goals.append(turn(goal[y : y + side[0], x : x + side[1]]))
         return np.stack(inputs), (np.stack(goals).astype(np.float32),)
 
     def _pair(self, plane: _Plane, alpha: float, rng: np.random.Generator) -> tuple[Array, Array]:
-        one, other = recorrupt(plane.counts, plane.sigma, alpha, rng, covariance=plane.covariance)
-        # Noise level from the noisier copy: that of the plane knows the plane's own noise, which the other copy holds too.
-        sigma = noise_sigma(one[None], plane.camera)[0] * np.float32(math.sqrt(1 + alpha**2))
-        normaliser = self._task.normaliser
+        config, camera, normaliser = self._config, plane.camera, self._task.normaliser
+        noise = noise_sigma(
+            plane.counts[None], camera, shot=rng.uniform(*config.beta1), read=rng.uniform(*config.beta2)
+        )[0]
+        one, other = recorrupt(plane.counts, noise, alpha, rng, covariance=plane.covariance)
+        # The level of the noise from the input itself: that of the plane holds the plane's own noise, which the target holds too.
+        sigma = noise_sigma(one[None], camera)[0] * np.float32(math.sqrt(1 + alpha**2))
         return condition(one, sigma, normaliser, self._task.lens.bank), normaliser.forward(other)
 
     def loss(self, targets: Sequence[Any], outputs: Sequence[Any]) -> Any:
@@ -108,25 +117,25 @@ class LightRecipe:
             + 0.5 * self._config.tv * losses.total_variation(inner)
         )
 
-    def risk(self, network: keras.Model) -> float:
-        """Squared distance to a noisy copy on regions that training never sees, at all frequencies that the optics pass.
+    def risks(self, network: keras.Model) -> NDArray[np.float64]:
+        """Squared distance to noisy copies on blocks that training never sees, one value for each block.
 
-        The residual is taken as it is and through a Wiener filter of the bank, which gives fine detail the weight that it has in the
-        sharp image. With independent noise its expectation is the error of the network plus a constant.
+        With independent noise the expectation is the error of the sharp image as the camera sees it, plus a constant.
         """
-        sums = []
+        values = []
         for i, plane in enumerate(self._watched):
             rng = np.random.default_rng((self._config.seed, _RISK_STREAM, i))
             window = plane.window(rng)
-            channels, target = self._pair(window, 1.0, rng)
-            denoised, sharp, _ = run_light(network, channels, flips=1)
-            held = window.held & window.good
-            residual = denoised - target
-            if not self._config.denoise_only:
-                residual = through(sharp, self._kernel, self._config.scale) - target
-            sharpened = self._task.lens.bank.apply(residual)[..., 1]
-            sums.append(float(np.mean((residual**2 + sharpened**2)[held])))
-        return float(np.mean(sums))
+            squares = np.zeros_like(window.counts)
+            for _ in range(_RISK_DRAWS):
+                channels, target = self._pair(window, 1.0, rng)
+                denoised, sharp, _ = run_light(network, channels, flips=1)
+                seen = denoised if self._config.denoise_only else through(sharp, self._kernel, self._config.scale)
+                squares += (seen - target) ** 2
+            held = (window.held >= 0) & window.good
+            sums, pixels = (np.bincount(window.held[held], w) for w in (squares[held], None))
+            values.append(sums[pixels > 0] / (_RISK_DRAWS * pixels[pixels > 0]))
+        return np.concatenate(values)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,11 +143,10 @@ class _Plane:
     """One plane to learn from."""
 
     counts: Array
-    sigma: Array
     camera: Camera
     weight: Array
     good: NDArray[np.bool_]
-    held: NDArray[np.bool_]
+    held: NDArray[np.int64]  # number of the held-out block, -1 outside of them
     covariance: NDArray[np.float64] | None
 
     def window(self, rng: np.random.Generator) -> _Plane:
@@ -147,7 +155,6 @@ class _Plane:
         part = (slice(y, y + _WINDOW), slice(x, x + _WINDOW))
         return _Plane(
             self.counts[part],
-            self.sigma[part],
             self.camera,
             self.weight[part],
             self.good[part],
@@ -225,11 +232,22 @@ TURNS: tuple[tuple[Turn, Turn], ...] = tuple(_turn(q, m) for m in (False, True) 
 """The eight turned and mirrored copies of a plane, each with its way back."""
 
 
-def _held_out(shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """A seventh of the plane, in blocks spread over it."""
-    cell = max(4, min(32, min(shape) // 4))
+def _as_is(image: Array) -> Array:
+    return image
+
+
+def _unchanged(turn: Turn, kernel: Array) -> bool:
+    return kernel.shape[0] == kernel.shape[1] and bool(
+        np.allclose(turn(kernel), kernel, atol=1e-3 * np.abs(kernel).max())
+    )
+
+
+def _held_out(shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """A seventh of the plane in numbered blocks spread over it, -1 elsewhere."""
+    cell = max(4, min(_BLOCK, min(shape) // 8))
     row, column = (np.arange(side) // cell for side in shape)
-    return np.asarray((row[:, None] * 3 + column[None, :]) % 7 == 0)
+    number = row[:, None] * (column[-1] + 1) + column[None, :]
+    return np.where((row[:, None] * 3 + column[None, :]) % 7 == 0, number, -1)
 
 
 def _weighted(residual: Any, weight: Any) -> Any:

@@ -51,7 +51,7 @@ class ZSDeconvConfig(Config):
     preset: Literal["fast", "standard", "paper"] = "fast"
     network: Literal["light", "unet"] = "light"
     scale: Literal[1, 2] = 2
-    steps: int = Field(default=60, ge=0)
+    steps: int = Field(default=120, ge=0)
     minutes: float | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0)
     denoise_only: bool = False
@@ -63,9 +63,9 @@ class ZSDeconvConfig(Config):
     alpha: tuple[float, float] = (0.8, 1.25)
     beta1: tuple[float, float] = (1.0, 1.0)
     beta2: tuple[float, float] = (1.0, 1.0)
-    hessian: float = Field(default=0.02, ge=0)
+    hessian: float = Field(default=0.005, ge=0)
     tv: float = Field(default=0.0, ge=0)
-    learning_rate: float = Field(default=1e-4, gt=0)
+    learning_rate: float = Field(default=3e-4, gt=0)
     batch: int = Field(default=4, ge=1)
     patch: int = Field(default=96, ge=32, multiple_of=16)
     flips: int = Field(default=8, ge=1, le=8)
@@ -81,12 +81,19 @@ class ZSDeconvConfig(Config):
         """
         if preset not in _PRESETS:
             raise SuperlensError(f"preset is {preset!r}; expected one of {', '.join(_PRESETS)}")
-        values = {**_PRESETS[preset], **changes}
-        if changes.get("from_scratch") and "steps" not in changes and preset == "fast":
-            values["steps"] = 400
-            values["learning_rate"] = changes.get("learning_rate", 1e-3)
+        values = {
+            **_PRESETS[preset],
+            **(_FROM_NOTHING.get(preset, {}) if changes.get("from_scratch") else {}),
+            **changes,
+        }
         return cls(**{**values, "preset": preset})
 
+
+_FROM_NOTHING: dict[str, dict[str, Any]] = {
+    "fast": {"steps": 400, "learning_rate": 2e-3},
+    "standard": {"learning_rate": 2e-3},
+}
+"""What changes in a preset that does without the shipped weights."""
 
 _PRESETS: dict[str, dict[str, Any]] = {
     "fast": {},
@@ -98,6 +105,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "alpha": (1.0, 2.0),
         "beta1": (0.5, 1.5),
         "beta2": (0.8, 1.2),
+        "hessian": 0.02,
         "learning_rate": 5e-5,
         "patch": 128,
         "flips": 1,
