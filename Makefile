@@ -1,8 +1,7 @@
 # What to type in a fresh clone. Needs Python 3.11 or newer; everything else goes into .venv.
 #
 #   make demo      super-resolve the bundled image and print where its report lies
-#   make test      style, types, layers, and all tests but the slow ones
-#   make test-slow the tests that train through the command line, some minutes more
+#   make test      style, types, layers and all tests; PYTEST_ARGS='-m "not slow"' leaves out those that train
 #   make quality   the benchmark suite behind docs/benchmarks (hours; goes on where it was stopped)
 
 VENV ?= .venv
@@ -22,7 +21,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 SAMPLE := python/superlens/samples/microtubules_low_light.tif
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet
 
-.PHONY: demo test test-slow lint quality dev clean
+.PHONY: demo test lint quality dev clean
 
 demo: $(VENV)/.demo
 	@echo "The sample's optics are not recorded; the demo assumes NA 1.49 and emission at 525 nm."
@@ -31,10 +30,7 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.dev
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
-
-test-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

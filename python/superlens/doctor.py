@@ -7,23 +7,21 @@ device in each precision, and trains on the bundled image for about ten seconds 
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
 from superlens.errors import SuperlensError, SuperlensWarning
+from superlens.host import processor, usable_processors, versions
 from superlens.progress import Cancelled, Progress, silent
 
 __all__ = ["Device", "Diagnosis", "Finding", "Speed", "describe", "examine"]
 
-_LIBRARIES = ("superlens", "tensorflow", "keras", "numpy", "scipy", "tifffile")
 _LEAST_MEMORY, _LEAST_DISK = 4e9, 2e9
 _SPEED_SECONDS = 10.0
 _TIMED_SECONDS = 0.3
@@ -147,7 +145,7 @@ def examine(*, speed_test: bool = True, progress: Progress = silent) -> Diagnosi
     findings = (
         _find_devices(devices),
         _find_threads(),
-        _find_load(load, _processors()),
+        _find_load(load, usable_processors()),
         _find_memory(memory.available),
         _find_disk(disk),
         *_find_bundled(),
@@ -155,8 +153,8 @@ def examine(*, speed_test: bool = True, progress: Progress = silent) -> Diagnosi
     )
     progress(3, total, "done")
     return Diagnosis(
-        versions=_versions(),
-        processors=_processors(),
+        versions=versions(),
+        processors=usable_processors(),
         threads=_threads(),
         memory_free=int(memory.available),
         memory_total=int(memory.total),
@@ -177,7 +175,7 @@ def describe(diagnosis: Diagnosis) -> str:
         Without a line break at the end.
     """
     d = diagnosis
-    lines = [" ".join(f"{name} {number}" for name, number in d.versions.items())]
+    lines = [", ".join(f"{name} {number}" for name, number in d.versions.items())]
     lines.append(f"processors {d.processors}, threads {d.threads}, training in {d.precision}")
     lines.append(
         f"memory {d.memory_free / 1e9:.1f} of {d.memory_total / 1e9:.1f} GB free, disk {d.disk_free / 1e9:.1f} GB free"
@@ -199,25 +197,10 @@ def describe(diagnosis: Diagnosis) -> str:
 # -- measuring ----------------------------------------------------------------------------------------------------------
 
 
-def _versions() -> dict[str, str]:
-    told = {"Python": platform.python_version()}
-    for name in _LIBRARIES:
-        try:
-            told[name] = version(name)
-        except PackageNotFoundError:
-            told[name] = "missing"
-    return told
-
-
-def _processors() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
 def _threads() -> int:
     import tensorflow as tf
 
-    return int(tf.config.threading.get_intra_op_parallelism_threads()) or _processors()
+    return int(tf.config.threading.get_intra_op_parallelism_threads()) or usable_processors()
 
 
 def _devices() -> tuple[Device, ...]:
@@ -235,13 +218,7 @@ def _model_name(device: Any) -> str:
 
     if device.device_type == "GPU":
         return str(tf.config.experimental.get_device_details(device).get("device_name", "unknown"))
-    info = Path("/proc/cpuinfo")
-    names = [
-        line.partition(":")[2].strip()
-        for line in (info.read_text(errors="replace").splitlines() if info.exists() else ())
-        if line.startswith("model name")
-    ]
-    return names[0] if names else platform.processor() or platform.machine()
+    return processor()
 
 
 def _measured(name: str, model: str) -> Device:
@@ -342,7 +319,7 @@ def _has_nvidia() -> bool:
 
 
 def _find_threads() -> Finding:
-    used, there = _threads(), _processors()
+    used, there = _threads(), usable_processors()
     if used < there:
         return Finding(
             "warn", f"TensorFlow uses {used} of {there} processors.", "Leave out --threads and unset OMP_NUM_THREADS."

@@ -28,6 +28,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from superlens.errors import SuperlensError
+from superlens.host import processor, usable_processors
 from superlens.progress import Cancelled, Progress, silent
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Plan",
     "Record",
     "best_precision",
+    "device_in_use",
     "fit",
     "get_weights",
     "out_of_memory_errors",
@@ -425,6 +427,19 @@ def select_device(device: str | None = None, threads: int | None = None) -> None
             tf.config.threading.set_inter_op_parallelism_threads(max(1, min(2, threads)))
     except RuntimeError as error:
         raise SuperlensError(f"device and threads can't change once the engine runs ({error})") from error
+
+
+def device_in_use() -> str:
+    """Words for the device that networks run on, e.g. ``"GPU, NVIDIA H100"`` or ``"CPU, 8 threads, AMD EPYC"``."""
+    if keras.backend.backend() != "tensorflow":
+        return str(keras.backend.backend())
+    import tensorflow as tf
+
+    gpus = tf.config.get_visible_devices("GPU")
+    if gpus:
+        return f"GPU, {tf.config.experimental.get_device_details(gpus[0]).get('device_name', 'of unknown name')}"
+    threads = tf.config.threading.get_intra_op_parallelism_threads() or usable_processors()
+    return f"CPU, {threads} threads, {processor()}"
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -82,7 +83,7 @@ def enhance(
     with room, _checkpoint(out / ".checkpoint", resume=resume) as checkpoint, _working() as work:
         results = zsdeconv.enhance(images, lens, config=config, checkpoint=checkpoint, progress=work.progress)
         with folder.delivery() as staging:
-            written = write_results(staging, files, results, model=results[0].model)
+            written = write_results(staging, files, results, began=work.began, model=results[0].model)
         _finish(context, work, checkpoint, [out / name for name in written], results)
 
 
@@ -155,7 +156,9 @@ def predict(
         for file in files:
             results.append(zsdeconv.predict(trained, image.read(file), progress=work.progress))
             with folder.delivery() as staging:
-                written = write_results(staging, [file], results[-1:], alone=len(files) == 1, run=False)
+                written = write_results(
+                    staging, [file], results[-1:], began=work.began, alone=len(files) == 1, run=False
+                )
             for message in results[-1].messages:
                 note(message)
             click.echo("\n".join(str(out / name) for name in written))
@@ -173,6 +176,7 @@ class _Work:
         self._show = show
         self._pending = False
         self.stopped = False
+        self.began = datetime.now().astimezone()
 
     def progress(self, done: int, total: int, message: str) -> None:
         """Show where the work is; raise `Cancelled` once after a request to stop."""

@@ -5,25 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import platform
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from superlens import __version__
 from superlens.cli.folders import stem_of
+from superlens.evidence import gather
+from superlens.host import versions
 from superlens.io import write
+from superlens.report import Provenance, render
+from superlens.training import device_in_use
 
 if TYPE_CHECKING:
     from superlens.methods.zsdeconv import Result
     from superlens.model import Model
 
-__all__ = ["file_names", "versions", "write_results", "write_run"]
-
-_TOLD_VERSIONS = ("numpy", "scipy", "tensorflow", "keras", "tifffile")
+__all__ = ["file_names", "write_results", "write_run"]
 
 
 def file_names(files: Sequence[Path], denoise_only: bool) -> list[str]:
@@ -39,6 +39,7 @@ def write_results(
     files: Sequence[Path],
     results: Sequence[Result],
     *,
+    began: datetime,
     model: Model | None = None,
     alone: bool | None = None,
     run: bool = True,
@@ -52,6 +53,8 @@ def write_results(
     files : sequence of Path
         The inputs, one for each result.
     results : sequence of Result
+    began : datetime
+        When the work began.
     model : Model, optional
         Written as ``model.zip`` when given.
     alone : bool, optional
@@ -79,14 +82,16 @@ def write_results(
         written.append("run.json")
     for file, result in zip(files, results, strict=True):
         written.append(_report_name(file, alone=alone))
-        (folder / written[-1]).write_text(result.report, encoding="utf-8")
+        page = gather(result, provenance=_provenance(file, began)).page()
+        (folder / written[-1]).write_text(render(page), encoding="utf-8")
     return written
 
 
 def write_run(folder: Path, files: Sequence[Path], results: Sequence[Result]) -> None:
     """Write ``run.json``: command, versions, inputs with digests, and for each image its parameters and metrics."""
     told = {
-        "command": ["superlens", *sys.argv[1:]],
+        "command": _command(),
+        "device": device_in_use(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
         "images": [_about(file, result) for file, result in zip(files, results, strict=True)],
@@ -95,15 +100,18 @@ def write_run(folder: Path, files: Sequence[Path], results: Sequence[Result]) ->
     (folder / "run.json").write_text(text + "\n", encoding="utf-8")
 
 
-def versions() -> dict[str, str]:
-    """Versions of superlens, Python and the libraries that results depend on."""
-    told = {"superlens": __version__, "python": platform.python_version(), "platform": platform.platform()}
-    for name in _TOLD_VERSIONS:
-        try:
-            told[name] = version(name)
-        except PackageNotFoundError:
-            told[name] = "not installed"
-    return told
+def _command() -> list[str]:
+    return ["superlens", *sys.argv[1:]]
+
+
+def _provenance(file: Path, began: datetime) -> Provenance:
+    return Provenance(
+        command=shlex.join(_command()),
+        device=device_in_use(),
+        input_digest=f"sha256 of the file: {_digest(file)}",
+        started=began,
+        duration_s=(datetime.now(UTC) - began).total_seconds(),
+    )
 
 
 def _report_name(file: Path, *, alone: bool) -> str:

@@ -11,11 +11,9 @@ Everything is measured in counts above the offset; a result in electrons is show
 from __future__ import annotations
 
 import hashlib
-import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -23,6 +21,7 @@ import numpy as np
 
 from superlens.evidence.checks import checks
 from superlens.evidence.measure import Measured, Planes, measure, transfer_cutoff_per_um
+from superlens.host import versions
 from superlens.report import (
     NoiseCorrelation,
     PhotonTransfer,
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["Evidence", "gather"]
 
 _measured: WeakKeyDictionary[Result, Measured] = WeakKeyDictionary()  # so that metrics and report measure once
-_TOLD_VERSIONS = ("superlens", "numpy", "scipy", "keras", "tensorflow", "tifffile")
 
 
 def gather(result: Result, *, provenance: Provenance | None = None) -> Evidence:
@@ -49,7 +47,7 @@ def gather(result: Result, *, provenance: Provenance | None = None) -> Evidence:
     result : Result
         Of `superlens.enhance` or a trained model's prediction; denoising alone will do.
     provenance : Provenance, optional
-        Command, device and times of the run; by default what the result itself knows: seed and digest of the input.
+        Command, device and times of the run; seed and digest of the input are filled in from the result.
 
     Returns
     -------
@@ -108,7 +106,7 @@ class Evidence:
         return ReportData(
             title="Super-resolution report" if sharpened else "Denoising report",
             image_name=_name(planes, observation.image.name),
-            created=datetime.now(),
+            created=datetime.now().astimezone(),
             input=plane(planes.counts),
             denoised=plane(planes.denoised),
             sr=plane(planes.sharp),
@@ -128,8 +126,8 @@ class Evidence:
             chosen_step=_chosen_step(self.result),
             metrics=checks(measured.numbers, sharpened=sharpened),
             parameters=_told({**self.result.parameters, **_times(measured.numbers)}),
-            versions=_versions(),
-            provenance=self.provenance or _known_provenance(self.result),
+            versions=versions(),
+            provenance=_known_provenance(self.result, self.provenance),
             messages=_messages(self.result, planes),
         )
 
@@ -199,21 +197,14 @@ def _times(numbers: Mapping[str, float]) -> dict[str, float]:
     return {"training_seconds": seconds} if np.isfinite(seconds) else {}
 
 
-def _versions() -> dict[str, str]:
-    told = {"python": platform.python_version(), "platform": platform.platform()}
-    for name in _TOLD_VERSIONS:
-        try:
-            told[name] = version(name)
-        except PackageNotFoundError:
-            told[name] = "not installed"
-    return told
-
-
-def _known_provenance(result: Result) -> Provenance:
+def _known_provenance(result: Result, told: Provenance | None) -> Provenance:
+    """What the caller told, with what the result knows filled in."""
     pixels = np.ascontiguousarray(result.observation.image.data)
-    return Provenance(
-        seed=result.parameters.get("seed"),
-        input_digest=f"sha256 of the pixels: {hashlib.sha256(pixels.tobytes()).hexdigest()}",
+    known = told or Provenance()
+    return replace(
+        known,
+        seed=result.parameters.get("seed") if known.seed is None else known.seed,
+        input_digest=known.input_digest or f"sha256 of the pixels: {hashlib.sha256(pixels.tobytes()).hexdigest()}",
     )
 
 
