@@ -297,6 +297,7 @@ def check_enhanced(result: Result, out: Path, name: str, shape: tuple[int, int])
     assert image.pixel_nm == pytest.approx(31.3)
     assert np.isfinite(image.data).all()
     assert sorted(file.name for file in out.iterdir() if file.name.startswith(".")) == []
+    assert "not recorded" not in (out / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

@@ -1,0 +1,54 @@
+"""Each shipped model gives today what it gave when it was shipped: one tiny picture in, one out.
+
+``python tests/test_models.py NAME`` writes ``models/NAME/expected.json`` for a model that is new.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from superlens.image import Image
+from superlens.methods.zsdeconv import ZSDeconvConfig, enhance
+from superlens.model import shipped
+from superlens.optics import PSF
+
+MODELS = Path(__file__).parents[1] / "models"
+
+
+def tiny_picture():
+    """A bright cross on a dim field, in counts, with shot noise."""
+    y, x = np.mgrid[:24, :24]
+    light = 10 + 60 * np.exp(-((y - 9) ** 2) / 3) + 60 * np.exp(-((x - 14) ** 2) / 3)
+    return np.random.default_rng(0).poisson(light)
+
+
+def outputs(picture):
+    """What the shipped start makes of it, before any zero-shot step."""
+    config = ZSDeconvConfig.of("fast", steps=0, flips=1, offset=0.0, gain=1.0, read_noise_e=1.0)
+    result = enhance(Image(np.asarray(picture, np.float32), pixel_nm=65.0), PSF.gaussian(220.0, 32.5), config=config)
+    return {"denoised": result.denoised.data, "sharp": result.image.data, "confidence": result.confidence.data}
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_shipped_model_gives_what_it_gave(name):
+    told = json.loads((MODELS / name / "expected.json").read_text())
+    for what, values in outputs(told["picture"]).items():
+        np.testing.assert_allclose(values, told[what], atol=0.05, err_msg=what)  # counts; the picture spans 120
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_shipped_model_comes_with_a_card_that_states_data_and_licence(name):
+    card = (MODELS / name / "card.md").read_text()
+    assert "trained on" in card
+    assert "licence" in card
+
+
+if __name__ == "__main__":
+    picture = tiny_picture()
+    made = {"picture": picture.tolist(), **{k: np.round(v.astype(float), 2).tolist() for k, v in outputs(picture).items()}}
+    (MODELS / sys.argv[1] / "expected.json").write_text(json.dumps(made).replace("], [", "],\n [") + "\n")
