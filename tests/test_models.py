@@ -50,5 +50,8 @@ def test_shipped_model_comes_with_a_card_that_states_data_and_licence(name):
 
 if __name__ == "__main__":
     picture = tiny_picture()
-    made = {"picture": picture.tolist(), **{k: np.round(v.astype(float), 2).tolist() for k, v in outputs(picture).items()}}
+    made = {
+        "picture": picture.tolist(),
+        **{k: np.round(v.astype(float), 2).tolist() for k, v in outputs(picture).items()},
+    }
     (MODELS / sys.argv[1] / "expected.json").write_text(json.dumps(made).replace("], [", "],\n [") + "\n")

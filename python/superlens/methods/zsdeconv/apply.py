@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -118,10 +119,11 @@ def _plane(
         return denoised, None, None, None
     if model.config.spread is None:
         return denoised, sharp, None, None
-    stated = np.exp(log_sigma) * np.float32(model.config.contrast * model.config.spread)
-    if start is not None:
-        before = _light(model, start, lens, min(_START_FLIPS, config.flips), counts, sigma)[1]
-        stated = np.hypot(stated, sharp - before)
+    between = np.zeros_like(sharp)
+    if start is not None:  # its head was calibrated with its own weights
+        _, before, log_sigma = _light(model, start, lens, min(_START_FLIPS, config.flips), counts, sigma)
+        between = (sharp - before) / np.float32(math.sqrt(12))  # spread of an even law from the start to the result
+    stated = np.hypot(np.exp(log_sigma) * np.float32(model.config.contrast * model.config.spread), between)
     return denoised, sharp, stated, _prior_only(sharp, stated, denoised, sigma, lens)
 
 
