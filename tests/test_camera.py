@@ -203,6 +203,16 @@ def test_rounding_few_photon_images_is_not_taken_for_clipping() -> None:
     assert not any("cut off" in note for note in estimate_camera(counts).notes)
 
 
+def test_noise_cut_off_at_zero_makes_the_camera_doubtful():
+    rng = np.random.default_rng(0)
+    light = np.repeat(np.linspace(0.0, 40.0, 256), 256).reshape(256, 256)
+    whole = Camera(gain=2.0, offset=0.0, read_noise_e=2.0).expose(light, rng)
+    assert estimate_camera(whole, offset=0.0).verdict == "plausible"
+    found = estimate_camera(np.maximum(whole - 20, 0), offset=0.0)
+    assert found.verdict == "doubtful"
+    assert any("give gain" in note for note in found.notes)
+
+
 def test_unusable_images_are_refused() -> None:
     for call in (estimate_camera, check_noise):
         with pytest.raises(SuperlensError, match=r"shape \(8, 8\); expected an image of at least 16 x 16"):

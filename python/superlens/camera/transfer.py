@@ -123,6 +123,7 @@ class _Plot:
     variances: Array
     counts: Array
     dark: float
+    cut: float  # share of the pixels that were cut off at the bottom
     notes: tuple[str, ...]
 
 
@@ -154,14 +155,14 @@ def _photon_transfer(planes: Array, check: NoiseCheck) -> _Plot:
     # E[residual^2] is the mean of the pixels' variances with the weights kernel^2, hence the variance at their mean so weighted.
     local = _separable(planes, kernel**2)[inner]
     sorting = ndimage.gaussian_filter(planes, (0, _SMOOTHING, _SMOOTHING), mode="reflect")[inner]
-    valid, notes = _unclipped(planes, cut)
+    valid, missing, notes = _unclipped(planes, cut)
     valid = valid[inner]
     dark, dark_noise = _dark_level(sorting.ravel(), local.ravel(), residual.ravel() ** 2)
     squares, means, order = residual[valid] ** 2, local[valid], sorting[valid]
     labels, size = _classes(order, dark, dark_noise)
     number = np.bincount(labels, minlength=size)
     mean = np.bincount(labels, means, size) / number
-    plot = _Plot(mean, _clipped_scale(squares, labels, size), number.astype(float), dark, notes)
+    plot = _Plot(mean, _clipped_scale(squares, labels, size), number.astype(float), dark, missing, notes)
     for _ in range(3):
         # Within a class brightness still varies, most of all in sparse images: clip relative to the line found so far.
         line = _fit_line(plot)
@@ -192,9 +193,12 @@ def _power_seen(kernel: Array, check: NoiseCheck) -> float:
     return max(float(np.mean(power * response[:, None] * response[None, :])), 0.02)
 
 
-def _unclipped(planes: Array, reach: int) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
-    """Mark pixels away from values that the camera or a converter cut off: a pile of equal ones at the top or the bottom."""
-    valid, notes = np.ones(planes.shape, bool), []
+def _unclipped(planes: Array, reach: int) -> tuple[NDArray[np.bool_], float, tuple[str, ...]]:
+    """Mark pixels away from values that the camera or a converter cut off: a pile of equal ones at the top or the bottom.
+
+    Also gives the share of all pixels that lie in the pile at the bottom.
+    """
+    valid, missing, notes = np.ones(planes.shape, bool), 0.0, []
     for extreme, sign, word in ((planes.max(), -1.0, "saturated"), (planes.min(), 1.0, "cut off at the bottom")):
         at_limit = planes == extreme
         share = float(at_limit.mean())
@@ -205,8 +209,9 @@ def _unclipped(planes: Array, reach: int) -> tuple[NDArray[np.bool_], tuple[str,
         # Few-photon images have many zeros, too, but hardly fewer ones.
         if share > 2.0 * beside:
             valid &= ~ndimage.maximum_filter(at_limit, (1, 2 * reach + 1, 2 * reach + 1))
+            missing = share if sign > 0 else missing
             notes.append(f"{100 * share:.2g} % of the pixels are {word} at {extreme:g}; they were left out.")
-    return (valid, tuple(notes)) if valid.mean() > 0.05 else (np.ones(planes.shape, bool), tuple(notes))
+    return (valid if valid.mean() > 0.05 else np.ones(planes.shape, bool)), missing, tuple(notes)
 
 
 def _classes(order: Array, dark: float, noise: float) -> tuple[NDArray[np.intp], int]:
@@ -355,6 +360,9 @@ def _through(plot: _Plot, offset: float, read_noise: float) -> _Line:
     return _Line(gain * (plot.dark - offset) + gain**2 * square, gain, 0.0)
 
 
+_MOST_CUT = 0.1  # share of the pixels; above it the darkest classes are too few to tell read noise from gain
+
+
 def _weighted_median(values: Array, weights: Array) -> float:
     order = np.argsort(values)
     total = np.cumsum(weights[order])
@@ -383,6 +391,12 @@ def _sanity(camera: Camera, plot: _Plot, planes: Array, check: NoiseCheck) -> tu
             f"The darkest part has the noise of {camera.read_noise_e:.3g} electrons: more than a camera's, so it holds light. "
             "Give offset to keep that light as signal."
         )
+    if plot.cut > _MOST_CUT and "gain" in camera.estimated:
+        notes.append(
+            "With so many pixels cut off at the bottom the noise of the dark parts is gone: give gain, or an image from before "
+            "its background was taken away."
+        )
+        doubtful = True
     predicted = np.asarray(camera.variance(plot.means - camera.offset))
     tiny = max(1e-3 * float(plot.variances.max()), 1e-150)
     ratio = float(np.sqrt(_weighted_median((plot.variances + tiny) / (predicted + tiny), plot.counts)))
