@@ -134,7 +134,20 @@ def test_model_applied_again_gives_the_same(tmp_path, learned):
     again = predict(Model.load(tmp_path / "model.zip"), picture())
     np.testing.assert_allclose(again.image.data, learned.image.data, atol=1e-3)
     np.testing.assert_allclose(again.denoised.data, learned.denoised.data, atol=1e-3)
+    np.testing.assert_allclose(again.confidence.data, learned.confidence.data, atol=1e-3)
     assert again.history is None
+
+
+def test_distance_from_the_start_widens_the_stated_error(monkeypatch, slim):
+    """By the variance of an even law between the two."""
+    monkeypatch.setattr(learning, "_as_far_as_the_data_ask", lambda start, end, risks: (end, 1.0))
+    near = enhance(picture(), OPTICS, config=start_only())
+    far = enhance(picture(), OPTICS, config=quick(steps=3, learning_rate=1e-2))
+    distance = far.image.data - near.image.data
+    assert np.abs(distance).max() > 0.1
+    np.testing.assert_allclose(
+        far.confidence.data**2, near.confidence.data**2 + distance**2 / 12, rtol=1e-3, atol=1e-3 * distance.std() ** 2
+    )
 
 
 def test_learning_does_not_depend_on_the_unit_of_the_camera():

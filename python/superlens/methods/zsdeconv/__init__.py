@@ -6,11 +6,12 @@ second from the first learns the expectation: the noise-free image.
 
 **Two stages.** The first output is the denoised image ``d``; the second, ``s``, is the specimen at a stated resolution, 1.5 times that
 of the microscope. Blurred by what separates the two resolutions and binned to camera pixels, ``A s`` must agree with the same noisy
-copy. A Hessian penalty keeps the second output continuous.
+copy. What the blur hides is decided by the start, or from nothing by a Hessian penalty that asks for continuity.
 
 **Start.** The light network does not begin from nothing but from weights that were trained on simulated specimens
-(`superlens.pretraining`). Zero-shot steps then bring it towards the image; how far is decided by the image, on regions that the steps
-never saw: of the weights on the line between start and end, those with the least held-out risk are kept.
+(`superlens.pretraining`). Zero-shot steps then bring it towards the image; how far is decided by the image, on blocks that the steps
+never saw: of the weights on the line between start and end, the nearest to the start that predict these blocks as well as any, within
+one standard error.
 
 In: one or more `Image` of one kind, and an `Objective` or a `PSF`. Out: a `Model`, and for each image a `Result`.
 
@@ -138,4 +139,4 @@ def predict(model: Model, image: Image, *, progress: Progress = silent) -> Resul
         {} if camera is None else {"gain": camera.gain, "read_noise_e": camera.read_noise_e, "offset": camera.offset}
     )
     (observation,) = observe([image], **known)
-    return apply(Learned(model, None, None), observation, progress)
+    return apply(Learned(model, None), observation, progress)

@@ -13,16 +13,16 @@ from scipy import ndimage
 
 from superlens.conditioning import BANK_RADIUS, condition
 from superlens.image import Image
-from superlens.methods.zsdeconv.learn import Learned
+from superlens.methods.zsdeconv.learn import START, Learned, start_of
 from superlens.methods.zsdeconv.light import run_light, through
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.task import Lens
 from superlens.model import Model
-from superlens.networks import architecture, build
+from superlens.networks import architecture
 from superlens.observation import Observation
 from superlens.progress import Progress
 from superlens.tiling import choose_tile, map_tiles
-from superlens.training import History, out_of_memory_errors, set_weights
+from superlens.training import History, out_of_memory_errors
 
 __all__ = ["Result", "apply"]
 
@@ -89,7 +89,7 @@ def apply(learned: Learned, observation: Observation, progress: Progress) -> Res
     model = learned.model
     config = ZSDeconvConfig(**model.config.settings)
     lens = Lens.of(model.psf, model.config.scale)
-    start = _start_network(learned)
+    start = start_of(model)
     planes = []
     for i, (counts, sigma) in enumerate(zip(observation.counts, observation.sigma, strict=True)):
         progress(i, len(observation.counts), "predicting")
@@ -97,15 +97,6 @@ def apply(learned: Learned, observation: Observation, progress: Progress) -> Res
     progress(len(planes), len(planes), "predicting")
     denoised, sharp, sigma, prior_only = (None if p[0] is None else np.stack(p) for p in zip(*planes, strict=True))
     return _result(learned, observation, config, denoised, sharp, sigma, prior_only)
-
-
-def _start_network(learned: Learned) -> keras.Model | None:
-    config = learned.model.config
-    if learned.start is None or learned.history is None or learned.history.blend == 0:
-        return None
-    network = build(config.network, config.network_config)
-    set_weights(network, learned.start)
-    return network
 
 
 def _plane(
@@ -243,7 +234,7 @@ def _messages(learned: Learned, observation: Observation, config: ZSDeconvConfig
             f"the camera offset was estimated as {observation.camera.offset:.4g} counts and taken off; "
             "give --offset for values that can be compared between images"
         )
-    if learned.start is not None and learned.history is not None:
+    if learned.history is not None and learned.model.config.provenance["start"] == START:
         said.append(
             f"training started from shipped weights and went {learned.history.blend:.0%} of the way to this image; "
             "--from-scratch does without them"

@@ -24,7 +24,7 @@ from superlens.networks import build
 from superlens.progress import Progress
 from superlens.training import Checkpoint, History, best_precision, fit, get_weights, precision, set_weights
 
-__all__ = ["START", "Learned", "learn", "shipped_start"]
+__all__ = ["START", "Learned", "learn", "shipped_start", "start_of"]
 
 log = logging.getLogger(__name__)
 Array = NDArray[np.float32]
@@ -39,13 +39,10 @@ class Learned:
     model : Model
     history : History or None
         Of the training; None for a model from a file.
-    start : list of ndarray or None
-        The shipped weights that the training began from; None for random ones or a model from a file.
     """
 
     model: Model
     history: History | None
-    start: list[Array] | None
 
 
 def learn(task: Task, checkpoint: Path | None, progress: Progress) -> Learned:
@@ -80,11 +77,8 @@ def learn(task: Task, checkpoint: Path | None, progress: Progress) -> Learned:
     if prior is not None:
         weights, history.blend = _as_far_as_the_data_ask(prior, weights, risks) if config.steps else (prior, 0.0)
     set_weights(exact, weights)
-    return Learned(
-        Model(_model_config(task, arguments, history, begun.config.spread if begun else None), exact, task.psf),
-        history,
-        prior,
-    )
+    described = _model_config(task, arguments, history, begun.config.spread if begun else None)
+    return Learned(Model(described, exact, task.psf), history)
 
 
 def _arguments(config: ZSDeconvConfig) -> dict[str, Any]:
@@ -101,6 +95,12 @@ def shipped_start() -> Model:
 
 START = "zsdeconv-light"
 """Name of the shipped weights that `fast` and `standard` start from."""
+
+
+def start_of(model: Model) -> keras.Model | None:
+    """The start that a model was adapted from; None if it had none or still is that start."""
+    made = model.config.provenance
+    return shipped_start().network if made.get("start") == START and made.get("blend") else None
 
 
 def _as_far_as_the_data_ask(
