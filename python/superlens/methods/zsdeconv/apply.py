@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,7 +28,6 @@ __all__ = ["Result", "apply"]
 Array = NDArray[np.float32]
 
 _BYTES_PER_PIXEL = {"light": 4_000, "unet": 8_000}
-_START_FLIPS = 2  # copies averaged for the prediction of the starting weights, which only serves the spread
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -110,12 +108,16 @@ def _plane(
         return denoised, None, None, None
     if model.config.spread is None:
         return denoised, sharp, None, None
-    between = np.zeros_like(sharp)
-    if start is not None:  # its head was calibrated with its own weights
-        _, before, log_sigma = _light(model, start, lens, min(_START_FLIPS, config.flips), counts, sigma)
-        between = (sharp - before) / np.float32(math.sqrt(12))  # spread of an even law from the start to the result
-    stated = np.hypot(np.exp(log_sigma) * np.float32(model.config.contrast * model.config.spread), between)
+    if start is None:
+        stated = _stated(model, log_sigma)
+    else:  # calibrated with its own weights; and of two images that are D apart at least one is off by D / 2
+        _, before, log_sigma = _light(model, start, lens, config.flips, counts, sigma)
+        stated = np.maximum(_stated(model, log_sigma), np.abs(sharp - before) / 2)
     return denoised, sharp, stated, _prior_only(sharp, stated, denoised, sigma, lens)
+
+
+def _stated(model: Model, log_sigma: Array) -> Array:
+    return np.asarray(np.exp(log_sigma) * (model.config.contrast * (model.config.spread or 1.0)), np.float32)
 
 
 def _light(
