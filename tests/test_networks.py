@@ -10,11 +10,19 @@ from superlens.errors import SuperlensError
 from superlens.networks import architecture, build, names
 from superlens.training import get_weights, set_weights
 
-SMALL = {"light": {"channels": 3, "widths": (4, 4, 4)}, "unet": {"base_channels": 4}}
+SMALL = {
+    "light": {"channels": 3, "widths": (4, 4, 4)},
+    "unet": {"base_channels": 4},
+    "deepstorm": {"widths": (4, 4, 4, 4)},
+    "deepstorm-camera": {"width": 4},
+}
+TWO_STAGE = ("light", "unet")
+ONE_MOLECULE = ("deepstorm", "deepstorm-camera")
 
 
 def run(network, x):
-    return [keras.ops.convert_to_numpy(o) for o in network(x, training=False)]
+    outputs = network(x, training=False)
+    return [keras.ops.convert_to_numpy(o) for o in (outputs if isinstance(outputs, list) else [outputs])]
 
 
 def spread_sideways(network):
@@ -25,11 +33,11 @@ def spread_sideways(network):
     """
     for layer in network.layers:
         if isinstance(layer, keras.layers.Conv2D):
-            kernel, bias = layer.get_weights()
+            kernel, *bias = layer.get_weights()
             passing = np.zeros_like(kernel)
             middle = kernel.shape[0] // 2
             passing[middle, [0, -1]] = 0.5 / kernel.shape[2]
-            layer.set_weights([passing, np.zeros_like(bias)])
+            layer.set_weights([passing, *(np.zeros_like(b) for b in bias)])
 
 
 def reach(network, channels, align, width):
@@ -48,12 +56,31 @@ def reach(network, channels, align, width):
 
 
 @pytest.mark.parametrize("scale", [1, 2])
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", TWO_STAGE)
 def test_halo_is_the_receptive_field_rounded_up_to_the_grid(name, scale):
     known = architecture(name)
     network = build(name, {**SMALL[name], "scale": scale})
     radius = reach(network, SMALL[name].get("channels", 1), known.align, width=3 * known.halo // 16 * 16)
     assert known.halo == -(-radius // known.align) * known.align
+
+
+@pytest.mark.parametrize("name", ONE_MOLECULE)
+def test_halo_of_an_enlarging_network_is_the_widest_receptive_field(name):
+    """The smallest enlargement sees the furthest, in camera pixels."""
+    known = architecture(name)
+    radii = [
+        reach(build(name, {**SMALL[name], "upsampling": n}), 1, known.align, width=4 * known.halo) for n in (4, 8, 16)
+    ]
+    assert radii == sorted(radii, reverse=True), radii
+    assert known.halo == -(-radii[0] // known.align) * known.align
+
+
+@pytest.mark.parametrize("upsampling", [4, 8, 16])
+@pytest.mark.parametrize("name", ONE_MOLECULE)
+def test_density_has_the_sampling_asked_for(name, upsampling):
+    x = np.random.default_rng(0).random((2, 6, 10, 1), np.float32)
+    (density,) = run(build(name, {**SMALL[name], "upsampling": upsampling}), x)
+    assert density.shape == (2, 6 * upsampling, 10 * upsampling, 1)
 
 
 @pytest.mark.parametrize("name", names())
@@ -68,11 +95,33 @@ def test_unet_has_the_size_of_the_paper():
     assert build("unet", {}).count_params() == 13_109_010
 
 
+def test_deepstorm_has_the_size_of_the_original():
+    network = build("deepstorm", {})
+    assert network.count_params() == 1_368_128
+    assert sum(int(np.prod(v.shape)) for v in network.trainable_variables) == 1_366_208
+
+
+def work(network, side):
+    """Multiplications for one frame, from the shapes of the graph."""
+    total = 0
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            shape = keras.Model(network.input, layer.output).compute_output_shape((1, side, side, 1))
+            total += int(np.prod(shape[1:3])) * int(np.prod(layer.kernel.shape))
+    return total
+
+
+def test_network_at_camera_sampling_works_a_tenth_as_hard():
+    original = work(build("deepstorm", {}), 64)
+    assert original == pytest.approx(24.2e9, rel=0.01)
+    assert work(build("deepstorm-camera", {}), 64) < original / 10
+
+
 def test_light_network_is_smaller_than_a_fifth_of_the_unet():
     assert build("light", {}).count_params() < 13_109_010 / 5
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", TWO_STAGE)
 def test_weights_of_scale_2_serve_scale_1(name):
     fine, camera = (build(name, {**SMALL[name], "scale": scale}) for scale in (2, 1))
     set_weights(camera, get_weights(fine))
@@ -154,7 +203,9 @@ def test_error_estimate_does_not_bend_the_images():
 
 
 def test_unknown_name_is_refused_with_those_that_exist():
-    with pytest.raises(SuperlensError, match=r"network is 'resnet'; expected one of light, unet"):
+    with pytest.raises(
+        SuperlensError, match=r"network is 'resnet'; expected one of deepstorm, deepstorm-camera, light, unet"
+    ):
         build("resnet", {})
 
 
@@ -166,7 +217,14 @@ def test_configuration_that_does_not_fit_is_refused(name, config):
 
 
 @pytest.mark.parametrize(
-    ("name", "config"), [("light", {"widths": [8]}), ("light", {"channels": 0}), ("unet", {"base_channels": -2})]
+    ("name", "config"),
+    [
+        ("light", {"widths": [8]}),
+        ("light", {"channels": 0}),
+        ("unet", {"base_channels": -2}),
+        ("deepstorm", {"upsampling": 5}),
+        ("deepstorm-camera", {"width": 6}),
+    ],
 )
 def test_impossible_sizes_are_refused(name, config):
     with pytest.raises(SuperlensError, match=name):

@@ -29,7 +29,16 @@ from superlens.conditioning import BANK_RADIUS, CHANNELS, Normaliser, wiener_ker
 from superlens.model import Model, ModelConfig
 from superlens.networks import build
 from superlens.progress import Progress, console, silent
-from superlens.training import Checkpoint, History, Plan, best_precision, fit, precision
+from superlens.training import (
+    Checkpoint,
+    History,
+    Plan,
+    best_precision,
+    fit,
+    get_weights,
+    precision,
+    set_weights,
+)
 
 __all__ = ["Batch", "batches", "calibrate", "draw_example", "pretrain", "specimens"]
 
@@ -150,7 +159,7 @@ def _structure(rng: Rng) -> Array:
     def around(value: float, octaves: float) -> float:
         return float(value * 2 ** rng.uniform(-octaves, octaves))
 
-    match rng.choice(7, p=(0.18, 0.14, 0.14, 0.07, 0.12, 0.18, 0.17)):
+    match rng.choice(8, p=(0.14, 0.12, 0.13, 0.06, 0.10, 0.14, 0.15, 0.16)):
         case 0:
             return simulate.filaments(
                 shape, rng, density=around(0.04, 1.7), persistence=around(200, 1.5), width=around(1.2, 1.2)
@@ -169,6 +178,16 @@ def _structure(rng: Rng) -> Array:
             return simulate.beads(shape, rng, density=around(0.002, 2), spread=rng.uniform(0, 0.8))
         case 5:
             return simulate.dead_leaves(shape, rng, smallest=around(2.5, 0.7), largest=around(60, 0.8))
+        case 6:
+            return simulate.filaments(
+                shape,
+                rng,
+                density=around(0.02, 1.5),
+                persistence=around(400, 1.5),
+                width=around(1.0, 0.8),
+                strands=int(rng.integers(2, 4)),
+                gap=around(5.0, 1.2),
+            )
         case _:
             return simulate.one_over_f(shape, rng, exponent=rng.uniform(0.8, 2.2), contrast=around(1.0, 1.0))
 
@@ -281,19 +300,24 @@ def pretrain(
     *,
     steps: int,
     seed: int = 0,
+    begin: Sequence[Array] | None = None,
+    learning_rate: float = 1e-3,
     batch: int = 8,
     count: int = 3000,
     workers: int = 2,
     checkpoint: Checkpoint | None = None,
     progress: Progress = silent,
 ) -> tuple[keras.Model, History]:
-    """Train the light network from nothing.
+    """Train the light network.
 
     Parameters
     ----------
     steps : int
         Training steps.
     seed : int
+    begin : sequence of ndarray, optional
+        Weights to go on from, as `superlens.training.get_weights` gives them; random ones by default.
+    learning_rate : float
     batch : int
         Patches a step.
     count : int
@@ -307,7 +331,9 @@ def pretrain(
     keras.utils.set_random_seed(seed)
     with precision(best_precision()):
         network = build("light", {"channels": CHANNELS})
-    plan = Plan(steps=steps, learning_rate=1e-3, check_every=250, average=0.999)
+    if begin is not None:
+        set_weights(network, begin)
+    plan = Plan(steps=steps, learning_rate=learning_rate, check_every=250, average=0.998)
     draw = _Stream(pool, size=batch, seed=seed, steps=steps, workers=workers)
     return network, fit(network, _loss, draw, plan, checkpoint=checkpoint, progress=progress)
 
@@ -385,16 +411,26 @@ def _loss(targets: Sequence[Any], outputs: Sequence[Any]) -> Any:
 @click.command()
 @click.option("--steps", default=14_000, show_default=True, help="Training steps.")
 @click.option("--seed", default=0, show_default=True)
+@click.option("--learning-rate", default=1e-3, show_default=True)
+@click.option("--begin", type=click.Path(path_type=Path), help="A model file to go on from; random weights by default.")
 @click.option("--workers", default=1, show_default=True, help="Processes that draw batches.")
 @click.argument("out", type=click.Path(path_type=Path))
-def main(steps: int, seed: int, workers: int, out: Path) -> None:
+def main(steps: int, seed: int, learning_rate: float, begin: Path | None, workers: int, out: Path) -> None:
     """Train the start of zero-shot learning and write it to OUT; a killed run goes on where it was."""
     from superlens import __version__
 
     out.parent.mkdir(parents=True, exist_ok=True)
-    checkpoint = Checkpoint(out.with_suffix(".checkpoint.npz"), f"pretraining {steps} {seed}")
+    checkpoint = Checkpoint(out.with_suffix(".checkpoint.npz"), f"pretraining {steps} {seed} {learning_rate} {begin}")
     with console() as progress:
-        network, _ = pretrain(steps=steps, seed=seed, workers=workers, checkpoint=checkpoint, progress=progress)
+        network, _ = pretrain(
+            steps=steps,
+            seed=seed,
+            begin=None if begin is None else get_weights(Model.load(begin).network),
+            learning_rate=learning_rate,
+            workers=workers,
+            checkpoint=checkpoint,
+            progress=progress,
+        )
         spread = calibrate(network, workers=workers)
     config = ModelConfig(
         version=__version__,
@@ -402,7 +438,7 @@ def main(steps: int, seed: int, workers: int, out: Path) -> None:
         network="light",
         network_config={"channels": CHANNELS, "scale": 2},
         spread=spread,
-        provenance={"steps": steps, "seed": seed},
+        provenance={"steps": steps, "seed": seed, "begun_from": "random weights" if begin is None else begin.name},
     )
     Model(config, network, None).save(out, dtype="float16")
     checkpoint.path.unlink(missing_ok=True)

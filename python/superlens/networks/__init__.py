@@ -12,6 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from superlens.errors import SuperlensError
+from superlens.networks.deepstorm import (
+    DEEPSTORM_ALIGN,
+    DEEPSTORM_CAMERA_HALO,
+    DEEPSTORM_HALO,
+    deepstorm,
+    deepstorm_camera,
+)
 from superlens.networks.light import LIGHT_ALIGN, LIGHT_HALO, light_two_stage
 from superlens.networks.unet import UNET_ALIGN, UNET_HALO, two_stage_unet
 
@@ -41,6 +48,8 @@ class Architecture:
 
 
 _ARCHITECTURES: Mapping[str, Architecture] = {
+    "deepstorm": Architecture(deepstorm, DEEPSTORM_ALIGN, DEEPSTORM_HALO),
+    "deepstorm-camera": Architecture(deepstorm_camera, DEEPSTORM_ALIGN, DEEPSTORM_CAMERA_HALO),
     "light": Architecture(light_two_stage, LIGHT_ALIGN, LIGHT_HALO),
     "unet": Architecture(two_stage_unet, UNET_ALIGN, UNET_HALO),
 }

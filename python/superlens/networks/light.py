@@ -23,6 +23,8 @@ from __future__ import annotations
 import keras
 from keras import layers, ops
 
+from superlens.networks.blocks import SubPixel
+
 __all__ = ["LIGHT_ALIGN", "LIGHT_HALO", "light_two_stage"]
 
 LIGHT_ALIGN = 4
@@ -66,14 +68,14 @@ def light_two_stage(*, channels: int = 5, scale: int = 2, widths: tuple[int, ...
 
     x = layers.Concatenate(name="sharpen_in")([denoised, inputs, features])
     features = _unet(x, widths, "sharpen")
-    correction = _SubPixel(name="sharpen_subpixel", dtype="float32")(_to_image(features, 4, "sharpen_head"))
+    correction = SubPixel(name="sharpen_subpixel", dtype="float32")(_to_image(features, 4, "sharpen_head"))
     base = _Interpolate(name="interpolate", dtype="float32")(denoised)
     sharp = layers.Add(name="sharp" if scale == 2 else "sharp_fine", dtype="float32")([base, correction])
 
     watched = layers.Concatenate(name="spread_in")([_StopGradient(name="spread_watch")(features), inputs])
     spread = layers.Conv2D(widths[0], 3, padding="same", name="spread_conv")(watched)
     spread = _to_image(layers.LeakyReLU(0.1, name="spread_relu")(spread), 4, "spread_head")
-    log_sigma = _SubPixel(name="log_sigma" if scale == 2 else "log_sigma_fine", dtype="float32")(spread)
+    log_sigma = SubPixel(name="log_sigma" if scale == 2 else "log_sigma_fine", dtype="float32")(spread)
     if scale == 1:
         sharp = layers.AveragePooling2D(2, name="sharp", dtype="float32")(sharp)
         log_sigma = layers.AveragePooling2D(2, name="log_sigma", dtype="float32")(log_sigma)
@@ -91,7 +93,7 @@ def _unet(x: keras.KerasTensor, widths: tuple[int, ...], name: str) -> keras.Ker
     for level in reversed(range(len(widths) - 1)):
         width = widths[level]
         x = layers.Conv2D(4 * width, 1, name=f"{name}_up{level}_expand")(x)
-        x = _SubPixel(name=f"{name}_up{level}")(x)
+        x = SubPixel(name=f"{name}_up{level}")(x)
         x = layers.Concatenate(name=f"{name}_join{level}")([x, skips[level]])
         x = _conv(x, width, f"{name}_up{level}_0")
         x = _residual(x, width, f"{name}_up{level}_1")
@@ -115,22 +117,6 @@ def _to_image(x: keras.KerasTensor, channels: int, name: str) -> keras.KerasTens
 
 def _small(shape: tuple[int, ...], dtype: str | None = None) -> keras.KerasTensor:
     return 0.1 * keras.initializers.HeNormal()(shape, dtype)
-
-
-@keras.saving.register_keras_serializable("superlens")
-class _SubPixel(layers.Layer):
-    """Move groups of four channels to the 2x2 pixels they stand for."""
-
-    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
-        shape = ops.shape(x)
-        height, width, channels = shape[1], shape[2], x.shape[-1] // 4
-        x = ops.reshape(x, (-1, height, width, 2, 2, channels))
-        x = ops.transpose(x, (0, 1, 3, 2, 4, 5))
-        return ops.reshape(x, (-1, 2 * height, 2 * width, channels))
-
-    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        double = [None if side is None else 2 * side for side in shape[1:3]]
-        return (shape[0], *double, (shape[3] or 0) // 4)
 
 
 @keras.saving.register_keras_serializable("superlens")

@@ -56,8 +56,10 @@ def filaments(
     persistence: float = 250.0,
     length: float = 300.0,
     width: float = 1.0,
+    strands: int = 1,
+    gap: float = 5.0,
 ) -> Array32:
-    """Curved fibres of one width, such as microtubules or actin.
+    """Curved fibres of one width, such as microtubules or actin, single or in bundles.
 
     Parameters
     ----------
@@ -73,6 +75,10 @@ def filaments(
         Mean contour length of a fibre, pixels.
     width : float
         Diameter of the fibre, pixels; 1 or less draws a line.
+    strands : int
+        Fibres that run side by side.
+    gap : float
+        Distance of the axes of neighbouring strands, pixels.
 
     Returns
     -------
@@ -90,6 +96,12 @@ def filaments(
     y, x, angle = worms(shape, rng, (count, steps), margin, persistence)
     own_steps = np.clip(rng.lognormal(-0.1, 0.4, (count, 1)) * length / STEP, 2, steps)
     weight = rng.lognormal(0.0, 0.35, (count, 1)) * labelling(rng, count, steps) * (np.arange(steps) < own_steps)
+    if strands > 1:
+        side = gap * (np.arange(strands) - 0.5 * (strands - 1))[:, None, None]
+        y, x = (
+            (along + side * across).reshape(-1, steps) for along, across in ((y, np.cos(angle)), (x, -np.sin(angle)))
+        )
+        angle, weight = (np.tile(a, (strands, 1)) for a in (angle, weight))
     return draw_tubes(shape, y, x, angle, weight * STEP, width)
 
 
