@@ -7,6 +7,23 @@ index 0 lies at half a pixel.
 
 from __future__ import annotations
 
+from superlens.smlm.density import find_peaks, histogram, spikes
+from superlens.smlm.drift import Drift, correct_drift, estimate_drift
+from superlens.smlm.linking import link, molecules
+from superlens.smlm.rendering import render_gaussian, render_histogram, render_shifted
 from superlens.smlm.table import Localizations
 
-__all__ = ["Localizations"]
+__all__ = [
+    "Drift",
+    "Localizations",
+    "correct_drift",
+    "estimate_drift",
+    "find_peaks",
+    "histogram",
+    "link",
+    "molecules",
+    "render_gaussian",
+    "render_histogram",
+    "render_shifted",
+    "spikes",
+]
