@@ -172,3 +172,24 @@ def test_laplace_law_is_finite_for_any_statement():
     error = np.full((1, 2, 2, 1), 1e3, np.float32)
     for extreme in (-1e4, 1e4):
         assert math.isfinite(float(losses.laplace_nll(error, np.full_like(error, extreme))))
+
+
+def lone_molecule():
+    spikes = np.zeros((1, 16, 16, 1), np.float32)
+    spikes[0, 8, 8] = 1
+    return spikes
+
+
+@pytest.mark.parametrize("kernel_sum", [1.0, 2.0])
+def test_a_density_that_explains_the_molecules_costs_its_sparsity_alone(kernel_sum):
+    spikes = lone_molecule()
+    cost = float(losses.sparse_density(100 / kernel_sum * spikes, spikes, kernel_sum=kernel_sum))
+    assert cost == pytest.approx(100 / kernel_sum / 256, rel=1e-4)
+    assert float(losses.sparse_density(100 / kernel_sum * spikes, spikes, kernel_sum=kernel_sum, sparsity=0)) < 1e-8
+
+
+def test_a_density_is_cheaper_the_nearer_it_lies():
+    spikes = lone_molecule()
+    costs = [float(losses.sparse_density(100 * np.roll(spikes, shift, 2), spikes, sparsity=0)) for shift in range(5)]
+    assert costs == sorted(costs)
+    assert costs[4] == pytest.approx(2 * float(losses.sparse_density(0 * spikes, spikes, sparsity=0)), rel=0.05)
