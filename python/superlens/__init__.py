@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from superlens.optics import PSF, Objective
     from superlens.progress import Cancelled, Progress, console, silent
     from superlens.samples import sample
+    from superlens.simulate import simulate_smlm
 
 __version__ = "0.1.0"
 
@@ -57,6 +58,7 @@ _HOME = {
     "console": "progress",
     "silent": "progress",
     "sample": "samples",
+    "simulate_smlm": "simulate",
 }
 """Public name to the module that defines it."""
 
@@ -94,6 +96,7 @@ __all__ = [
     "sample",
     "silent",
     "simulate",
+    "simulate_smlm",
     "sparse_deconvolution",
     "tiling",
     "train",

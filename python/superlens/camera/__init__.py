@@ -1,12 +1,24 @@
 """Cameras: from photons to counts and back, what an image tells about the camera that took it, and re-corrupted training pairs.
 
-`Camera` is the noise model that every other room uses; `estimate_camera` reads one from an image (photon transfer), `check_noise` tests whether the noise
-of neighbouring pixels is independent, and `recorrupt` makes two images with uncorrelated noise out of one. Values go in as counts; signals are counts
-above the offset. Files, axes and pixel sizes are left to others.
+`Camera` is the noise model that every other room uses; `EMCCD` and `SCMOS` are cameras to simulate with; `estimate_camera` reads a `Camera` from an
+image (photon transfer), `check_noise` tests whether the noise of neighbouring pixels is independent, and `recorrupt` makes two images with uncorrelated
+noise out of one. Values go in as counts; signals are counts above the offset. Files, axes and pixel sizes are left to others.
 """
 
+from superlens.camera.detectors import EMCCD, SCMOS, Sensor
 from superlens.camera.independence import NoiseCheck, check_noise
 from superlens.camera.sensor import Camera, recorrupt, smoothed_signal
 from superlens.camera.transfer import CameraEstimate, estimate_camera
 
-__all__ = ["Camera", "CameraEstimate", "NoiseCheck", "check_noise", "estimate_camera", "recorrupt", "smoothed_signal"]
+__all__ = [
+    "EMCCD",
+    "SCMOS",
+    "Camera",
+    "CameraEstimate",
+    "NoiseCheck",
+    "Sensor",
+    "check_noise",
+    "estimate_camera",
+    "recorrupt",
+    "smoothed_signal",
+]
