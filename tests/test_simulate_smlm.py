@@ -19,7 +19,7 @@ from superlens.simulate import (
     AstigmaticSpots,
     Background,
     DensitySites,
-    Drift,
+    DriftLaw,
     Filaments,
     GaussianSpots,
     Independent,
@@ -375,7 +375,7 @@ RICH = SmlmScene(
     photons=PhotonLaw.gamma(3.0, 700.0),
     spots=AstigmaticSpots(),
     background=Background(10.0, 20.0, contrast=0.1, still=False),
-    drift=Drift(1.0, -0.5, 2.0),
+    drift=DriftLaw(1.0, -0.5, 2.0),
     sensor=EMCCD(),
 )
 
@@ -413,7 +413,7 @@ def test_a_movie_says_what_it_is() -> None:
 
 @pytest.mark.parametrize("spots", [GaussianSpots(), AstigmaticSpots()])
 def test_the_mean_of_a_frame_is_its_truth_drawn_on_its_background(spots: Spots) -> None:
-    scene = SmlmScene(yx_shape=(24, 24), spots=spots, drift=Drift(5.0, 3.0, 4.0), z_range_nm=(-200.0, 200.0))
+    scene = SmlmScene(yx_shape=(24, 24), spots=spots, drift=DriftLaw(5.0, 3.0, 4.0), z_range_nm=(-200.0, 200.0))
     frames = list(stream_smlm(8, scene, rng=np.random.default_rng(0)))
     # Molecules that drift out of the field are in the light and not in the truth: look at the inside.
     drawn = 20.0 + render_table(Localizations.joined(frame.truth for frame in frames), spots)
@@ -422,7 +422,7 @@ def test_the_mean_of_a_frame_is_its_truth_drawn_on_its_background(spots: Spots) 
 
 def test_drift_moves_the_image_by_what_it_says() -> None:
     scene = SmlmScene(
-        drift=Drift(30.0, -20.0), blinking=Population(2.0, 1e9, 1e-9, np.inf), spots=GaussianSpots(SIGMA, 0.0)
+        drift=DriftLaw(30.0, -20.0), blinking=Population(2.0, 1e9, 1e-9, np.inf), spots=GaussianSpots(SIGMA, 0.0)
     )
     movie = simulate_smlm(6, scene, rng=np.random.default_rng(0))
     assert movie.drift_nm[5] == pytest.approx((150.0, -100.0))
@@ -470,7 +470,7 @@ def test_no_frames_are_refused_before_the_first_one_is_asked_for() -> None:
         lambda: PhotonLaw("poisson"),  # type: ignore[arg-type]
         lambda: PhotonLaw("uniform", 100.0, 100.0),
         lambda: Background(5.0, 3.0),
-        lambda: Drift(walk_nm=-1.0),
+        lambda: DriftLaw(walk_nm=-1.0),
         lambda: GaussianSpots(0.11),
         lambda: Rings(corners=0),
         lambda: Filaments(density_per_um=0.0),

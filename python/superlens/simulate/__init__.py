@@ -24,14 +24,14 @@ from superlens.simulate.specimens import (
     vesicles,
 )
 from superlens.simulate.spots import AstigmaticSpots, GaussianSpots, PSFSpots, render_table
-from superlens.simulate.surroundings import Background, Drift
+from superlens.simulate.surroundings import Background, DriftLaw
 
 __all__ = [
     "STRUCTURES",
     "AstigmaticSpots",
     "Background",
     "DensitySites",
-    "Drift",
+    "DriftLaw",
     "Filaments",
     "Frame",
     "GaussianSpots",

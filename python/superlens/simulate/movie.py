@@ -22,7 +22,7 @@ from superlens.image import Image
 from superlens.simulate.blinking import Blinking, Independent, PhotonLaw
 from superlens.simulate.molecules import Box, Layout, Molecules, Sites, Uniform
 from superlens.simulate.spots import GaussianSpots, Spots
-from superlens.simulate.surroundings import Background, Drift
+from superlens.simulate.surroundings import Background, DriftLaw
 from superlens.smlm.table import Localizations
 
 __all__ = ["Frame", "Movie", "SmlmScene", "simulate_smlm", "stream_smlm"]
@@ -55,7 +55,7 @@ class SmlmScene:
     spots : Spots
         How each of them looks.
     background : Background
-    drift : Drift
+    drift : DriftLaw
     sensor : Sensor
         The camera. A linear `Camera` detects every photon and is read with 16 bits.
 
@@ -79,7 +79,7 @@ class SmlmScene:
     photons: PhotonLaw = PhotonLaw()
     spots: Spots = GaussianSpots()
     background: Background = Background()
-    drift: Drift = Drift()
+    drift: DriftLaw = DriftLaw()
     sensor: Sensor = Camera(gain=1.0, offset=100.0, read_noise_e=1.5)
 
     def __post_init__(self) -> None:
@@ -297,7 +297,7 @@ def _truth(
         columns["z_nm"] = real.position_nm[:, 2]
     if scene.spots.three_d:
         columns["sigma_x_nm"], columns["sigma_y_nm"] = real.sigma_nm.T
-    if scene.drift != Drift():
+    if scene.drift != DriftLaw():
         columns["x_raw_nm"], columns["y_raw_nm"] = seen.position_nm[:, :2].T
     return Localizations(columns, pixel_nm=scene.pixel_nm, yx_shape=scene.yx_shape, frames=frames, history=history)
 

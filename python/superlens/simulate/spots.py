@@ -30,7 +30,7 @@ Ints = NDArray[np.int64]
 _REACH = 5.0  # standard deviations to each side: leaves out less than 1e-6 of the light along each axis
 _CHUNK = 4096  # molecules drawn at a time
 _PHASES = 8  # places within a pixel at which a PSF is tabulated; cubic interpolation between them is right to 1e-5 of the peak
-_Z_STEP_NM = 25.0  # distance of tabulated planes, between which light is shared linearly
+_Z_STEP_NM = 50.0  # distance of tabulated planes, between which light is shared linearly
 _FWHM_TO_SIGMA = 1.0 / math.sqrt(8.0 * math.log(2.0))
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from superlens.errors import SuperlensError
 from superlens.simulate.drawing import gaussian_field
 
-__all__ = ["Background", "Drift"]
+__all__ = ["Background", "DriftLaw"]
 
 Floats = NDArray[np.float64]
 
@@ -73,7 +73,7 @@ class Background:
 
 
 @dataclass(frozen=True, slots=True)
-class Drift:
+class DriftLaw:
     """How the specimen moves from frame to frame; the first frame is where it begins.
 
     Parameters

@@ -10,15 +10,20 @@ from __future__ import annotations
 from superlens.smlm.density import find_peaks, histogram, spikes
 from superlens.smlm.drift import Drift, correct_drift, estimate_drift
 from superlens.smlm.linking import link, molecules
+from superlens.smlm.precision import SpotFits, cramer_rao_nm, fit_spot, fit_spots
 from superlens.smlm.rendering import render_gaussian, render_histogram, render_shifted
 from superlens.smlm.table import Localizations
 
 __all__ = [
     "Drift",
     "Localizations",
+    "SpotFits",
     "correct_drift",
+    "cramer_rao_nm",
     "estimate_drift",
     "find_peaks",
+    "fit_spot",
+    "fit_spots",
     "histogram",
     "link",
     "molecules",
