@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from superlens.deconvolve import richardson_lucy, sparse_deconvolution, wiener
     from superlens.errors import SuperlensError, SuperlensWarning
     from superlens.image import Image
-    from superlens.io import read, read_psf, write
+    from superlens.io import read, read_localizations, read_psf, write, write_localizations
     from superlens.methods.zsdeconv import Result, ZSDeconvConfig, enhance, predict, train
     from superlens.model import Model
     from superlens.optics import PSF, Objective
@@ -43,8 +43,10 @@ _HOME = {
     "SuperlensWarning": "errors",
     "Image": "image",
     "read": "io",
+    "read_localizations": "io",
     "read_psf": "io",
     "write": "io",
+    "write_localizations": "io",
     "Result": "methods.zsdeconv",
     "ZSDeconvConfig": "methods.zsdeconv",
     "enhance": "methods.zsdeconv",
@@ -90,6 +92,7 @@ __all__ = [
     "optics",
     "predict",
     "read",
+    "read_localizations",
     "read_psf",
     "report",
     "richardson_lucy",
@@ -103,6 +106,7 @@ __all__ = [
     "training",
     "wiener",
     "write",
+    "write_localizations",
 ]
 
 

@@ -1,6 +1,6 @@
 """Files and folders as the user names them: which are images, which can be read, and how one is replaced safely.
 
-`find_images` expands folders, `check_readable` refuses what is no file before a reader opens it, and `replacing` is the one
+`find_images` expands folders, `check_readable` refuses what is no image file before a reader opens it, and `replacing` is the one
 way in which superlens writes a file: beside the old one, then renamed, so that a killed run leaves the old file or the new.
 """
 
@@ -20,6 +20,7 @@ __all__ = [
     "MRC_SUFFIXES",
     "PNG_SUFFIXES",
     "TIFF_SUFFIXES",
+    "check_file",
     "check_readable",
     "find_images",
     "replacing",
@@ -84,13 +85,39 @@ def check_readable(path: Path) -> int:
     SuperlensError
         When the path is missing, a folder, empty, not readable, or of an unknown kind.
     """
+    size = check_file(path, "an image file")
+    if path.suffix.lower() not in IMAGE_SUFFIXES:
+        raise SuperlensError(_unknown(path))
+    return size
+
+
+def check_file(path: Path, kind: str) -> int:
+    """Refuse what is not a file with something in it, whatever its ending.
+
+    Parameters
+    ----------
+    path : Path
+        What a reader is about to open.
+    kind : str
+        What is expected, in words, such as "an image file".
+
+    Returns
+    -------
+    int
+        Length of the file in bytes, above 0.
+
+    Raises
+    ------
+    SuperlensError
+        When the path is missing, a folder, empty, or not readable.
+    """
     try:
         if path.is_dir():
-            raise SuperlensError(f"{path} is a folder; expected an image file. Name a file in it.")
+            raise SuperlensError(f"{path} is a folder; expected {kind}. Name a file in it.")
         if not path.exists():
             raise SuperlensError(f"{path} does not exist. Check the spelling and the folder.")
         if not path.is_file():
-            raise SuperlensError(f"{path} is not a regular file; expected an image file.")
+            raise SuperlensError(f"{path} is not a regular file; expected {kind}.")
         size = path.stat().st_size
     except (OSError, ValueError) as error:
         if isinstance(error, SuperlensError):
@@ -98,8 +125,6 @@ def check_readable(path: Path) -> int:
         raise SuperlensError(f"{path} cannot be read: {_reason(error)}.") from error
     if size == 0:
         raise SuperlensError(f"{path} is empty (0 bytes). Copy or export it again.")
-    if path.suffix.lower() not in IMAGE_SUFFIXES:
-        raise SuperlensError(_unknown(path))
     if not os.access(path, os.R_OK):
         raise SuperlensError(f"{path} cannot be read: permission denied. Change its rights or copy it.")
     return size

@@ -10,6 +10,7 @@ from __future__ import annotations
 from superlens.smlm.density import find_peaks, histogram, spikes
 from superlens.smlm.drift import Drift, correct_drift, estimate_drift
 from superlens.smlm.linking import link, molecules
+from superlens.smlm.matching import Matching, match, scores
 from superlens.smlm.precision import SpotFits, cramer_rao_nm, fit_spot, fit_spots
 from superlens.smlm.rendering import render_gaussian, render_histogram, render_shifted
 from superlens.smlm.table import Localizations
@@ -17,6 +18,7 @@ from superlens.smlm.table import Localizations
 __all__ = [
     "Drift",
     "Localizations",
+    "Matching",
     "SpotFits",
     "correct_drift",
     "cramer_rao_nm",
@@ -26,9 +28,11 @@ __all__ = [
     "fit_spots",
     "histogram",
     "link",
+    "match",
     "molecules",
     "render_gaussian",
     "render_histogram",
     "render_shifted",
+    "scores",
     "spikes",
 ]

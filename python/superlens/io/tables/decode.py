@@ -1,0 +1,92 @@
+"""DECODE HDF5: positions as one array, in pixels or nanometres, frames from 0.
+
+The middle of the pixel of index 0 lies at 0 in either unit. x and y are taken as the file names them; DECODE counts x along the first
+axis of a frame, so a table from a movie that was not turned before may have them exchanged.
+
+References
+----------
+A. Speiser et al., "Deep learning enables fast and dense single-molecule localization with high accuracy", Nat. Methods 18 (2021)
+1082-1090.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from superlens.errors import SuperlensError
+from superlens.io.tables.hdf5 import group, opened, read_array
+from superlens.io.tables.meaning import Field, Names, StoredTable
+
+__all__ = ["read_decode"]
+
+_NAMES: Names = MappingProxyType(
+    {
+        "frame_ix": ("frame", ""),
+        "x": ("x_nm", ""),
+        "y": ("y_nm", ""),
+        "z": ("z_nm", "nm"),
+        "uncertainty": ("uncertainty_nm", ""),
+        "z_sig": ("uncertainty_z_nm", "nm"),
+        "phot": ("photons", "photon"),
+        "bg": ("background", "photon"),
+        "prob": ("probability", ""),
+    }
+)
+
+
+def read_decode(path: Path) -> StoredTable:
+    """Read a table of DECODE.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    StoredTable
+        The uncertainty of x and y is the root of the mean of both variances.
+
+    Raises
+    ------
+    SuperlensError
+        If the file is damaged or lacks positions or frames.
+    """
+    with opened(path) as file:
+        data = group(file, "data", path)
+        unit, pixel = _about(group(file, "meta", path)) if "meta" in file else ("", None)
+        position = read_array(data, "xyz", path)
+        if position is None or position.ndim != 2 or position.shape[1] != 3:
+            raise SuperlensError(f"{path.name} has no positions of shape (N, 3) in data/xyz. Export it again.")
+        rows = len(position)
+        fields = [Field(name, "nm" if name == "z" else unit, position[:, at]) for at, name in enumerate("xyz")]
+        error = read_array(data, "xyz_sig", path)
+        if error is not None and error.shape == position.shape:
+            fields += _errors(error.astype(np.float64), unit)
+        bound = read_array(data, "xyz_cr", path)
+        if bound is not None and bound.shape == position.shape:
+            fields += [Field(f"{name}_cr", "", bound[:, at]) for at, name in enumerate("xyz")]
+        single = {name: read_array(data, name, path) for name in data if not name.startswith("xyz")}
+    fields += [Field(name, "", each) for name, each in single.items() if each is not None and each.shape == (rows,)]
+    return StoredTable("DECODE HDF5", tuple(fields), _NAMES, first_frame=0, from_pixel_middle=True, pixel_xy_nm=pixel)
+
+
+def _errors(error: NDArray[np.float64], unit: str) -> list[Field]:
+    both = np.sqrt((error[:, 0] ** 2 + error[:, 1] ** 2) / 2)
+    return [Field("uncertainty", unit, both), Field("z_sig", "nm", error[:, 2])]
+
+
+def _about(meta: h5py.Group) -> tuple[str, tuple[float, float] | None]:
+    unit: Any = meta.attrs.get("xy_unit", "")
+    unit = unit.decode("utf-8", "replace") if isinstance(unit, bytes) else str(unit)
+    sizes = np.atleast_1d(np.asarray(meta.attrs.get("px_size", ())))
+    if sizes.dtype.kind not in "fiu" or sizes.size not in (1, 2):
+        return unit, None
+    x_nm, y_nm = (float(f"{size:.7g}") for size in np.broadcast_to(sizes, 2))  # float32 adds digits that nobody meant
+    return unit, (x_nm, y_nm)

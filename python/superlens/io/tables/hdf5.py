@@ -1,0 +1,171 @@
+"""HDF5 safely: files are told apart by what they hold, and only plain data inside the file itself are read.
+
+An HDF5 file can point to other files on the machine and can claim arrays of any size; both are refused before anything is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from superlens.errors import SuperlensError
+from superlens.io.tables.meaning import StoredTable
+
+__all__ = ["group", "member", "opened", "read_array", "read_hdf5"]
+
+_MOST_COMPRESSION = 1100  # deflate, the strongest filter in use, ends at 1032
+_DAMAGE = (OSError, KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError)
+
+
+def read_hdf5(path: Path) -> StoredTable:
+    """Read a table of Picasso or of DECODE.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    StoredTable
+        What the reader of the format made of it.
+
+    Raises
+    ------
+    SuperlensError
+        If the file is damaged or of another program.
+    """
+    from superlens.io.tables.decode import read_decode
+    from superlens.io.tables.picasso import read_picasso
+
+    with opened(path) as file:
+        names = list(file)
+    if "locs" in names:
+        return read_picasso(path)
+    if "data" in names:
+        return read_decode(path)
+    there = ", ".join(names)[:200] or "nothing"
+    raise SuperlensError(
+        f"{path.name} holds {there}; expected locs, as Picasso writes it, or data, as DECODE does. Export it as CSV."
+    )
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[h5py.File]:
+    """Open a file to read, and say in one line when it turns out to be damaged.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Yields
+    ------
+    h5py.File
+        Open for reading.
+
+    Raises
+    ------
+    SuperlensError
+        Instead of whatever the library raises while the block runs.
+    """
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            yield file
+    except SuperlensError:
+        raise
+    except _DAMAGE as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise SuperlensError(f"{path.name} is damaged or cut short ({reason}). Export it again.") from error
+
+
+def member(parent: h5py.Group, name: str, path: Path) -> h5py.Dataset | None:
+    """A dataset that lies in the file itself and is as long as it says.
+
+    Parameters
+    ----------
+    parent : h5py.Group
+        Where to look.
+    name : str
+        What to look for.
+    path : Path
+        The file, for messages.
+
+    Returns
+    -------
+    h5py.Dataset or None
+        None if there is none of this name, or it is there without values.
+
+    Raises
+    ------
+    SuperlensError
+        If it points elsewhere, is no dataset, or claims more than the file can hold.
+    """
+    if name not in parent:
+        return None
+    found = parent[name] if isinstance(parent.get(name, getlink=True), h5py.HardLink) else None
+    if not isinstance(found, h5py.Dataset) or found.is_virtual or found.external:
+        raise SuperlensError(f"{path.name} does not hold {name} itself; expected a table in the file.")
+    if found.shape is None:
+        return None
+    claimed, stored = found.size * found.dtype.itemsize, found.id.get_storage_size()
+    if claimed > _MOST_COMPRESSION * stored or stored > path.stat().st_size:
+        raise SuperlensError(
+            f"{path.name} claims {claimed} bytes for {name} and stores {stored}: cut short or damaged. Export it again."
+        )
+    return found
+
+
+def group(parent: h5py.Group, name: str, path: Path) -> h5py.Group:
+    """A group that lies in the file itself.
+
+    Parameters
+    ----------
+    parent : h5py.Group
+        Where to look.
+    name : str
+        What to look for.
+    path : Path
+        The file, for messages.
+
+    Returns
+    -------
+    h5py.Group
+        The group.
+
+    Raises
+    ------
+    SuperlensError
+        If there is none.
+    """
+    found = parent[name] if isinstance(parent.get(name, getlink=True), h5py.HardLink) else None
+    if not isinstance(found, h5py.Group):
+        raise SuperlensError(f"{path.name} has no group {name}. Export it again.")
+    return found
+
+
+def read_array(parent: h5py.Group, name: str, path: Path) -> NDArray[Any] | None:
+    """The numbers of a dataset.
+
+    Parameters
+    ----------
+    parent : h5py.Group
+        Where to look.
+    name : str
+        What to look for.
+    path : Path
+        The file, for messages.
+
+    Returns
+    -------
+    ndarray or None
+        None if there are none.
+    """
+    found = member(parent, name, path)
+    return None if found is None or found.dtype.kind not in "fiub" else np.asarray(found[()])
