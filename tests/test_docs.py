@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -72,3 +74,9 @@ def test_the_citation_file_names_the_papers_behind_the_methods() -> None:
     years = {reference["year"] for reference in cited["references"]}
     assert {1972, 1974, 1992, 2018, 2021, 2022, 2024} <= years
     assert all({"title", "authors", "type"} <= reference.keys() for reference in cited["references"])
+
+
+def test_the_benchmark_page_is_what_its_numbers_give() -> None:
+    script = ROOT / "tests" / "quality" / "write_docs.py"
+    done = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -159,7 +159,7 @@ def _structure(rng: Rng) -> Array:
     def around(value: float, octaves: float) -> float:
         return float(value * 2 ** rng.uniform(-octaves, octaves))
 
-    match rng.choice(8, p=(0.14, 0.12, 0.13, 0.06, 0.10, 0.14, 0.15, 0.16)):
+    match rng.choice(8, p=(0.13, 0.11, 0.12, 0.06, 0.09, 0.13, 0.22, 0.14)):
         case 0:
             return simulate.filaments(
                 shape, rng, density=around(0.04, 1.7), persistence=around(200, 1.5), width=around(1.2, 1.2)
@@ -185,7 +185,7 @@ def _structure(rng: Rng) -> Array:
                 density=around(0.02, 1.5),
                 persistence=around(400, 1.5),
                 width=around(1.0, 0.8),
-                strands=int(rng.integers(2, 4)),
+                strands=2 if rng.random() < 0.8 else 3,
                 gap=around(5.0, 1.2),
             )
         case _:
