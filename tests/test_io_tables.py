@@ -303,7 +303,7 @@ def test_a_corrected_uncertainty_goes_before_the_one_of_the_file(tmp_path: Path)
 # -- formats that are read
 
 
-def decode_bytes(unit: str = "px", **changes: Any) -> bytes:
+def decode_bytes(unit: object = "px", **changes: Any) -> bytes:
     content = io.BytesIO()
     data = {
         "xyz": np.array([[0.0, 10.0, 100.0], [-0.5, 20.0, -50.0]], np.float32),
@@ -331,7 +331,8 @@ def test_decode_in_pixels_and_in_nanometres(tmp_path: Path) -> None:
     assert table.pixel_nm is None  # pixels are not square
     assert "background" not in table
     assert read_text(tmp_path, decode_bytes(), "a.h5", pixel_nm=100.0)["x_nm"].tolist() == [50.0, 0.0]
-    metric = read_text(tmp_path, decode_bytes("nm"), "a.h5")
+    metric = read_text(tmp_path, decode_bytes(np.bytes_("nm")), "a.h5")
+    assert_same(read_text(tmp_path, decode_bytes("nm"), "a.h5"), metric, 0.0)
     assert metric["y_nm"].tolist() == [60.0, 70.0]
     assert metric["uncertainty_nm"][1] == pytest.approx(np.sqrt(0.125))
 
@@ -342,7 +343,7 @@ def test_decode_in_pixels_and_in_nanometres(tmp_path: Path) -> None:
         (decode_bytes(xyz=None), "no positions of shape"),
         (decode_bytes(xyz=np.zeros((2, 2))), "no positions of shape"),
         (decode_bytes(frame_ix=None), "no column for frame"),
-        (decode_bytes("furlong"), "gives x in furlong"),
+        (decode_bytes("furlong"), "states no unit for x"),
     ],
 )
 def test_decode_without_what_is_needed(tmp_path: Path, content: bytes, said: str) -> None:
@@ -358,13 +359,16 @@ def test_hdf5_that_points_elsewhere_or_claims_too_much_is_refused(tmp_path: Path
         "group": lambda file: file.create_group("locs"),
         "raw": lambda file: file.create_dataset("locs", (10,), "u1", external=[(str(secret), 0, 10)]),
         "huge": lambda file: file.create_dataset("locs", (1 << 50,), "u1", chunks=(1024,)),
-        "other": lambda file: file.create_group("images"),
+        "other": lambda file: file.create_group(b"image\ns\xff"),
     }.items():
         path = tmp_path / f"{name}.hdf5"
         with h5py.File(path, "w") as file:
             make(file)
-        with pytest.raises(SuperlensError, match="does not hold locs|claims|no table of records|expected locs"):
+        with pytest.raises(
+            SuperlensError, match="does not hold locs|claims|no table of records|expected locs"
+        ) as caught:
             read_localizations(path, pixel_nm=100.0)
+        assert "\n" not in str(caught.value)
 
 
 def smlm_bytes(rows: int = 2, manifest: dict[str, Any] | None = None, **changes: Any) -> bytes:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superlens.errors import SuperlensError
-from superlens.io.tables.hdf5 import group, opened, read_array
+from superlens.io.tables.hdf5 import group, numbers_of, opened, read_array, word_of
 from superlens.io.tables.meaning import Field, Names, StoredTable
 
 __all__ = ["read_decode"]
@@ -60,7 +60,7 @@ def read_decode(path: Path) -> StoredTable:
     """
     with opened(path) as file:
         data = group(file, "data", path)
-        unit, pixel = _about(group(file, "meta", path)) if "meta" in file else ("", None)
+        unit, pixel = _about(group(file, "meta", path), path) if "meta" in file else ("", None)
         position = read_array(data, "xyz", path)
         if position is None or position.ndim != 2 or position.shape[1] != 3:
             raise SuperlensError(f"{path.name} has no positions of shape (N, 3) in data/xyz. Export it again.")
@@ -68,7 +68,7 @@ def read_decode(path: Path) -> StoredTable:
         fields = [Field(name, "nm" if name == "z" else unit, position[:, at]) for at, name in enumerate("xyz")]
         error = read_array(data, "xyz_sig", path)
         if error is not None and error.shape == position.shape:
-            fields += _errors(error.astype(np.float64), unit)
+            fields += _errors(error, unit)
         bound = read_array(data, "xyz_cr", path)
         if bound is not None and bound.shape == position.shape:
             fields += [Field(f"{name}_cr", "", bound[:, at]) for at, name in enumerate("xyz")]
@@ -77,16 +77,16 @@ def read_decode(path: Path) -> StoredTable:
     return StoredTable("DECODE HDF5", tuple(fields), _NAMES, first_frame=0, from_pixel_middle=True, pixel_xy_nm=pixel)
 
 
-def _errors(error: NDArray[np.float64], unit: str) -> list[Field]:
-    both = np.sqrt((error[:, 0] ** 2 + error[:, 1] ** 2) / 2)
+def _errors(error: NDArray[Any], unit: str) -> list[Field]:
+    with np.errstate(all="ignore"):
+        both = np.sqrt((error[:, :2].astype(np.float64) ** 2).mean(axis=1))
     return [Field("uncertainty", unit, both), Field("z_sig", "nm", error[:, 2])]
 
 
-def _about(meta: h5py.Group) -> tuple[str, tuple[float, float] | None]:
-    unit: Any = meta.attrs.get("xy_unit", "")
-    unit = unit.decode("utf-8", "replace") if isinstance(unit, bytes) else str(unit)
-    sizes = np.atleast_1d(np.asarray(meta.attrs.get("px_size", ())))
-    if sizes.dtype.kind not in "fiu" or sizes.size not in (1, 2):
+def _about(meta: h5py.Group, path: Path) -> tuple[str, tuple[float, float] | None]:
+    unit = word_of(meta, "xy_unit", ("px", "nm"), path)
+    sizes = numbers_of(meta, "px_size")
+    if sizes is None or sizes.size not in (1, 2):
         return unit, None
     x_nm, y_nm = (float(f"{size:.7g}") for size in np.broadcast_to(sizes, 2))  # float32 adds digits that nobody meant
     return unit, (x_nm, y_nm)

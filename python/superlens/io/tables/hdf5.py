@@ -1,10 +1,14 @@
 """HDF5 safely: files are told apart by what they hold, and only plain data inside the file itself are read.
 
-An HDF5 file can point to other files on the machine and can claim arrays of any size; both are refused before anything is read.
+An HDF5 file can point to other files on the machine and can claim arrays of any size; both are refused before anything is read. Text of
+variable length is not read through the HDF5 library, which crashes or hangs on damaged references to it, but looked up in the heap
+where the format keeps it.
 """
 
 from __future__ import annotations
 
+import mmap
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +21,22 @@ from numpy.typing import NDArray
 from superlens.errors import SuperlensError
 from superlens.io.tables.meaning import StoredTable
 
-__all__ = ["group", "member", "opened", "read_array", "read_hdf5"]
+__all__ = ["group", "member", "numbers_of", "opened", "read_array", "read_hdf5", "word_of"]
 
 _MOST_COMPRESSION = 1100  # deflate, the strongest filter in use, ends at 1032
-_DAMAGE = (OSError, KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RuntimeError)
+_MOST_NUMBERS = 4
+_LONGEST_WORD = 64
+_DAMAGE = (
+    OSError,
+    KeyError,
+    IndexError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    OverflowError,
+    RuntimeError,
+    struct.error,
+)
 
 
 def read_hdf5(path: Path) -> StoredTable:
@@ -45,12 +61,12 @@ def read_hdf5(path: Path) -> StoredTable:
     from superlens.io.tables.picasso import read_picasso
 
     with opened(path) as file:
-        names = list(file)
+        names = [str(name) for name in file]  # bytes where they are no UTF-8
     if "locs" in names:
         return read_picasso(path)
     if "data" in names:
         return read_decode(path)
-    there = ", ".join(names)[:200] or "nothing"
+    there = " ".join(", ".join(names).split())[:200] or "nothing"
     raise SuperlensError(
         f"{path.name} holds {there}; expected locs, as Picasso writes it, or data, as DECODE does. Export it as CSV."
     )
@@ -169,3 +185,81 @@ def read_array(parent: h5py.Group, name: str, path: Path) -> NDArray[Any] | None
     """
     found = member(parent, name, path)
     return None if found is None or found.dtype.kind not in "fiub" else np.asarray(found[()])
+
+
+def numbers_of(parent: h5py.Group, name: str) -> NDArray[Any] | None:
+    """The numbers of an attribute.
+
+    Parameters
+    ----------
+    parent : h5py.Group
+        What it describes.
+    name : str
+        The attribute.
+
+    Returns
+    -------
+    ndarray or None
+        None if it is not there, or is not one or a few numbers.
+    """
+    if not h5py.h5a.exists(parent.id, name.encode()):
+        return None
+    stored = h5py.h5a.open(parent.id, name.encode())
+    if stored.dtype.kind not in "fiu" or len(stored.shape) > 1 or sum(stored.shape) > _MOST_NUMBERS:
+        return None
+    values = np.empty(stored.shape, stored.dtype)
+    stored.read(values)
+    return values
+
+
+def word_of(parent: h5py.Group, name: str, words: tuple[str, ...], path: Path) -> str:
+    """Which of a few words an attribute is.
+
+    Parameters
+    ----------
+    parent : h5py.Group
+        What it describes.
+    name : str
+        The attribute. Where it is text of variable length, the file must hold no other text that is one of the words.
+    words : tuple of str
+        What it may be.
+    path : Path
+        The file.
+
+    Returns
+    -------
+    str
+        The word, or "" if there is none of them.
+    """
+    if not h5py.h5a.exists(parent.id, name.encode()):
+        return ""
+    stored = h5py.h5a.open(parent.id, name.encode())
+    kind = stored.get_type()
+    if not isinstance(kind, h5py.h5t.TypeStringID):
+        return ""
+    if kind.is_variable_str():
+        found = _texts(path)
+    else:
+        value = np.empty((), kind.dtype)
+        stored.read(value)
+        found = {bytes(value[()]).rstrip(b"\x00 ")}
+    return next((word for word in words if word.encode() in found), "")
+
+
+def _texts(path: Path) -> set[bytes]:
+    """Short texts in the global heaps of a file (HDF5 File Format Specification 3.0, section III.E)."""
+    texts = set()
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        start = content.find(b"GCOL")
+        while start >= 0:
+            size = struct.unpack_from("<Q", content, start + 8)[0] if start + 16 <= len(content) else 0
+            at, end = start + 16, min(start + size, len(content))
+            while at + 16 <= end:
+                index, length = struct.unpack_from("<H6xQ", content, at)
+                if index == 0:
+                    break
+                if length <= _LONGEST_WORD:
+                    texts.add(content[at + 16 : at + 16 + length].rstrip(b"\x00"))
+                at += 16 + (length + 7) // 8 * 8
+            start = content.find(b"GCOL", start + 4)
+    return texts

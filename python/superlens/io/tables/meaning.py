@@ -163,15 +163,16 @@ def to_localizations(stored: StoredTable, path: Path, pixel_nm: float | None) ->
 def _named(stored: StoredTable, path: Path, pixel_xy: tuple[float, float] | None) -> dict[str, NDArray[Any]]:
     columns: dict[str, NDArray[Any]] = {}
     others: list[Field] = []
-    for each in stored.fields:
-        ours, default_unit = stored.names.get(each.name.strip().lower(), ("", ""))
+    for given in stored.fields:
+        each = Field(_one_line(given.name), _one_line(given.unit), given.values.astype(np.float64))
+        ours, default_unit = stored.names.get(each.name.lower(), ("", ""))
         if not ours or ours in columns:
             others.append(each)
             continue
-        unit = each.unit.strip() or default_unit
+        unit = each.unit or default_unit
         factor = _factor(ours, unit, pixel_xy)
         if factor is not None:
-            columns[ours] = each.values if factor == 1.0 else each.values.astype(np.float64) * factor
+            columns[ours] = each.values * factor
         elif ours in _REQUIRED:
             raise SuperlensError(_unit_message(path, each.name, unit))
         else:
@@ -182,6 +183,10 @@ def _named(stored: StoredTable, path: Path, pixel_xy: tuple[float, float] | None
         if not _is_silent(name, each.values):
             columns[name] = each.values
     return columns
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _factor(ours: str, unit: str, pixel_xy: tuple[float, float] | None) -> float | None:
@@ -229,8 +234,8 @@ def _safe_name(each: Field, taken: Mapping[str, Any]) -> str:
 def _check_required(stored: StoredTable, path: Path, columns: Mapping[str, NDArray[Any]]) -> None:
     missing = [name.removesuffix("_nm") for name in _REQUIRED if name not in columns]
     if missing:
-        there = ", ".join(each.name for each in stored.fields)[:300] or "no column of numbers"
-        text = f"; without numbers: {', '.join(stored.left_out)[:200]}" if stored.left_out else ""
+        there = _one_line(", ".join(each.name for each in stored.fields))[:300] or "no column of numbers"
+        text = f"; without numbers: {_one_line(', '.join(stored.left_out))[:200]}" if stored.left_out else ""
         raise SuperlensError(
             f"{path.name} has no column for {' and '.join(missing)}; it has {there}{text}. Expected frame, x and y with units."
         )
@@ -253,7 +258,7 @@ def _shift_to_corner(
         )
         return {"positions": "from the middle of the first pixel, as in the file"}
     for name, size in zip(("x_nm", "y_nm"), pixel_xy, strict=True):
-        columns[name] = columns[name].astype(np.float64) + 0.5 * size
+        columns[name] = columns[name] + 0.5 * size
     return {"positions": "counted from the middle of the first pixel in the file; half a pixel added"}
 
 
@@ -265,5 +270,5 @@ def _count_from_one(stored: StoredTable, path: Path, columns: dict[str, NDArray[
         raise SuperlensError(f"{path.name} has the frame {lowest:g}; expected frames from {first}.")
     if first == 1:
         return {}
-    columns["frame"] = frame.astype(np.float64) + (1 - first)
+    columns["frame"] = frame + (1 - first)
     return {"frames": f"counted from {first} in the file; {1 - first} added"}

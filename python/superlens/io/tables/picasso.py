@@ -168,12 +168,12 @@ def _fields(values: Mapping[str, NDArray[Any]]) -> tuple[Field, ...]:
     rest = dict(values)
     made: dict[str, NDArray[Any]] = {}
     if "sx" in rest and "sy" in rest and np.array_equal(rest["sx"], rest["sy"]):
-        made["sigma"] = rest.pop("sx").astype(np.float64)
+        made["sigma"] = rest.pop("sx")
         del rest["sy"]
     fields = []
     if "lpx" in rest and "lpy" in rest:
-        x, y = (rest.pop(name).astype(np.float64) for name in ("lpx", "lpy"))
         with np.errstate(all="ignore"):
+            x, y = (rest.pop(name).astype(np.float64) for name in ("lpx", "lpy"))
             made["uncertainty"] = x if np.array_equal(x, y) else np.sqrt((x**2 + y**2) / 2)
         if not np.array_equal(x, y):
             fields = [Field("lpx", "px", x), Field("lpy", "px", y)]

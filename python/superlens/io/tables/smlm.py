@@ -122,7 +122,8 @@ def _table(archive: zipfile.ZipFile, entry: dict[str, Any], formats: dict[str, A
         numbers = values[f"f{at}"]
         if numbers.ndim == 1:  # a column of pictures is no column of numbers
             shift = float(offsets.get(name, 0))
-            fields.append(Field(str(name), str(columns["units"][at]), numbers.astype(np.float64) + shift))
+            with np.errstate(all="ignore"):
+                fields.append(Field(str(name), str(columns["units"][at]), numbers.astype(np.float64) + shift))
     channel = entry.get("channel")
     if channel not in (None, "", "default") and not any(each.name == "channel" for each in fields):
         fields.append(Field("channel", "", np.full(rows, str(channel))))
