@@ -2,7 +2,7 @@
 
 The middle of the pixel of index k lies at k, which is half a pixel from the convention here: x_nm = (x + 0.5) * pixel. That was measured on
 the test movie of Picasso: Gaussian fits of its blinks, with the middle of the pixel at its index, agree with Picasso's own table to
--0.001 (x) and 0.000 (y) pixels on average, 0.006 pixels standard deviation, and only when frames are counted from 0.
+-0.001 (x) and 0.000 (y) pixels on average, 0.007 pixels standard deviation, and only when frames are counted from 0.
 
 References
 ----------
