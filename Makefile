@@ -26,7 +26,7 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet
 demo: $(VENV)/.demo
 	@echo "The sample's optics are not recorded; the demo assumes NA 1.49 and emission at 525 nm."
 	$(BIN)/superlens enhance $(SAMPLE) --na 1.49 --wavelength-nm 525 --out $(OUT)
-	@echo "Report: $(CURDIR)/$(OUT)/report.html"
+	@echo "Report: $(abspath $(OUT))/report.html"
 
 test: $(VENV)/.dev
 	@$(MAKE) --no-print-directory lint
