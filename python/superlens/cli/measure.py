@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from superlens.image import Image
     from superlens.optics import PSF
 
-__all__ = ["evaluate", "psf"]
+__all__ = ["compare", "describe_psf", "evaluate", "psf", "psf_image", "psf_of_optics", "scored_planes"]
 
 
 @click.command()
@@ -39,18 +39,16 @@ def psf(
     optics: OpticsChoice,
 ) -> None:
     """Write a PSF, computed or measured, and print its width."""
+    from superlens.io import write
+
     if beads is None:
-        made = _optics_psf(pixel_nm, z_step_nm, optics)
+        made = psf_of_optics(pixel_nm, z_step_nm, optics)
     else:
         made = _beads_psf(beads, optics, pixel_nm=pixel_nm, z_step_nm=z_step_nm, axes=axes)
     folder = OutputFolder(out.parent, (beads,) if beads else ())
     with folder.prepared([out.name], 8 * made.data.size + 100_000), folder.delivery() as staging:
-        _write_psf(staging / out.name, made)
-    axial = "" if made.fwhm_z_nm is None else f", axial {made.fwhm_z_nm:.0f} nm"
-    click.echo(f"{out}: {made.source}")
-    click.echo(
-        f"FWHM {made.fwhm_nm:.0f} nm{axial}; {' x '.join(map(str, made.data.shape))} pixels of {made.pixel_nm:g} nm"
-    )
+        write(staging / out.name, psf_image(made, out.stem))
+    click.echo(f"{out}: {describe_psf(made)}")
 
 
 @click.command()
@@ -67,7 +65,7 @@ def evaluate(out: Path, reference: Path, pixel_nm: float | None, json_file: Path
     from superlens.io import read
 
     truth = read(reference)
-    rows = {path.name: _compare(read(path, pixel_nm=pixel_nm), truth, path, reference) for path in _results_in(out)}
+    rows = {path.name: compare(read(path, pixel_nm=pixel_nm), truth, path, reference) for path in _results_in(out)}
     if json_file is not None:
         folder = OutputFolder(json_file.parent, (reference, *_results_in(out)))
         with folder.prepared([json_file.name], 10_000), folder.delivery() as staging:
@@ -75,7 +73,14 @@ def evaluate(out: Path, reference: Path, pixel_nm: float | None, json_file: Path
     click.echo(_table(rows))
 
 
-def _optics_psf(pixel_nm: float | None, z_step_nm: float | None, optics: OpticsChoice) -> PSF:
+def psf_of_optics(pixel_nm: float | None, z_step_nm: float | None, optics: OpticsChoice) -> PSF:
+    """Compute the PSF of the optics on a grid, or bring a measured one to it.
+
+    Raises
+    ------
+    SuperlensError
+        When the pixel or the optics are missing or cannot be.
+    """
     from superlens.optics import PSF
 
     if pixel_nm is None:
@@ -84,6 +89,24 @@ def _optics_psf(pixel_nm: float | None, z_step_nm: float | None, optics: OpticsC
     if isinstance(lens, PSF):
         return lens.resample(pixel_nm, z_step_nm)
     return lens.psf(pixel_nm, z_step_nm=z_step_nm)
+
+
+def describe_psf(made: PSF) -> str:
+    """Two lines: where a PSF comes from, and how wide it is."""
+    axial = "" if made.fwhm_z_nm is None else f", axial {made.fwhm_z_nm:.0f} nm"
+    grid = f"{' x '.join(map(str, made.data.shape))} pixels of {made.pixel_nm:g} nm"
+    return f"{made.source}\nFWHM {made.fwhm_nm:.0f} nm{axial}; {grid}"
+
+
+def psf_image(made: PSF, name: str) -> Image:
+    """Give a PSF as an image of float32, as it goes into files."""
+    import numpy as np
+
+    from superlens.image import Image
+
+    axes = "YX" if made.data.ndim == 2 else "ZYX"
+    history = {"psf": made.source}
+    return Image(made.data.astype(np.float32), axes, made.pixel_nm, made.z_step_nm, name=name, history=history)
 
 
 def _beads_psf(
@@ -95,18 +118,6 @@ def _beads_psf(
     if optics.given:
         raise SuperlensError("--beads is given together with optics; expected one of them. Leave the optics out.")
     return PSF.from_beads(read(beads, axes=axes, pixel_nm=pixel_nm, z_step_nm=z_step_nm))
-
-
-def _write_psf(path: Path, made: PSF) -> None:
-    import numpy as np
-
-    from superlens.image import Image
-    from superlens.io import write
-
-    axes = "YX" if made.data.ndim == 2 else "ZYX"
-    history = {"psf": made.source}
-    image = Image(made.data.astype(np.float32), axes, made.pixel_nm, made.z_step_nm, name=path.stem, history=history)
-    write(path, image)
 
 
 def _results_in(out: Path) -> list[Path]:
@@ -122,14 +133,17 @@ def _results_in(out: Path) -> list[Path]:
     return [out]
 
 
-def _compare(result: Image, truth: Image, path: Path, reference: Path) -> dict[str, float | None]:
-    """Measure one result against the reference, both on the coarser of their two grids."""
+def compare(result: Image, truth: Image, path: Path, reference: Path) -> dict[str, float | None]:
+    """Measure one result against the reference, both on the coarser of their two grids.
+
+    Returns
+    -------
+    dict of str to float
+        Named as the columns of `superlens evaluate`; None where a number does not exist.
+    """
     from superlens import metrics
 
-    image, target = _plane(result, path), _plane(truth, reference)
-    finer, coarser = _factors(image.shape, target.shape, path, reference)
-    shown, wanted = _binned(image, finer), _binned(target, coarser)
-    pixel_nm = _common_pixel(result, truth, finer, coarser)
+    shown, wanted, pixel_nm = scored_planes(result, truth, path, reference)
     fitted = metrics.linear_fit(shown, wanted)
     consistency = metrics.rsp_rse(shown, wanted)
     numbers = {
@@ -141,6 +155,28 @@ def _compare(result: Image, truth: Image, path: Path, reference: Path) -> dict[s
         "rse": consistency.rse,
     }
     return {name: float(value) if math.isfinite(value) else None for name, value in numbers.items()}
+
+
+def scored_planes(
+    result: Image, truth: Image, path: Path, reference: Path
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float | None]:
+    """Bring a result and a reference to the coarser of their two grids.
+
+    Returns
+    -------
+    ndarray, ndarray, shape (Y, X), float64
+        Result and reference.
+    float or None
+        Their common pixel, in nm.
+
+    Raises
+    ------
+    SuperlensError
+        When one of them is no plane, or their sizes are no whole multiples; the paths name them.
+    """
+    image, target = _plane(result, path), _plane(truth, reference)
+    finer, coarser = _factors(image.shape, target.shape, path, reference)
+    return _binned(image, finer), _binned(target, coarser), _common_pixel(result, truth, finer, coarser)
 
 
 def _plane(image: Image, path: Path) -> NDArray[np.float64]:

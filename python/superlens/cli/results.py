@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from superlens.cli.folders import stem_of
 from superlens.evidence import gather
 from superlens.host import versions
@@ -43,6 +45,7 @@ def write_results(
     model: Model | None = None,
     alone: bool | None = None,
     run: bool = True,
+    command: Sequence[str] | None = None,
 ) -> list[str]:
     """Write the images and reports of a run.
 
@@ -51,7 +54,7 @@ def write_results(
     folder : Path
         Where to; exists.
     files : sequence of Path
-        The inputs, one for each result.
+        The inputs, one for each result; for an image that came in no file, a path that does not exist and gives the name.
     results : sequence of Result
     began : datetime
         When the work began.
@@ -61,6 +64,8 @@ def write_results(
         Whether the report is called ``report.html``; by default when there is one result.
     run : bool
         Whether to write ``run.json``.
+    command : sequence of str, optional
+        What was asked for, in words; the line that started this process when left out.
 
     Returns
     -------
@@ -78,19 +83,21 @@ def write_results(
         model.save(folder / "model.zip")
         written.append("model.zip")
     if run:
-        write_run(folder, files, results)
+        write_run(folder, files, results, command=command)
         written.append("run.json")
     for file, result in zip(files, results, strict=True):
         written.append(_report_name(file, alone=alone))
-        page = gather(result, provenance=_provenance(file, began)).page()
+        page = gather(result, provenance=_provenance(file, result, began, command)).page()
         (folder / written[-1]).write_text(render(page), encoding="utf-8")
     return written
 
 
-def write_run(folder: Path, files: Sequence[Path], results: Sequence[Result]) -> None:
+def write_run(
+    folder: Path, files: Sequence[Path], results: Sequence[Result], *, command: Sequence[str] | None = None
+) -> None:
     """Write ``run.json``: command, versions, inputs with digests, and for each image its parameters and metrics."""
     told = {
-        "command": _command(),
+        "command": _command(command),
         "device": device_in_use(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
@@ -100,15 +107,15 @@ def write_run(folder: Path, files: Sequence[Path], results: Sequence[Result]) ->
     (folder / "run.json").write_text(text + "\n", encoding="utf-8")
 
 
-def _command() -> list[str]:
-    return ["superlens", *sys.argv[1:]]
+def _command(command: Sequence[str] | None) -> list[str]:
+    return ["superlens", *sys.argv[1:]] if command is None else list(command)
 
 
-def _provenance(file: Path, began: datetime) -> Provenance:
+def _provenance(file: Path, result: Result, began: datetime, command: Sequence[str] | None) -> Provenance:
     return Provenance(
-        command=shlex.join(_command()),
+        command=shlex.join(_command(command)),
         device=device_in_use(),
-        input_digest=f"sha256 of the file: {_digest(file)}",
+        input_digest=f"sha256 of the {'file' if file.is_file() else 'pixels'}: {_digest(file, result)}",
         started=began,
         duration_s=(datetime.now(UTC) - began).total_seconds(),
     )
@@ -122,7 +129,7 @@ def _about(file: Path, result: Result) -> dict[str, Any]:
     source = result.denoised
     return {
         "input": str(file),
-        "sha256": _digest(file),
+        "sha256": _digest(file, result),
         "axes": source.axes,
         "shape": list(source.data.shape),
         "pixel_nm": source.pixel_nm,
@@ -133,7 +140,10 @@ def _about(file: Path, result: Result) -> dict[str, Any]:
     }
 
 
-def _digest(path: Path) -> str:
+def _digest(path: Path, result: Result) -> str:
+    """Digest of the file, or of the pixels where there was none."""
+    if not path.is_file():
+        return hashlib.sha256(np.ascontiguousarray(result.observation.image.data).tobytes()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
