@@ -142,7 +142,7 @@ class OutputSpec(_Pixels):
 
     @classmethod
     def announce(
-        cls, role: str, like: Image, shape: tuple[int, ...], name: str, *, scale: int = 1, show: bool = True
+        cls, role: str, like: Image | InputSpec, shape: tuple[int, ...], name: str, *, scale: int = 1, show: bool = True
     ) -> OutputSpec:
         """Describe a float32 image with the axes and sampling of `like`, before or after it is made."""
         return cls(

@@ -1,4 +1,4 @@
-"""The command line: ``superlens enhance | train | predict | psf | evaluate | models | doctor``.
+"""The command line: ``superlens enhance | train | predict | psf | evaluate | models | doctor | fiji``.
 
 Every command only translates: options into the types of the package, results into files and lines. What it may not do is
 decide anything about images. Nothing heavy is imported before a command runs, so that ``superlens --help`` answers at once,
@@ -13,6 +13,7 @@ import click
 from superlens import __version__
 from superlens.cli.about import doctor, models
 from superlens.cli.failures import Program
+from superlens.cli.hosting import fiji
 from superlens.cli.learn import enhance, predict, train
 from superlens.cli.measure import evaluate, psf
 
@@ -28,5 +29,5 @@ def main() -> None:
     """
 
 
-for _command in (enhance, train, predict, psf, evaluate, models, doctor):
+for _command in (enhance, train, predict, psf, evaluate, models, doctor, fiji):
     main.add_command(_command)

@@ -11,7 +11,7 @@ from superlens.cli.folders import megabytes
 from superlens.cli.options import HostChoice, host_options
 from superlens.progress import console
 
-__all__ = ["doctor", "models"]
+__all__ = ["card_line", "doctor", "models"]
 
 
 @click.command()
@@ -24,7 +24,7 @@ def models() -> None:
     if not found:
         click.echo("this installation holds no models; reinstall superlens to get them, or use --from-scratch.")
     for name, path in found.items():
-        click.echo(f"{name:<16} {megabytes(path.stat().st_size):>9}  {_card_line(path.parent / 'card.md')}")
+        click.echo(f"{name:<16} {megabytes(path.stat().st_size):>9}  {card_line(path.parent / 'card.md')}")
 
 
 @click.command()
@@ -43,7 +43,7 @@ def doctor(context: click.Context, no_speed_test: bool, host: HostChoice) -> Non
         context.exit(EXIT_DEFECT)
 
 
-def _card_line(card: Path) -> str:
+def card_line(card: Path) -> str:
     """The first line of a model card that is neither a title nor empty."""
     if not card.is_file():
         return "(no card)"

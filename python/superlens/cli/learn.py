@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from superlens.methods.zsdeconv import Result, ZSDeconvConfig
     from superlens.optics import PSF, Objective
 
-__all__ = ["enhance", "predict", "train"]
+__all__ = ["bytes_needed", "enhance", "predict", "train"]
 
 _MODEL_BYTES = {"light": 80_000_000, "unet": 600_000_000}  # model, checkpoint with optimizer and best weights, report
 _inputs_argument = click.argument("inputs", nargs=-1, required=True, type=path_type)
@@ -79,7 +79,7 @@ def enhance(
     config = learning.load()
     folder = OutputFolder(out, tuple(files))
     names = [*file_names(files, config.denoise_only), "model.zip"]
-    room = folder.prepared(names, _bytes_needed(images, config))
+    room = folder.prepared(names, bytes_needed(images, config))
     with room, _checkpoint(out / ".checkpoint", resume=resume) as checkpoint, _working() as work:
         results = zsdeconv.enhance(images, lens, config=config, checkpoint=checkpoint, progress=work.progress)
         with folder.delivery() as staging:
@@ -245,7 +245,8 @@ def _output_bytes(image: Image) -> int:
     return 4 * image.data.size * (1 + 2 * 4) + 8_000_000
 
 
-def _bytes_needed(images: Sequence[Image], config: ZSDeconvConfig) -> int:
+def bytes_needed(images: Sequence[Image], config: ZSDeconvConfig) -> int:
+    """Estimate how much room the results of a training take, the model and its checkpoint included."""
     return _MODEL_BYTES[config.network] + sum(_output_bytes(image) for image in images)
 
 

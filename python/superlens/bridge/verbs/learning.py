@@ -1,0 +1,403 @@
+"""``enhance``, ``train`` and ``predict``: the methods of the command line, for images in memory or in files."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from superlens.bridge.calls import Call, Made, Source, Verb, start_engine, transfer_of
+from superlens.bridge.parameters import INPUT, OUTPUT, PARTS, Told, command
+from superlens.bridge.protocol import InputSpec, OutputSpec, Response
+from superlens.bridge.telling import said, settings_in_words
+from superlens.cli.folders import OutputFolder, stem_of
+from superlens.cli.learn import bytes_needed
+from superlens.cli.learn import enhance as _enhance
+from superlens.cli.learn import predict as _predict
+from superlens.cli.learn import train as _train
+from superlens.cli.options import LearningChoice, OpticsChoice, path_type
+from superlens.errors import SuperlensError
+
+if TYPE_CHECKING:
+    from superlens.image import Image
+    from superlens.methods.zsdeconv import Result, ZSDeconvConfig
+    from superlens.model import Model
+    from superlens.optics import PSF, Objective
+
+__all__ = ["ENHANCE", "PREDICT", "TRAIN"]
+
+_SAVES = (
+    click.Option(["--save-model"], type=path_type, help="Keep what was learned in this file, for Superlens Predict."),
+    click.Option(
+        ["--save-report"], type=path_type, help="Write the page that tells how far to trust the result (HTML)."
+    ),
+)
+_SHOWN = (
+    click.Option(["--show-denoised"], is_flag=True, help="Open the denoised image too."),
+    click.Option(["--show-confidence"], is_flag=True, help="Open the stated error of each pixel too."),
+)
+_TOLD = {
+    "save_model": Told("Save the trained model as", advanced=True, kind="save"),
+    "save_report": Told("Save the report as", advanced=True, kind="save"),
+    "show_denoised": Told("Show the denoised image", client=True),
+    "show_confidence": Told("Show the confidence", client=True),
+}
+
+_PACE: dict[str, float] = {}
+"""Seconds that things took in this process: a training step by its settings, the prediction of a pixel by network."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a training is asked to learn with."""
+
+    optics: Objective | PSF | None
+    config: ZSDeconvConfig
+
+    @classmethod
+    def of(cls, call: Call) -> _Asked:
+        settings = str(call.arguments.get("settings") or "").split()
+        learning = LearningChoice(**{**_given(call, LearningChoice), "settings": tuple(settings)})
+        optics = call.choice(OpticsChoice)
+        lens = optics.load() if optics.given or not learning.denoise_only else None
+        return cls(lens, learning.load())
+
+
+def _given(call: Call, kind: type[Any]) -> dict[str, Any]:
+    return {name: call.arguments.get(name) for name in kind.__dataclass_fields__}
+
+
+# -- enhance ------------------------------------------------------------------------------------------------------------
+
+
+def _plan_enhance(call: Call) -> Response:
+    asked = _Asked.of(call)
+    inputs = call.expected()
+    _require_pixel_sizes([(spec.pixel_nm, path) for spec, path in inputs], asked.config)
+    stated = asked.config.network == "light" and not asked.config.from_scratch
+    scale = 0 if asked.config.denoise_only else asked.config.scale
+    return _planned(inputs, scale, stated=stated, seconds=_training_seconds(asked.config, inputs), config=asked.config)
+
+
+def _run_enhance(call: Call) -> Response:
+    began = datetime.now().astimezone()
+    asked = _Asked.of(call)
+    sources = call.sources()
+    _require_pixel_sizes([(s.image.pixel_nm, s.file) for s in sources], asked.config)
+    _require_one_for_blocks(call, sources)
+    with _prepared(call, sources, asked.config):
+        device = start_engine(call)
+        from superlens.methods import zsdeconv
+
+        images = [source.image for source in sources]
+        results = zsdeconv.enhance(images, asked.optics, config=asked.config, progress=call.progress)
+        _remember(call, asked.config, images)
+        files = _saved(call, results[0]) + _written(call, sources, results, began, model=results[0].model)
+    return _answer(call, sources, results, device, files)
+
+
+# -- train --------------------------------------------------------------------------------------------------------------
+
+
+def _plan_train(call: Call) -> Response:
+    asked = _Asked.of(call)
+    inputs = call.expected()
+    _require_pixel_sizes([(spec.pixel_nm, path) for spec, path in inputs], asked.config)
+    plan = _planned(inputs, 0, stated=False, seconds=_training_seconds(asked.config, inputs), config=asked.config)
+    return plan.with_changes({"outputs": ()})
+
+
+def _run_train(call: Call) -> Response:
+    asked = _Asked.of(call)
+    model = call.path("model")
+    if model is None or model.is_dir():
+        raise SuperlensError(f"model is {model or 'missing'}; expected the file to write, like mt.zip.")
+    sources = call.sources()
+    _require_pixel_sizes([(s.image.pixel_nm, s.file) for s in sources], asked.config)
+    folder = OutputFolder(model.parent, tuple(source.file for source in sources))
+    with folder.prepared([model.name], bytes_needed([], asked.config)):
+        device = start_engine(call)
+        from superlens.methods import zsdeconv
+
+        images = [source.image for source in sources]
+        trained = zsdeconv.train(images, asked.optics, config=asked.config, progress=call.progress)
+        _remember(call, asked.config, images)
+        call.progress.check()
+        with folder.delivery() as staging:
+            trained.save(staging / model.name)
+    stopped = str(trained.config.provenance.get("stopped", ""))
+    return Response(
+        files=(str(model),),
+        text=said(call, device),
+        early=stopped == "cancelled",
+        info={"device": device, "seconds": round(call.progress.seconds, 2), "stopped": stopped},
+    )
+
+
+# -- predict ------------------------------------------------------------------------------------------------------------
+
+
+def _plan_predict(call: Call) -> Response:
+    inputs = call.expected()
+    start_engine(call)
+    model = _model(call)
+    scale = 0 if model.psf is None else model.config.scale
+    seconds = _PACE.get(f"pixel {model.config.network}")
+    pixels = sum(math.prod(spec.shape) for spec, _ in inputs)
+    stated = model.config.network == "light" and model.config.spread is not None
+    return _planned(inputs, scale, stated=stated, seconds=None if seconds is None else seconds * pixels)
+
+
+def _run_predict(call: Call) -> Response:
+    began = datetime.now().astimezone()
+    sources = call.sources()
+    _require_one_for_blocks(call, sources)
+    device = start_engine(call)
+    from superlens.methods import zsdeconv
+
+    model = _model(call)
+    for source in sources:
+        model.check_fits(source.image)
+    results = []
+    with _prepared(call, sources, None):
+        for source in sources:
+            before = call.progress.seconds
+            results.append(zsdeconv.predict(model, source.image, progress=call.progress))
+            _PACE[f"pixel {model.config.network}"] = (call.progress.seconds - before) / source.image.data.size
+        files = _written(call, sources, results, began, model=None)
+    return _answer(call, sources, results, device, files)
+
+
+def _model(call: Call) -> Model:
+    path = call.path("model")
+    if path is None:
+        raise SuperlensError("model is missing; give a model file from Superlens Train or Enhance.")
+    with contextlib.suppress(OSError):  # a missing file is refused by the reader, in words
+        about = path.stat()
+        return _loaded(path, about.st_mtime_ns, about.st_size)
+    return _loaded(path, 0, 0)
+
+
+@functools.lru_cache(maxsize=2)
+def _loaded(path: Path, modified_ns: int, size: int) -> Model:
+    """Load a model once, until its file changes."""
+    from superlens.model import Model
+
+    return Model.load(path)
+
+
+# -- what they share ----------------------------------------------------------------------------------------------------
+
+
+def _require_pixel_sizes(sizes: Sequence[tuple[float | None, Path]], config: ZSDeconvConfig) -> None:
+    for pixel_nm, path in sizes:
+        if pixel_nm is None and not config.denoise_only:
+            raise SuperlensError(
+                f"{stem_of(path)} has no pixel size; set its scale (Image > Properties...), or give pixel_nm, in "
+                "nanometres on the specimen."
+            )
+
+
+def _require_one_for_blocks(call: Call, sources: Sequence[Source]) -> None:
+    if len(sources) > 1 and call.path("out") is None:
+        raise SuperlensError(f"there are {len(sources)} images; name a folder in output for their results.")
+
+
+def _planned(
+    inputs: Sequence[tuple[InputSpec, Path]],
+    scale: int,
+    *,
+    stated: bool,
+    seconds: float | None,
+    config: ZSDeconvConfig | None = None,
+) -> Response:
+    """Announce the outputs; `scale` 0 is for denoising only."""
+    first, path = inputs[0]
+    outputs = _announced(first, stem_of(path), scale, stated=stated) if len(inputs) == 1 else ()
+    specs = [spec for spec, _ in inputs]
+    info = {
+        "transfer": transfer_of(specs, outputs),
+        "memory_bytes": _memory_bytes(specs, config),
+        "seconds": None if seconds is None else round(seconds, 1),
+        "planes": sum(math.prod(spec.shape[:-2]) for spec in specs),
+    }
+    return Response(outputs=outputs, info=info)
+
+
+def _announced(spec: InputSpec, stem: str, scale: int, *, stated: bool) -> tuple[OutputSpec, ...]:
+    fine_nm = None if spec.pixel_nm is None else spec.pixel_nm / max(scale, 1)
+    fine = spec.with_changes({"pixel_nm": fine_nm})
+    shape = (*spec.shape[:-2], *(side * max(scale, 1) for side in spec.shape[-2:]))
+    denoised = OutputSpec.announce("denoised", spec, spec.shape, f"{stem}-denoised", show=scale == 0)
+    if scale == 0:
+        return (denoised,)
+    sharp = OutputSpec.announce("super-resolved", fine, shape, f"{stem}-sr", scale=scale)
+    confidence = OutputSpec.announce("confidence", fine, shape, f"{stem}-confidence", scale=scale, show=False)
+    return (sharp, denoised, confidence) if stated else (sharp, denoised)
+
+
+def _memory_bytes(inputs: Sequence[InputSpec], config: ZSDeconvConfig | None) -> int:
+    """Estimate roughly: TensorFlow, the batch being trained on, a tile being predicted, and all images in float32."""
+    pixels = sum(math.prod(spec.shape) for spec in inputs)
+    largest = max(math.prod(spec.shape[-2:]) for spec in inputs)
+    training = 0 if config is None else 6_000 * config.batch * config.patch**2
+    return int(700e6 + training + 4_000 * min(largest, 512**2) + 4 * pixels * 30)
+
+
+def _training_seconds(config: ZSDeconvConfig, inputs: Sequence[tuple[InputSpec, Path]]) -> float | None:
+    step, pixel = _PACE.get(_step_key(config)), _PACE.get(f"pixel {config.network}")
+    if step is None or pixel is None:
+        return None
+    training = step * config.steps
+    if config.minutes is not None:
+        training = min(training, 60 * config.minutes)
+    return training + pixel * sum(math.prod(spec.shape) for spec, _ in inputs)
+
+
+def _step_key(config: ZSDeconvConfig) -> str:
+    return f"step {config.network} {config.batch} {config.patch}"
+
+
+def _remember(call: Call, config: ZSDeconvConfig, images: Sequence[Image]) -> None:
+    """Keep how fast training was, and everything after it by pixel, for the next plan."""
+    step = call.progress.pace("training")
+    if step is None:
+        return
+    _PACE[_step_key(config)] = step
+    rest = max(0.0, call.progress.seconds - step * call.progress.reached("training"))
+    _PACE[f"pixel {config.network}"] = rest / sum(image.data.size for image in images)
+
+
+@contextlib.contextmanager
+def _prepared(call: Call, sources: Sequence[Source], config: ZSDeconvConfig | None) -> Iterator[None]:
+    """Check that the output folder can take the results before any work begins."""
+    out = call.path("out")
+    if out is None:
+        yield
+        return
+    from superlens.cli.results import file_names
+
+    files = [source.file for source in sources]
+    names = file_names(files, config is not None and config.denoise_only)
+    images = [source.image for source in sources]
+    size = sum(36 * image.data.size for image in images) + 20_000_000
+    room = size if config is None else bytes_needed(images, config)
+    with OutputFolder(out, tuple(files)).prepared([*names, "model.zip"] if config else names, room):
+        yield
+
+
+def _saved(call: Call, result: Result) -> tuple[str, ...]:
+    """Write the model and the report to the places that were asked for besides a folder."""
+    from superlens.io.paths import replacing
+
+    call.progress.check()
+    written = []
+    model, report = call.path("save_model"), call.path("save_report")
+    if model is not None:
+        result.model.save(model)
+        written.append(str(model))
+    if report is not None:
+        with replacing(report) as beside:
+            beside.write_text(result.report, encoding="utf-8")
+        written.append(str(report))
+    return tuple(written)
+
+
+def _written(
+    call: Call, sources: Sequence[Source], results: Sequence[Result], began: datetime, *, model: Model | None
+) -> tuple[str, ...]:
+    out = call.path("out")
+    if out is None:
+        return ()
+    from superlens.cli.results import write_results
+
+    call.progress.check()
+    files = [source.file for source in sources]
+    with OutputFolder(out, tuple(files)).delivery() as staging:
+        asked = [call.request.verb, *settings_in_words(call)]
+        names = write_results(staging, files, results, began=began, model=model, command=asked)
+    return tuple(str(out / name) for name in names)
+
+
+def _answer(
+    call: Call, sources: Sequence[Source], results: Sequence[Result], device: str, files: tuple[str, ...]
+) -> Response:
+    given, lacking = call.deliver(_made(results[0], stem_of(sources[0].file))) if call.request.outputs else ((), ())
+    stopped = None if results[0].history is None else results[0].history.stopped
+    messages = dict.fromkeys(message for result in results for message in result.messages)
+    return Response(
+        outputs=(*given, *_in_files(sources, results, files)),
+        text=said(call, device),
+        messages=(*messages, *lacking),
+        files=files,
+        early=stopped == "cancelled",
+        info={"device": device, "seconds": round(call.progress.seconds, 2), "stopped": stopped},
+    )
+
+
+def _made(result: Result, stem: str) -> list[Made]:
+    scale = result.model.config.scale
+    kinds = (
+        ("super-resolved", "sr", result.image, scale),
+        ("denoised", "denoised", result.denoised, 1),
+        ("confidence", "confidence", result.confidence, scale),
+    )
+    return [
+        Made(OutputSpec.of(role, image, f"{stem}-{end}", scale=factor), image)
+        for role, end, image, factor in kinds
+        if image is not None
+    ]
+
+
+def _in_files(sources: Sequence[Source], results: Sequence[Result], files: Sequence[str]) -> Iterator[OutputSpec]:
+    """Describe the images that lie in files."""
+    by_name = {Path(file).name: file for file in files}
+    for source, result in zip(sources, results, strict=True):
+        for spec, _ in _made(result, stem_of(source.file)):
+            end = spec.name.removeprefix(stem_of(source.file) + "-")
+            path = by_name.get(f"{stem_of(source.file)}_{end}.tif")
+            if path is not None:
+                show = spec.role == "super-resolved" or result.image is None
+                yield spec.with_changes({"path": path, "name": Path(path).stem, "show": show})
+
+
+ENHANCE = Verb(
+    run=_run_enhance,
+    plan=_plan_enhance,
+    works=True,
+    command=command(
+        "Superlens Enhance...",
+        "Denoise and super-resolve the open image by what it holds itself.",
+        (*_enhance.params, INPUT, OUTPUT, *_SAVES, *_SHOWN, *PARTS),
+        told=_TOLD,
+    ),
+)
+TRAIN = Verb(
+    run=_run_train,
+    plan=_plan_train,
+    works=True,
+    command=command(
+        "Superlens Train...",
+        "Train a model on the open image or a folder of images, for Superlens Predict.",
+        (*_train.params, INPUT, *PARTS),
+        kinds={"model": "save"},
+    ),
+)
+PREDICT = Verb(
+    run=_run_predict,
+    plan=_plan_predict,
+    works=True,
+    command=command(
+        "Superlens Predict...",
+        "Apply a trained model to the open image.",
+        (*_predict.params, INPUT, OUTPUT, *_SHOWN, *PARTS),
+        told=_TOLD,
+    ),
+)
