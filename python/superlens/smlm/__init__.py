@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from superlens.smlm.density import find_peaks, histogram, spikes
 from superlens.smlm.drift import Drift, correct_drift, estimate_drift
+from superlens.smlm.estimation import MovieEstimate, estimate_movie
 from superlens.smlm.linking import link, molecules
 from superlens.smlm.matching import Matching, match, scores
 from superlens.smlm.precision import SpotFits, cramer_rao_nm, fit_spot, fit_spots
+from superlens.smlm.refining import Refined, refine
 from superlens.smlm.rendering import render_gaussian, render_histogram, render_shifted
 from superlens.smlm.table import Localizations
 
@@ -19,10 +21,13 @@ __all__ = [
     "Drift",
     "Localizations",
     "Matching",
+    "MovieEstimate",
+    "Refined",
     "SpotFits",
     "correct_drift",
     "cramer_rao_nm",
     "estimate_drift",
+    "estimate_movie",
     "find_peaks",
     "fit_spot",
     "fit_spots",
@@ -30,6 +35,7 @@ __all__ = [
     "link",
     "match",
     "molecules",
+    "refine",
     "render_gaussian",
     "render_histogram",
     "render_shifted",
