@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from superlens.deconvolve import richardson_lucy, sparse_deconvolution, wiener
     from superlens.errors import SuperlensError, SuperlensWarning
     from superlens.image import Image
-    from superlens.io import read, read_localizations, read_psf, write, write_localizations
-    from superlens.methods.zsdeconv import Result, ZSDeconvConfig, enhance, predict, train
+    from superlens.io import LazyImage, open_image, read, read_localizations, read_psf, write, write_localizations
+    from superlens.methods.zsdeconv import BlockOptions, Result, ZSDeconvConfig, enhance, predict, predict_file, train
     from superlens.model import Model
     from superlens.optics import PSF, Objective
     from superlens.progress import Cancelled, Progress, console, silent
@@ -42,15 +42,19 @@ _HOME = {
     "SuperlensError": "errors",
     "SuperlensWarning": "errors",
     "Image": "image",
+    "LazyImage": "io",
+    "open_image": "io",
     "read": "io",
     "read_localizations": "io",
     "read_psf": "io",
     "write": "io",
     "write_localizations": "io",
+    "BlockOptions": "methods.zsdeconv",
     "Result": "methods.zsdeconv",
     "ZSDeconvConfig": "methods.zsdeconv",
     "enhance": "methods.zsdeconv",
     "predict": "methods.zsdeconv",
+    "predict_file": "methods.zsdeconv",
     "train": "methods.zsdeconv",
     "Model": "model",
     "Objective": "optics",
@@ -70,9 +74,11 @@ _MODULES = frozenset(
 
 __all__ = [
     "PSF",
+    "BlockOptions",
     "Camera",
     "Cancelled",
     "Image",
+    "LazyImage",
     "Model",
     "Objective",
     "Progress",
@@ -89,8 +95,10 @@ __all__ = [
     "enhance",
     "estimate_camera",
     "metrics",
+    "open_image",
     "optics",
     "predict",
+    "predict_file",
     "read",
     "read_localizations",
     "read_psf",

@@ -9,10 +9,11 @@ are left to `superlens.io`.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, cast
 
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from superlens.errors import SuperlensError, SuperlensWarning
 
-__all__ = ["AXES", "CheckedImage", "Image", "check_image"]
+__all__ = ["AXES", "FILL_REACH", "CheckedImage", "Image", "bad_pixels", "check_image", "clip_level", "fill_plane"]
 
 AXES = "TCZYX"
 """The axes an image may have, in the order in which it has them."""
@@ -33,6 +34,9 @@ _CLIP_LEVELS = (4095, 16383, 65535)  # the tops of 12, 14 and 16 bit cameras, st
 _CLIP_REPEATS = 3  # so many pixels at exactly such a level are taken for clipping, fewer for chance
 _FILL_RADII = (1, 2, 4, 8)
 _FILL_CHUNK = 20_000
+
+FILL_REACH = _FILL_RADII[-1]
+"""How far away, in pixels, the neighbours may lie that a bad pixel is filled from."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -318,6 +322,67 @@ def check_image(image: Image) -> CheckedImage:
     return CheckedImage(image, tuple(messages), mask)
 
 
+def fill_plane(plane: NDArray[Any], holes: NDArray[np.bool_], otherwise: Callable[[], float]) -> None:
+    """Fill the bad pixels of a plane, or of a part of one, in place.
+
+    Parameters
+    ----------
+    plane : ndarray, shape (Y, X)
+    holes : ndarray of bool, shape (Y, X)
+        The pixels to fill.
+    otherwise : callable
+        Gives the value of pixels that have no good one within `FILL_REACH`.
+    """
+    good = np.where(holes, np.nan, plane.astype(np.float64))
+    left = np.argwhere(holes)
+    for radius in _FILL_RADII:
+        values = np.concatenate(
+            [_window_medians(good, left[at : at + _FILL_CHUNK], radius) for at in range(0, len(left), _FILL_CHUNK)]
+        )
+        found = np.isfinite(values)
+        plane[tuple(left[found].T)] = _as_type(values[found], plane.dtype)
+        left = left[~found]
+        if not len(left):
+            return
+    plane[tuple(left.T)] = _as_type(np.float64(otherwise()), plane.dtype)
+
+
+def clip_level(data: NDArray[Any]) -> float | None:
+    """The level at which values are clipped, by the rules of `check_image`; None when they are not.
+
+    Examples
+    --------
+    >>> clip_level(np.array([7.0, 4095.0, 4095.0, 4095.0])), clip_level(np.array([7.0, 4095.0]))
+    (4095.0, None)
+    """
+    top = np.nanmax(data, where=np.isfinite(data), initial=0)
+    if data.dtype.kind in "iu" and top == np.iinfo(data.dtype).max:
+        return float(top)
+    clipped = float(top) in _CLIP_LEVELS and int(np.count_nonzero(data == top)) >= _CLIP_REPEATS
+    return float(top) if clipped else None
+
+
+def bad_pixels(part: NDArray[Any], level: float | None) -> NDArray[np.bool_]:
+    """Where a part of an image is undefined, or clipped at the level that `clip_level` found for the whole.
+
+    Parameters
+    ----------
+    part : ndarray
+    level : float or None
+        A value at the top of an integer type counts as clipped even without it.
+
+    Returns
+    -------
+    ndarray of bool, shape of `part`
+    """
+    bad: NDArray[np.bool_] = ~np.isfinite(part)
+    if level is not None:
+        bad |= part == level
+    if part.dtype.kind in "iu":
+        bad |= part == np.iinfo(part.dtype).max
+    return bad
+
+
 def _check_axes(axes: str, shape: tuple[int, ...]) -> None:
     in_order = "".join(axis for axis in AXES if axis in axes)
     if axes != in_order or not axes.endswith("YX"):
@@ -375,39 +440,22 @@ def _check_good_pixels(image: Image, undefined: NDArray[np.bool_], saturated: ND
 
 def _saturated(data: NDArray[Any]) -> tuple[NDArray[np.bool_], float]:
     """Where the data are clipped, and the level at which they are."""
-    none = np.zeros(data.shape, dtype=np.bool_)
-    top = np.nanmax(data, where=np.isfinite(data), initial=0)
-    if data.dtype.kind in "iu" and top == np.iinfo(data.dtype).max:
-        return data == top, float(top)
-    clipped = data == top
-    if float(top) in _CLIP_LEVELS and int(clipped.sum()) >= _CLIP_REPEATS:
-        return clipped, float(top)
-    return none, float(top)
+    level = clip_level(data)
+    if level is None:
+        return np.zeros(data.shape, dtype=np.bool_), math.nan
+    return data == level, level
 
 
 def _filled(data: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:
     out = data.copy()
     for plane, holes in zip(out.reshape(-1, *out.shape[-2:]), mask.reshape(-1, *mask.shape[-2:]), strict=True):
         if holes.any():
-            _fill_plane(plane, holes, fallback=data[~mask])
+            fill_plane(plane, holes, functools.partial(_median, data[~mask] if holes.all() else plane[~holes]))
     return out
 
 
-def _fill_plane(plane: NDArray[Any], holes: NDArray[np.bool_], *, fallback: NDArray[Any]) -> None:
-    """Fill the holes of one plane in place; pixels too far from any good one take the median of the plane or image."""
-    good = np.where(holes, np.nan, plane.astype(np.float64))
-    left = np.argwhere(holes)
-    for radius in _FILL_RADII:
-        values = np.concatenate(
-            [_window_medians(good, left[at : at + _FILL_CHUNK], radius) for at in range(0, len(left), _FILL_CHUNK)]
-        )
-        found = np.isfinite(values)
-        plane[tuple(left[found].T)] = _as_type(values[found], plane.dtype)
-        left = left[~found]
-        if not len(left):
-            return
-    rest = good[~holes] if not holes.all() else fallback
-    plane[tuple(left.T)] = _as_type(np.median(rest), plane.dtype)
+def _median(values: NDArray[Any]) -> float:
+    return float(np.median(values))
 
 
 def _window_medians(good: NDArray[np.float64], at: NDArray[np.intp], radius: int) -> NDArray[np.float64]:

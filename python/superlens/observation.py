@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from superlens.camera import Camera, CameraEstimate, NoiseCheck, check_noise, estimate_camera, smoothed_signal
 from superlens.image import Image, check_image
 
-__all__ = ["Observation", "observe"]
+__all__ = ["Observation", "noise_sigma", "noise_variance", "observe"]
 
 Array = NDArray[np.float32]
 
@@ -118,7 +118,9 @@ def _observation(
     return Observation(image, counts, sigma, bad, camera, estimate, noise, tuple(said))
 
 
-def noise_sigma(counts: Array, camera: Camera, *, shot: float = 1.0, read: float = 1.0) -> Array:
+def noise_sigma(
+    counts: Array, camera: Camera, *, shot: float = 1.0, read: float = 1.0, mean_variance: float | None = None
+) -> Array:
     """Standard deviation of the noise at each pixel, from the image itself.
 
     Parameters
@@ -127,14 +129,22 @@ def noise_sigma(counts: Array, camera: Camera, *, shot: float = 1.0, read: float
     camera : Camera
     shot, read : float
         Factors of the variances of shot and read noise.
+    mean_variance : float, optional
+        Mean variance of the whole image, when `counts` is a part of it; it sets the floor.
 
     Returns
     -------
     ndarray, shape (N, Y, X), float32, counts
         From a 5x5 mean as the expected signal; never zero.
     """
+    variance = noise_variance(counts, camera, shot=shot, read=read)
+    mean = float(variance.mean()) if mean_variance is None else mean_variance
+    floor = np.float32(max(1e-4 * mean, float(np.finfo(np.float32).tiny)))
+    return np.sqrt(np.maximum(variance, np.maximum(floor, 0.05 * camera.gain**2))).astype(np.float32)
+
+
+def noise_variance(counts: Array, camera: Camera, *, shot: float = 1.0, read: float = 1.0) -> Array:
+    """Variance of the noise at each pixel as the camera states it, without a floor; the arguments are those of `noise_sigma`."""
     smooth = np.stack([smoothed_signal(plane) for plane in counts])
     dark = camera.variance(np.zeros(()))
-    variance = np.asarray(shot * (camera.variance(smooth) - dark) + read * dark, np.float32)
-    floor = np.float32(max(1e-4 * float(variance.mean()), float(np.finfo(np.float32).tiny)))
-    return np.sqrt(np.maximum(variance, np.maximum(floor, 0.05 * camera.gain**2))).astype(np.float32)
+    return np.asarray(shot * (camera.variance(smooth) - dark) + read * dark, np.float32)

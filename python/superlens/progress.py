@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO, TypeAlias
 
-__all__ = ["Cancelled", "Progress", "console", "silent"]
+__all__ = ["Cancelled", "Progress", "console", "duration", "silent"]
 
 Progress: TypeAlias = Callable[[int, int, str], None]
 """Called with the steps done, the steps in all, and a short message; may raise `Cancelled`."""
@@ -77,18 +77,43 @@ def console(stream: TextIO | None = None) -> Iterator[Progress]:
         bar.close()
 
 
+def duration(seconds: float) -> str:
+    """Write a length of time for a person.
+
+    Examples
+    --------
+    >>> duration(42), duration(200), duration(7300)
+    ('42 s', '3 min', '2 h 2 min')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
 class _LogLines:
     """A log line now and then: at the first call, then whenever enough time has passed."""
 
     def __init__(self) -> None:
         self._last = float("-inf")
+        self._total = self._done = self._first = -1
+        self._began = 0.0
 
     def __call__(self, done: int, total: int, message: str) -> None:
         now = time.monotonic()
+        if total != self._total or done < self._done:
+            self._began, self._first = now, done
+        self._total, self._done = total, done
         if now - self._last < _SECONDS_BETWEEN_LOG_LINES:
             return
         self._last = now
-        _LOG.info("%s: %d of %d", message, done, total)
+        _LOG.info("%s: %d of %d%s", message, done, total, self._left(now))
+
+    def _left(self, now: float) -> str:
+        made = self._done - self._first
+        if made < 1:
+            return ""
+        return f", about {duration((now - self._began) / made * (self._total - self._done))} left"
 
 
 class _Bar:

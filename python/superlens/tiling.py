@@ -79,6 +79,17 @@ class Tile:
                 array = np.take(array, _reflected(start, side, array.shape[axis]), axis=axis)
         return np.array(array, order="C")
 
+    def sources(self, shape: Sequence[int]) -> tuple[NDArray[np.intp], ...]:
+        """For each axis, the pixels of an image of that shape that the pixels of the block are copies of.
+
+        Examples
+        --------
+        >>> plan((4,), tile=4, halo=2)[0].sources((4,))[0].tolist()
+        [2, 1, 0, 1, 2, 3, 2, 1]
+        """
+        sides = zip(self.origin, self.shape, shape, strict=True)
+        return tuple(_reflected(start, side, length) for start, side, length in sides)
+
     def inner(self, scale: Sequence[int]) -> tuple[slice, ...]:
         """Slices of the core within a block that was upsampled by `scale` (one factor an axis)."""
         return tuple(

@@ -32,6 +32,7 @@ from superlens.cli.options import (
     optics_options,
     path_type,
 )
+from superlens.cli.stream import StreamChoice, stream_options
 from superlens.errors import SuperlensError
 from superlens.progress import Cancelled, Progress, console
 
@@ -127,8 +128,11 @@ def train(
 @click.command()
 @_inputs_argument
 @click.option("--model", required=True, type=path_type, help="A model file from `superlens train` or `enhance`.")
-@click.option("--out", required=True, type=path_type, help="Folder for the results.")
+@click.option(
+    "--out", required=True, type=path_type, help="Folder for the results, or one image: NAME.ome.zarr, NAME.ome.tif."
+)
 @image_options
+@stream_options
 @host_options
 @click.pass_context
 def predict(
@@ -137,9 +141,17 @@ def predict(
     model: Path,
     out: Path,
     image: ImageChoice,
+    stream: StreamChoice,
     host: HostChoice,
 ) -> None:
-    """Apply a trained model to more images of its kind."""
+    """Apply a trained model to more images of its kind.
+
+    When --out names an image, one input of any size goes through block by block; killed and started again, it goes on where it was.
+    """
+    if stream.applies(out):
+        with _working() as work:
+            click.echo("\n".join(stream.run(inputs, model, out, image, host, work.progress)))
+        return
     files = find_inputs(inputs)
     size = sum(_output_bytes(image.read(file)) for file in files)
     host.start()

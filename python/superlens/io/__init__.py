@@ -6,22 +6,45 @@ otherwise unusable files are refused with one line before memory is spent on the
 meant to be imported from outside.
 """
 
+from superlens.io.blockwise import BlockFormat, BlockWriter, block_format, create_blocks, open_blocks
+from superlens.io.lazy import ImageFile, LazyImage, open_image
 from superlens.io.mrc import OTF, read_otf
-from superlens.io.paths import IMAGE_SUFFIXES, find_images, replacing
+from superlens.io.paths import (
+    IMAGE_SUFFIXES,
+    check_target,
+    find_images,
+    is_zarr,
+    put_in_place,
+    replacing,
+    write_failure,
+)
 from superlens.io.reading import read, read_psf
 from superlens.io.tables import read_localizations, write_localizations
-from superlens.io.tiff_out import Compression, write
+from superlens.io.writing import NGFF, Compression, write
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "NGFF",
     "OTF",
+    "BlockFormat",
+    "BlockWriter",
     "Compression",
+    "ImageFile",
+    "LazyImage",
+    "block_format",
+    "check_target",
+    "create_blocks",
     "find_images",
+    "is_zarr",
+    "open_blocks",
+    "open_image",
+    "put_in_place",
     "read",
     "read_localizations",
     "read_otf",
     "read_psf",
     "replacing",
     "write",
+    "write_failure",
     "write_localizations",
 ]

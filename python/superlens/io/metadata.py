@@ -13,15 +13,30 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from superlens.errors import SuperlensError
 from superlens.image import AXES, Image
+from superlens.io.deferred import Deferred
 
-__all__ = ["StoredImage", "length_nm", "note_text", "parse_note", "plausible_pixel_nm", "stem", "time_s", "to_image"]
+__all__ = [
+    "Pixels",
+    "StoredImage",
+    "facts",
+    "length_nm",
+    "note_text",
+    "parse_note",
+    "plausible_pixel_nm",
+    "stem",
+    "time_s",
+    "to_image",
+]
+
+Pixels: TypeAlias = NDArray[Any] | Deferred
+"""Pixels in memory, or those that are still in their file."""
 
 _NM = {
     **dict.fromkeys(("nm", "nanometer", "nanometre", "nanometers", "nanometres"), 1.0),
@@ -51,7 +66,7 @@ class StoredImage:
 
     Attributes
     ----------
-    data : ndarray
+    data : ndarray or Deferred
         As stored; axes in the file's order.
     axes : str
         A letter for each axis: T, C, Z, Y, X where the file names it, I where it does not.
@@ -65,7 +80,7 @@ class StoredImage:
         What `parse_note` found.
     """
 
-    data: NDArray[Any]
+    data: Pixels
     axes: str
     pixel_yx_nm: tuple[float, float] | None = None
     z_step_nm: float | None = None
@@ -82,7 +97,7 @@ def to_image(
     Parameters
     ----------
     stored : StoredImage
-        From the reader of the format.
+        From the reader of the format; pixels that are still in the file are read.
     path : Path
         For the name, and for messages.
     axes : str, optional
@@ -100,25 +115,33 @@ def to_image(
     SuperlensError
         When an axis has no name, the pixels are not square, or the values are not real numbers.
     """
+    told = facts(stored, path, axes=axes, pixel_nm=pixel_nm, z_step_nm=z_step_nm)
+    try:
+        return Image(**{**told, "data": told["data"][:]})
+    except SuperlensError as error:
+        raise SuperlensError(f"{path.name}: {error}") from error
+
+
+def facts(
+    stored: StoredImage, path: Path, *, axes: str | None, pixel_nm: float | None, z_step_nm: float | None
+) -> dict[str, Any]:
+    """What `Image` takes, by the names of its fields; the arguments are those of `to_image`, and no pixel is read."""
     if axes is None:
         stored = _as_noted(stored)
     data, order = _in_order(stored, path, axes)
     channels = data.shape[order.index("C")] if "C" in order else 1
     names = stored.channel_names if len(stored.channel_names) == channels and any(stored.channel_names) else ()
     history = stored.note.get("history")
-    try:
-        return Image(
-            data,
-            order,
-            pixel_nm=_square_pixel(stored, path) if pixel_nm is None else pixel_nm,
-            z_step_nm=stored.z_step_nm if z_step_nm is None else z_step_nm,
-            frame_interval_s=stored.frame_interval_s,
-            channel_names=names,
-            name=stem(path),
-            history=history if isinstance(history, dict) else {},
-        )
-    except SuperlensError as error:
-        raise SuperlensError(f"{path.name}: {error}") from error
+    return {
+        "data": data,
+        "axes": order,
+        "pixel_nm": _square_pixel(stored, path) if pixel_nm is None else pixel_nm,
+        "z_step_nm": stored.z_step_nm if z_step_nm is None else z_step_nm,
+        "frame_interval_s": stored.frame_interval_s,
+        "channel_names": names,
+        "name": stem(path),
+        "history": history if isinstance(history, dict) else {},
+    }
 
 
 def length_nm(unit: object) -> float | None:
@@ -278,7 +301,7 @@ def _agree(stored: float | None, noted: float) -> bool:
     return stored is None or abs(stored / noted - 1) < _SAME
 
 
-def _in_order(stored: StoredImage, path: Path, axes: str | None) -> tuple[NDArray[Any], str]:
+def _in_order(stored: StoredImage, path: Path, axes: str | None) -> tuple[Pixels, str]:
     """Name the axes and bring them into the order TCZYX."""
     data, order = stored.data, stored.axes
     if axes is None:
@@ -290,12 +313,12 @@ def _in_order(stored: StoredImage, path: Path, axes: str | None) -> tuple[NDArra
     return data.transpose([order.index(axis) for axis in wanted]), wanted
 
 
-def _without_unnamed(data: NDArray[Any], order: str) -> tuple[NDArray[Any], str]:
+def _without_unnamed(data: Pixels, order: str) -> tuple[Pixels, str]:
     dropped = tuple(at for at, axis in enumerate(order) if axis not in AXES and data.shape[at] == 1)
     return data.squeeze(dropped), "".join(axis for at, axis in enumerate(order) if at not in dropped)
 
 
-def _check_named(data: NDArray[Any], order: str, path: Path) -> None:
+def _check_named(data: Pixels, order: str, path: Path) -> None:
     unnamed = [at for at, axis in enumerate(order) if axis not in AXES]
     if not unnamed and len(set(order)) == len(order) and {"Y", "X"} <= set(order):
         return
@@ -311,7 +334,7 @@ def _check_named(data: NDArray[Any], order: str, path: Path) -> None:
     )
 
 
-def _with_given(data: NDArray[Any], axes: str, path: Path) -> tuple[NDArray[Any], str]:
+def _with_given(data: Pixels, axes: str, path: Path) -> tuple[Pixels, str]:
     if not set(axes) <= set(AXES) or len(set(axes)) != len(axes) or not {"Y", "X"} <= set(axes):
         raise SuperlensError(f"axes is {axes!r}; expected different letters of {AXES}, Y and X among them.")
     if len(axes) != data.ndim:

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -20,16 +21,25 @@ __all__ = [
     "MRC_SUFFIXES",
     "PNG_SUFFIXES",
     "TIFF_SUFFIXES",
+    "ZARR_MARKERS",
+    "ZARR_SUFFIXES",
     "check_file",
     "check_readable",
+    "check_target",
     "find_images",
+    "is_zarr",
+    "put_in_place",
     "replacing",
+    "replacing_folder",
+    "write_failure",
 ]
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
 MRC_SUFFIXES = (".mrc", ".dv", ".r3d", ".st", ".otf")
 PNG_SUFFIXES = (".png",)
-IMAGE_SUFFIXES = TIFF_SUFFIXES + MRC_SUFFIXES + PNG_SUFFIXES
+ZARR_SUFFIXES = (".zarr",)
+ZARR_MARKERS = (".zgroup", ".zarray", ".zattrs", "zarr.json")
+IMAGE_SUFFIXES = TIFF_SUFFIXES + MRC_SUFFIXES + PNG_SUFFIXES + ZARR_SUFFIXES
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -41,7 +51,8 @@ def find_images(paths: Iterable[str | Path]) -> list[Path]:
     Parameters
     ----------
     paths : iterable of str or Path
-        Files are kept in the order given; a folder stands for the images directly in it, sorted by name.
+        Files, and folders of OME-Zarr, are kept in the order given; another folder stands for the images directly in it,
+        sorted by name.
 
     Returns
     -------
@@ -56,7 +67,7 @@ def find_images(paths: Iterable[str | Path]) -> list[Path]:
     given = [Path(path) for path in paths]
     found: dict[Path, None] = {}
     for path in given:
-        if path.is_dir():
+        if path.is_dir() and not is_zarr(path):
             found.update(dict.fromkeys(_images_in(path)))
         else:
             check_readable(path)
@@ -78,13 +89,15 @@ def check_readable(path: Path) -> int:
     Returns
     -------
     int
-        Length of the file in bytes, above 0.
+        Length of the file in bytes, above 0; 1 for the folder of a Zarr.
 
     Raises
     ------
     SuperlensError
-        When the path is missing, a folder, empty, not readable, or of an unknown kind.
+        When the path is missing, a folder of another kind, empty, not readable, or of an unknown kind.
     """
+    if is_zarr(path):
+        return 1
     size = check_file(path, "an image file")
     if path.suffix.lower() not in IMAGE_SUFFIXES:
         raise SuperlensError(_unknown(path))
@@ -170,10 +183,79 @@ def replacing(path: str | Path) -> Iterator[Path]:
         _flush(beside)
         os.replace(beside, final)
     except OSError as error:
-        raise SuperlensError(_write_failure(final, error)) from error
+        raise SuperlensError(write_failure(final, error)) from error
     finally:
         with contextlib.suppress(FileNotFoundError):
             beside.unlink()
+
+
+@contextlib.contextmanager
+def replacing_folder(path: str | Path) -> Iterator[Path]:
+    """Write a folder that is one image so that its name never stands for half of it; the arguments are those of `replacing`."""
+    final = Path(path)
+    check_target(final, folder=True)
+    final = final.resolve()
+    beside = final.with_name(f".{final.name[:100]}.{secrets.token_hex(6)}.part")
+    try:
+        yield beside
+        put_in_place(beside, final)
+    except OSError as error:
+        raise SuperlensError(write_failure(final, error)) from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def check_target(path: Path, *, folder: bool) -> None:
+    """Refuse a name that cannot be written, or stands for something of another kind.
+
+    Parameters
+    ----------
+    path : Path
+        Where an image shall be in the end.
+    folder : bool
+        Whether it will be the folder of a Zarr.
+
+    Raises
+    ------
+    SuperlensError
+    """
+    if folder and path.exists() and not is_zarr(path):
+        raise SuperlensError(f"{path} exists and is no Zarr; it would be replaced. Give another name.")
+    if folder and path.is_dir():
+        _check_writable(path.with_name(f"{path.name}.part"))
+    else:
+        _check_writable(path)
+
+
+def put_in_place(beside: Path, final: Path) -> None:
+    """Give a finished file or folder its name; what had it before is removed.
+
+    Raises
+    ------
+    OSError
+    """
+    if not final.is_dir():
+        os.replace(beside, final)
+        return
+    earlier = final.with_name(f".{final.name[:100]}.{secrets.token_hex(6)}.old")
+    os.replace(final, earlier)
+    os.replace(beside, final)
+    shutil.rmtree(earlier, ignore_errors=True)
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether a path is a folder of chunks, by its ending or by what lies in it."""
+    return path.is_dir() and (path.suffix.lower() in ZARR_SUFFIXES or any((path / m).is_file() for m in ZARR_MARKERS))
+
+
+def write_failure(path: Path, error: OSError) -> str:
+    """Say in one line why a file could not be written."""
+    partly = error.errno is None and "written" in str(error)  # how NumPy says that the disk took only some of an array
+    if partly or error.errno in _NO_SPACE:
+        return f"no space left for {path}. Free some, or give a folder on another disk; the file was not changed."
+    if error.errno in _NOT_ALLOWED:
+        return f"{path} may not be written by this user; give another folder or change its rights."
+    return f"{path} cannot be written: {_reason(error)}."
 
 
 def _images_in(folder: Path) -> list[Path]:
@@ -184,7 +266,8 @@ def _images_in(folder: Path) -> list[Path]:
     return [
         file
         for file in files
-        if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".") and file.is_file()
+        if not file.name.startswith(".")
+        and (is_zarr(file) or (file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()))
     ]
 
 
@@ -211,15 +294,6 @@ def _check_writable(path: Path) -> None:
 def _flush(path: Path) -> None:
     with path.open("rb+") as file:
         os.fsync(file.fileno())
-
-
-def _write_failure(path: Path, error: OSError) -> str:
-    partly = error.errno is None and "written" in str(error)  # how NumPy says that the disk took only some of an array
-    if partly or error.errno in _NO_SPACE:
-        return f"no space left for {path}. Free some, or give a folder on another disk; the file was not changed."
-    if error.errno in _NOT_ALLOWED:
-        return f"{path} may not be written by this user; give another folder or change its rights."
-    return f"{path} cannot be written: {_reason(error)}."
 
 
 def _reason(error: BaseException) -> str:

@@ -10,31 +10,38 @@ import numpy as np
 from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.io.metadata import StoredImage, stem, to_image
-from superlens.io.paths import MRC_SUFFIXES, PNG_SUFFIXES, check_readable
+from superlens.io.paths import MRC_SUFFIXES, PNG_SUFFIXES, check_readable, is_zarr
 
 if TYPE_CHECKING:
     from superlens.io.mrc import OTF
     from superlens.optics import PSF
 
-__all__ = ["read", "read_psf"]
+__all__ = ["read", "read_psf", "stored_image"]
 
 _MOST_GAIN = 1.1  # a PSF is nowhere negative, so no frequency passes better than zero does; the rest is noise
 _WIDEST_PSF_PIXELS = 100
 
 
 def read(
-    path: str | Path, *, axes: str | None = None, pixel_nm: float | None = None, z_step_nm: float | None = None
+    path: str | Path,
+    *,
+    axes: str | None = None,
+    pixel_nm: float | None = None,
+    z_step_nm: float | None = None,
+    fill_missing: bool = False,
 ) -> Image:
     """Read an image with its axes and sampling.
 
     Parameters
     ----------
     path : str or Path
-        TIFF (ImageJ, OME, BigTIFF, plain), MRC or DeltaVision, or greyscale PNG.
+        TIFF (ImageJ, OME, BigTIFF, plain), the folder of an OME-Zarr, MRC or DeltaVision, or greyscale PNG.
     axes : str, optional
         A letter of TCZYX for each axis in the order of the file, such as ``"ZYX"``; needed when the file does not say.
     pixel_nm, z_step_nm : float, optional
         Sampling, when the file has none or a wrong one.
+    fill_missing : bool
+        Take chunks of a Zarr that are not stored for its fill value, instead of refusing it.
 
     Returns
     -------
@@ -57,7 +64,11 @@ def read(
     65.0
     """
     path = Path(path)
-    return to_image(_stored(path), path, axes=axes, pixel_nm=pixel_nm, z_step_nm=z_step_nm)
+    stored = stored_image(path, lazily=False, fill_missing=fill_missing)
+    try:
+        return to_image(stored, path, axes=axes, pixel_nm=pixel_nm, z_step_nm=z_step_nm)
+    except MemoryError as error:
+        raise SuperlensError(_too_large(path)) from error
 
 
 def read_psf(path: str | Path, *, pixel_nm: float | None = None, z_step_nm: float | None = None) -> PSF:
@@ -90,7 +101,7 @@ def read_psf(path: str | Path, *, pixel_nm: float | None = None, z_step_nm: floa
     check_readable(path)
     if path.suffix.lower() in MRC_SUFFIXES and is_complex(path):
         return _psf_from_otf(path, pixel_nm)
-    stored = _stored(path)
+    stored = stored_image(path, lazily=False)
     axes = stored.axes.replace("I", "Z") if stored.axes == "IYX" else None
     image = to_image(stored, path, axes=axes, pixel_nm=pixel_nm, z_step_nm=z_step_nm)
     if image.pixel_nm is None:
@@ -103,10 +114,28 @@ def read_psf(path: str | Path, *, pixel_nm: float | None = None, z_step_nm: floa
         raise SuperlensError(f"{path.name}: {error}") from error
 
 
-def _stored(path: Path) -> StoredImage:
+def stored_image(path: Path, *, lazily: bool, fill_missing: bool = False) -> StoredImage:
+    """Hand a path to the reader of its format.
+
+    Parameters
+    ----------
+    path : Path
+    lazily : bool
+        Leave the pixels in the file where the format allows it.
+    fill_missing : bool
+        As for `read`.
+
+    Returns
+    -------
+    StoredImage
+    """
     check_readable(path)
     suffix = path.suffix.lower()
     try:
+        if is_zarr(path):
+            from superlens.io.ome_zarr import open_zarr
+
+            return open_zarr(path, fill_missing=fill_missing)
         if suffix in MRC_SUFFIXES:
             from superlens.io.mrc import read_mrc
 
@@ -115,13 +144,17 @@ def _stored(path: Path) -> StoredImage:
             from superlens.io.png import read_png
 
             return read_png(path)
-        from superlens.io.tiff import read_tiff
+        from superlens.io.tiff import open_tiff, read_tiff
 
-        return read_tiff(path)
+        return open_tiff(path) if lazily else read_tiff(path)
     except OSError as error:
         raise SuperlensError(f"{path} cannot be read: {error.strerror or error}.") from error
     except MemoryError as error:
-        raise SuperlensError(f"{path.name} does not fit into memory. Crop it, or split it into files.") from error
+        raise SuperlensError(_too_large(path)) from error
+
+
+def _too_large(path: Path) -> str:
+    return f"{path.name} does not fit into memory. Crop it, or split it into files."
 
 
 def _psf_from_otf(path: Path, pixel_nm: float | None) -> PSF:

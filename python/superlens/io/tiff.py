@@ -12,20 +12,23 @@ import logging
 import math
 import struct
 import warnings
+import weakref
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, TypeAlias
 
 import numpy as np
 import tifffile
+from numpy.typing import NDArray
 
 from superlens.errors import SuperlensError, SuperlensWarning
-from superlens.io.metadata import StoredImage, length_nm, parse_note, plausible_pixel_nm, time_s
+from superlens.io.deferred import Deferred
+from superlens.io.metadata import Pixels, StoredImage, length_nm, parse_note, plausible_pixel_nm, time_s
 from superlens.io.paths import check_readable
 
-__all__ = ["read_tiff"]
+__all__ = ["open_tiff", "read_tiff"]
 
 _LOG = logging.getLogger(__name__)
 _UNCOMPRESSED = 1
@@ -38,6 +41,8 @@ _MOST_ENTRIES = 4096
 _TYPE_BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _SELF_COUNTING = ("imagej", "ome", "shaped")  # kinds whose first page says how many images there are
 _TIFF_LETTERS = {"I": "I", "Q": "I", "R": "I"}
+
+_Take: TypeAlias = Callable[[Path, tifffile.TiffPageSeries], Pixels]
 
 
 def read_tiff(path: Path) -> StoredImage:
@@ -58,10 +63,19 @@ def read_tiff(path: Path) -> StoredImage:
     SuperlensError
         When the file is damaged, cut short, claims more than it has, or is coloured.
     """
+    return _first_series(path, _all_pixels)
+
+
+def open_tiff(path: Path) -> StoredImage:
+    """Open the first image series of a TIFF file without reading its pixels; refuses what `read_tiff` refuses unread."""
+    return _first_series(path, _pixels_on_demand)
+
+
+def _first_series(path: Path, take: _Take) -> StoredImage:
     file_bytes = check_readable(path)
     try:
         with _quiet_tifffile(), tifffile.TiffFile(path) as tiff:
-            return _read_series(path, tiff, file_bytes)
+            return _read_series(path, tiff, file_bytes, take)
     except SuperlensError:
         raise
     except MemoryError as error:
@@ -89,7 +103,7 @@ def _quiet_tifffile() -> Iterator[None]:
         logger.removeFilter(divert)
 
 
-def _read_series(path: Path, tiff: tifffile.TiffFile, file_bytes: int) -> StoredImage:
+def _read_series(path: Path, tiff: tifffile.TiffFile, file_bytes: int, take: _Take) -> StoredImage:
     if not len(tiff.pages) or not tiff.series:
         raise SuperlensError(f"{path.name} holds no image. Export it again.")
     series = tiff.series[0]
@@ -97,16 +111,68 @@ def _read_series(path: Path, tiff: tifffile.TiffFile, file_bytes: int) -> Stored
     _check_directories(path, file_bytes, all_pages=series.kind not in _SELF_COUNTING)
     _check_colour(path, series)
     _check_layout(path, series, file_bytes)
-    data = np.asarray(series.asarray())
-    if data.shape != series.shape:
-        raise SuperlensError(
-            f"{path.name} decodes to shape {data.shape} instead of {series.shape}: damaged. Export it again."
-        )
+    data = take(path, series)
     if len(tiff.series) > 1:
         message = f"{path.name} holds {len(tiff.series)} images of different kinds; the first one is read."
         warnings.warn(message, SuperlensWarning, stacklevel=2)
     axes = "".join(_TIFF_LETTERS.get(axis, axis) for axis in series.axes)
     return _with_metadata(tiff, StoredImage(data, axes))
+
+
+def _all_pixels(path: Path, series: tifffile.TiffPageSeries) -> Pixels:
+    data = np.asarray(series.asarray())
+    if data.shape != series.shape:
+        raise SuperlensError(
+            f"{path.name} decodes to shape {data.shape} instead of {series.shape}: damaged. Export it again."
+        )
+    return data
+
+
+def _pixels_on_demand(path: Path, series: tifffile.TiffPageSeries) -> Pixels:
+    dtype = np.dtype(series.dtype)
+    if series.dataoffset is not None and series.keyframe.compression == _UNCOMPRESSED:
+        stored = dtype.newbyteorder(series.keyframe.parent.byteorder)
+        return Deferred.by(_Mapped(path, int(series.dataoffset), stored, series.shape), series.shape, dtype)
+    return Deferred.by(_Chunked(path), series.shape, dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mapped:
+    """Reads pixels that lie in the file in one piece; the file is mapped for the length of a reading only, since mapped
+    pages count as this process's memory.
+    """
+
+    path: Path
+    offset: int
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+    def __call__(self, part: tuple[slice, ...]) -> NDArray[Any]:
+        return np.array(np.memmap(self.path, self.dtype, "r", self.offset, self.shape)[part])
+
+
+class _Chunked:
+    """Reads pixels by the strips or tiles in which they are stored."""
+
+    def __init__(self, path: Path) -> None:
+        import zarr
+
+        self._path = path
+        with _quiet_tifffile():
+            store: Any = tifffile.imread(path, aszarr=True, series=0)
+        self._array = zarr.open_array(store, mode="r")
+        weakref.finalize(self, store.close)
+
+    def __call__(self, part: tuple[slice, ...]) -> NDArray[Any]:
+        try:
+            with _quiet_tifffile():
+                return np.asarray(self._array[part])
+        except MemoryError:
+            raise
+        except Exception as error:  # each codec has its own exceptions; all mean that a strip or tile is damaged
+            raise SuperlensError(
+                f"{self._path.name} cannot be read, a part of it is damaged ({type(error).__name__}). Copy it again."
+            ) from error
 
 
 def _check_kind(path: Path, tiff: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> None:

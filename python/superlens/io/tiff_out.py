@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.io.metadata import note_text
-from superlens.io.paths import TIFF_SUFFIXES, replacing
+from superlens.io.paths import replacing
 
-__all__ = ["Compression", "write"]
+__all__ = ["Compression", "ome_metadata", "write_tiff"]
 
 Compression = Literal["none", "deflate"]
 
@@ -30,42 +30,14 @@ _IMAGEJ_ORDER = "TZCYX"
 _MOST_COMPOSITE = 7  # channels that ImageJ overlays
 
 
-def write(path: str | Path, image: Image, *, compression: Compression = "none") -> Path:
-    """Write an image as a calibrated TIFF, beside the old file and renamed when it is whole.
-
-    Parameters
-    ----------
-    path : str or Path
-        Ending in ``.tif`` or ``.tiff`` for an ImageJ hyperstack, ``.ome.tif`` for OME-TIFF.
-    image : Image
-        Values are kept as they are where the format has their type, and become float32 otherwise.
-    compression : {"none", "deflate"}
-        Without loss in either case. ImageJ reads both.
-
-    Returns
-    -------
-    Path
-        The file that was written.
+def write_tiff(path: Path, image: Image, *, compression: Compression = "none") -> None:
+    """Write an image as a calibrated TIFF; the arguments are those of `superlens.io.write`.
 
     Raises
     ------
     SuperlensError
-        When the name, the folder or the disk does not allow it, or float32 cannot hold the integers exactly.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write(Path(folder) / "cell.tif", Image(np.zeros((20, 20), np.float32), pixel_nm=65.0)).name
-    'cell.tif'
+        When the folder or the disk does not allow it, or float32 cannot hold the integers exactly.
     """
-    path = Path(path)
-    if path.suffix.lower() not in TIFF_SUFFIXES:
-        raise SuperlensError(
-            f"{path.name} would be written as {path.suffix or 'a file without extension'}; expected .tif."
-        )
-    if image.data.size == 0:
-        raise SuperlensError(f"the image for {path.name} has shape {image.data.shape}: no pixels to write.")
     big = image.data.nbytes > _CLASSIC_LIMIT
     ome = big or path.stem.lower().endswith(".ome")
     codec = {"none": None, "deflate": "zlib"}[compression]
@@ -76,7 +48,21 @@ def write(path: str | Path, image: Image, *, compression: Compression = "none") 
             _write_ome(beside, image, data, note, codec, big=big)
         else:
             _write_imagej(beside, image, data, note, codec)
-    return path
+
+
+def ome_metadata(image: Image, note: str) -> dict[str, Any]:
+    """Axes, sizes and names of an image as OME calls them, with the note of `superlens.io.metadata.note_text`."""
+    metadata: dict[str, Any] = {"axes": image.axes, "Name": image.name or "image", "Description": note}
+    for axis in "XY":
+        if image.pixel_nm:
+            metadata |= {f"PhysicalSize{axis}": image.pixel_nm / 1e3, f"PhysicalSize{axis}Unit": "µm"}
+    if image.z_step_nm:
+        metadata |= {"PhysicalSizeZ": image.z_step_nm / 1e3, "PhysicalSizeZUnit": "µm"}
+    if image.frame_interval_s:
+        metadata |= {"TimeIncrement": image.frame_interval_s, "TimeIncrementUnit": "s"}
+    if image.channel_names:
+        metadata["Channel"] = {"Name": list(image.channel_names)}
+    return metadata
 
 
 def _typed(image: Image, types: tuple[str, ...], path: Path) -> NDArray[Any]:
@@ -141,14 +127,5 @@ def _as_tzcyx(image: Image, data: NDArray[Any]) -> NDArray[Any]:
 
 
 def _write_ome(path: Path, image: Image, data: NDArray[Any], note: str, codec: str | None, *, big: bool) -> None:
-    metadata: dict[str, Any] = {"axes": image.axes, "Name": image.name or "image", "Description": note}
-    for axis in "XY":
-        if image.pixel_nm:
-            metadata |= {f"PhysicalSize{axis}": image.pixel_nm / 1e3, f"PhysicalSize{axis}Unit": "µm"}
-    if image.z_step_nm:
-        metadata |= {"PhysicalSizeZ": image.z_step_nm / 1e3, "PhysicalSizeZUnit": "µm"}
-    if image.frame_interval_s:
-        metadata |= {"TimeIncrement": image.frame_interval_s, "TimeIncrementUnit": "s"}
-    if image.channel_names:
-        metadata["Channel"] = {"Name": list(image.channel_names)}
+    metadata = ome_metadata(image, note)
     tifffile.imwrite(path, data, ome=True, bigtiff=big, metadata=metadata, compression=codec, photometric="minisblack")

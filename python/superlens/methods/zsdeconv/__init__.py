@@ -30,14 +30,26 @@ from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.methods.zsdeconv.apply import Result, apply
 from superlens.methods.zsdeconv.learn import Learned, learn
+from superlens.methods.zsdeconv.request import BlockOptions
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
+from superlens.methods.zsdeconv.stream import Preview, predict_file, preview
 from superlens.methods.zsdeconv.task import prepare
 from superlens.model import Model
 from superlens.observation import observe
 from superlens.optics import PSF, Objective
 from superlens.progress import Progress, silent
 
-__all__ = ["Result", "ZSDeconvConfig", "enhance", "predict", "train"]
+__all__ = [
+    "BlockOptions",
+    "Preview",
+    "Result",
+    "ZSDeconvConfig",
+    "enhance",
+    "predict",
+    "predict_file",
+    "preview",
+    "train",
+]
 
 
 @overload

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from superlens.camera import Camera
 from superlens.conditioning import BANK_RADIUS, condition
 from superlens.image import Image
 from superlens.methods.zsdeconv.learn import START, Learned, start_of
@@ -23,11 +24,12 @@ from superlens.progress import Progress
 from superlens.tiling import choose_tile, map_tiles
 from superlens.training import History, out_of_memory_errors
 
-__all__ = ["Result", "apply"]
+__all__ = ["BYTES_PER_PIXEL", "Result", "apply", "halo_of", "parameters_of", "stated_error"]
 
 Array = NDArray[np.float32]
 
-_BYTES_PER_PIXEL = {"light": 4_000, "unet": 8_000}
+BYTES_PER_PIXEL = {"light": 4_000, "unet": 8_000}
+"""Memory that a network needs at its peak for each pixel of a block."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -108,16 +110,30 @@ def _plane(
         return denoised, None, None, None
     if model.config.spread is None:
         return denoised, sharp, None, None
-    if start is None:
-        stated = _stated(model, log_sigma)
-    else:  # calibrated with its own weights; and of two images that are D apart at least one is off by D / 2
+    before = None
+    if start is not None:
         _, before, log_sigma = _light(model, start, lens, config.flips, counts, sigma)
-        stated = np.maximum(_stated(model, log_sigma), np.abs(sharp - before) / 2)
+    stated = stated_error(model, sharp, before, log_sigma)
     return denoised, sharp, stated, _prior_only(sharp, stated, denoised, sigma, lens)
 
 
-def _stated(model: Model, log_sigma: Array) -> Array:
-    return np.asarray(np.exp(log_sigma) * (model.config.contrast * (model.config.spread or 1.0)), np.float32)
+def stated_error(model: Model, sharp: Array, before: Array | None, log_sigma: Array) -> Array:
+    """Standard deviation of the error of the sharp image, in counts.
+
+    Parameters
+    ----------
+    model : Model
+        With a calibrated ``spread``.
+    sharp : ndarray, counts
+    before : ndarray, counts, or None
+        What the start that the model was adapted from makes of the same image; None if there was none.
+    log_sigma : ndarray
+        From the weights that the calibration was made with: those of the start, where there was one.
+    """
+    stated = np.exp(log_sigma) * (model.config.contrast * (model.config.spread or 1.0))
+    if before is not None:  # of two images that are D apart at least one is off by D / 2
+        stated = np.maximum(stated, np.abs(sharp - before) / 2)
+    return np.asarray(stated, np.float32)
 
 
 def _light(
@@ -125,17 +141,20 @@ def _light(
 ) -> tuple[Array, Array, Array]:
     """Denoised and sharp image in counts, and the logarithm of the sharp image's error in network units."""
     normaliser = model.normaliser
-    shape = architecture("light")
 
     def block(part: Array) -> list[Array]:
         channels = condition(part[0, ..., 0], part[0, ..., 1], normaliser, lens.bank)
         denoised, sharp, log_sigma = run_light(network, channels, flips=flips)
         return [denoised[None, ..., None], np.stack([sharp, log_sigma], axis=-1)[None]]
 
-    halo = shape.halo + BANK_RADIUS
-    outputs = _tiled(block, np.stack([counts, sigma], axis=-1), halo, shape.align, "light")
+    outputs = _tiled(block, np.stack([counts, sigma], axis=-1), halo_of("light"), architecture("light").align, "light")
     denoised, fine = outputs
     return normaliser.backward(denoised[..., 0]), normaliser.backward(fine[..., 0]), fine[..., 1]
+
+
+def halo_of(network: str) -> int:
+    """Pixels around a block that its result depends on: the network's reach and that of the filters before it."""
+    return architecture(network).halo + (BANK_RADIUS if network == "light" else 0)
 
 
 def _unet(model: Model, counts: Array) -> tuple[Array, Array]:
@@ -146,12 +165,12 @@ def _unet(model: Model, counts: Array) -> tuple[Array, Array]:
         return list(model.network.predict_on_batch(part))
 
     plane = normaliser.forward(counts)[..., None]
-    denoised, sharp = _tiled(block, plane, shape.halo, shape.align, "unet")
+    denoised, sharp = _tiled(block, plane, halo_of("unet"), shape.align, "unet")
     return normaliser.backward(denoised[..., 0]), normaliser.backward(sharp[..., 0])
 
 
 def _tiled(block: Any, array: Array, halo: int, align: int, network: str) -> Any:
-    tile = choose_tile(array.shape[:-1], halo, align, bytes_per_pixel=_BYTES_PER_PIXEL[network])
+    tile = choose_tile(array.shape[:-1], halo, align, bytes_per_pixel=BYTES_PER_PIXEL[network])
     return map_tiles(block, array, halo=halo, tile=tile, align=align, out_of_memory=out_of_memory_errors())
 
 
@@ -181,7 +200,7 @@ def _result(
 ) -> Result:
     model, image = learned.model, observation.image
     unit = np.float32(observation.camera.gain if config.units == "electrons" else 1.0)
-    parameters = _parameters(learned, observation, config)
+    parameters = parameters_of(learned.model, observation.camera, config)
 
     def like(values: Array | None, what: str, scale: int) -> Image | None:
         if values is None:
@@ -208,17 +227,15 @@ def _some(image: Image | None) -> Image:
     return image
 
 
-def _parameters(learned: Learned, observation: Observation, config: ZSDeconvConfig) -> dict[str, Any]:
-    model = learned.model.config
-    camera = observation.camera
+def parameters_of(made: Model, camera: Camera, config: ZSDeconvConfig) -> dict[str, Any]:
+    """Settings, optics and camera in words and numbers, for the history of an image."""
+    model = made.config
     return {
         **config.model_dump(mode="json"),
         "pixel_nm": model.pixel_nm,
         "psf": model.psf_source or "none: denoising only",
-        "psf_fwhm_nm": None if learned.model.psf is None else round(learned.model.psf.fwhm_nm, 1),
-        "target_fwhm_nm": None
-        if learned.model.psf is None
-        else round(learned.model.psf.fwhm_nm / model.target_factor, 1),
+        "psf_fwhm_nm": None if made.psf is None else round(made.psf.fwhm_nm, 1),
+        "target_fwhm_nm": None if made.psf is None else round(made.psf.fwhm_nm / model.target_factor, 1),
         "camera_gain": camera.gain,
         "camera_offset": camera.offset,
         "camera_read_noise_e": camera.read_noise_e,

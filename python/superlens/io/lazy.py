@@ -1,0 +1,215 @@
+"""Images that are larger than memory: the same facts as an `Image`, and pixels that are read when they are asked for.
+
+`open_image` opens a file without reading its pixels, `LazyImage.plane` reads a part of one plane, and `LazyImage.load` all of it.
+OME-Zarr is read by its chunks; TIFF by rows where its pixels lie in one piece, else by strips or tiles. MRC and PNG files are
+read whole.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superlens.errors import SuperlensError
+from superlens.image import Image
+from superlens.io.deferred import Deferred
+from superlens.io.metadata import facts
+from superlens.io.reading import stored_image
+
+__all__ = ["ImageFile", "LazyImage", "open_image"]
+
+_WHOLE = slice(None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LazyImage:
+    """Pixels in a file with axes, sampling and history.
+
+    Attributes
+    ----------
+    data : Deferred
+        One axis for each letter of `axes`, counts.
+    axes, pixel_nm, z_step_nm, frame_interval_s, channel_names, name, history
+        As those of `Image`.
+    """
+
+    data: Deferred
+    axes: str = "YX"
+    pixel_nm: float | None = None
+    z_step_nm: float | None = None
+    frame_interval_s: float | None = None
+    channel_names: tuple[str, ...] = ()
+    name: str = ""
+    history: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def header(self) -> Image:
+        """An `Image` with everything but the pixels: its data are zeros that take no memory.
+
+        Examples
+        --------
+        >>> image = LazyImage(Deferred.of(np.ones((20, 30), np.uint16)), pixel_nm=65.0)
+        >>> image.header.sizes, image.header.data.strides
+        ({'Y': 20, 'X': 30}, (0, 0))
+        """
+        return self._with(np.broadcast_to(np.zeros((), self.data.dtype), self.data.shape))
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Number of pixels along each axis, in the order of the axes."""
+        return dict(zip(self.axes, self.data.shape, strict=True))
+
+    @property
+    def planes(self) -> int:
+        """Number of planes, over all frames, channels and heights."""
+        return math.prod(self.data.shape[:-2])
+
+    @property
+    def yx_shape(self) -> tuple[int, int]:
+        """Sides of a plane."""
+        return self.data.shape[-2], self.data.shape[-1]
+
+    def plane(self, number: int, y: slice = _WHOLE, x: slice = _WHOLE) -> NDArray[Any]:
+        """Read a part of one plane.
+
+        Parameters
+        ----------
+        number : int
+            Which plane, in the order of `Image.planes`: the last axis before Y fastest.
+        y, x : slice
+            Pixels to read, without a step.
+
+        Returns
+        -------
+        ndarray, shape (Y, X)
+            As stored, in the machine's byte order.
+
+        Examples
+        --------
+        >>> image = LazyImage(Deferred.of(np.arange(24).reshape(2, 3, 4)), "TYX")
+        >>> image.plane(1, y=slice(0, 1), x=slice(1, 3))
+        array([[13, 14]])
+        """
+        index = np.unravel_index(number, self.data.shape[:-2]) if self.data.ndim > 2 else ()
+        part = (*(slice(int(at), int(at) + 1) for at in index), y, x)
+        values = self.data[part]
+        return values.reshape(values.shape[-2:])
+
+    def load(self) -> Image:
+        """Read everything.
+
+        Raises
+        ------
+        SuperlensError
+            When it does not fit into memory.
+        """
+        try:
+            return self._with(self.data[:])
+        except MemoryError as error:
+            raise SuperlensError(f"{self.name} does not fit into memory. Work on it by blocks, or crop it.") from error
+
+    def _with(self, data: NDArray[Any]) -> Image:
+        return Image(
+            data,
+            self.axes,
+            self.pixel_nm,
+            self.z_step_nm,
+            self.frame_interval_s,
+            self.channel_names,
+            self.name,
+            self.history,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """A file and what its user says of it: all that another process needs to open the same image.
+
+    Attributes
+    ----------
+    path : Path
+    axes, pixel_nm, z_step_nm, fill_missing
+        As for `open_image`.
+    """
+
+    path: Path
+    axes: str | None = None
+    pixel_nm: float | None = None
+    z_step_nm: float | None = None
+    fill_missing: bool = False
+
+    def open(self) -> LazyImage:
+        """Open it without reading its pixels."""
+        return open_image(
+            self.path,
+            axes=self.axes,
+            pixel_nm=self.pixel_nm,
+            z_step_nm=self.z_step_nm,
+            fill_missing=self.fill_missing,
+        )
+
+
+def open_image(
+    path: str | Path,
+    *,
+    axes: str | None = None,
+    pixel_nm: float | None = None,
+    z_step_nm: float | None = None,
+    fill_missing: bool = False,
+) -> LazyImage:
+    """Open an image without reading its pixels.
+
+    Parameters
+    ----------
+    path : str or Path
+        TIFF, or the folder of an OME-Zarr; MRC and PNG are read at once.
+    axes : str, optional
+        A letter of TCZYX for each axis in the order of the file; needed when the file does not say.
+    pixel_nm, z_step_nm : float, optional
+        Sampling, when the file has none or a wrong one.
+    fill_missing : bool
+        Take chunks of a Zarr that are not stored for its fill value, instead of refusing it.
+
+    Returns
+    -------
+    LazyImage
+
+    Raises
+    ------
+    SuperlensError
+        As `superlens.io.read`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from superlens.io import write
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = write(Path(folder) / "cell.ome.zarr", Image(np.eye(20, dtype=np.uint16), pixel_nm=65.0))
+    ...     open_image(path).plane(0, y=slice(3, 4), x=slice(2, 5))
+    array([[0, 1, 0]], dtype=uint16)
+    """
+    path = Path(path)
+    stored = stored_image(path, lazily=True, fill_missing=fill_missing)
+    told = facts(stored, path, axes=axes, pixel_nm=pixel_nm, z_step_nm=z_step_nm)
+    data = told["data"]
+    opened = LazyImage(**{**told, "data": data if isinstance(data, Deferred) else Deferred.of(data)})
+    try:
+        about = opened.header
+    except SuperlensError as error:
+        raise SuperlensError(f"{path.name}: {error}") from error
+    return LazyImage(
+        opened.data,
+        about.axes,
+        about.pixel_nm,
+        about.z_step_nm,
+        about.frame_interval_s,
+        about.channel_names,
+        about.name,
+        about.history,
+    )

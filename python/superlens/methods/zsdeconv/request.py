@@ -1,0 +1,172 @@
+"""A request to predict an image by blocks: checked, with what tells it from any other request."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from superlens.errors import SuperlensError
+from superlens.image import Image
+from superlens.io import ImageFile, LazyImage, block_format, check_target, is_zarr
+from superlens.methods.zsdeconv.blocks import BlockPredictor, Kind
+from superlens.methods.zsdeconv.settings import ZSDeconvConfig
+from superlens.model import Model
+from superlens.streaming import Workers
+
+__all__ = ["BlockOptions", "Request"]
+
+_PYRAMID = 4 / 3  # what the coarser levels of a Zarr add
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class BlockOptions:
+    """How a prediction by blocks is carried out; none of it changes a pixel.
+
+    Attributes
+    ----------
+    also : tuple of {"denoised", "confidence"}
+        Further images to write beside the main one.
+    block : int, optional
+        Side of the part that a block answers for, in camera pixels; by default as large as memory allows.
+    memory_gb : float, optional
+        What the process, or each worker, may use; by default half of what is free, at most 2 GB.
+    workers : Workers, optional
+        Dask workers that do the blocks; None for this process.
+    restart : bool
+        Forget an unfinished run for the same place.
+    device, threads
+        What each worker computes on.
+    """
+
+    also: tuple[Kind, ...] = ()
+    block: int | None = None
+    memory_gb: float | None = None
+    workers: Workers | None = None
+    restart: bool = False
+    device: str | None = None
+    threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """What is asked for, checked.
+
+    Attributes
+    ----------
+    path, model, predictor
+        The model, and its file.
+    source, image
+        The input, opened.
+    kinds, finals
+        The images to make, and where each shall be in the end.
+    options : BlockOptions
+    """
+
+    path: Path
+    model: Model
+    predictor: BlockPredictor
+    source: ImageFile
+    image: LazyImage
+    kinds: tuple[Kind, ...]
+    finals: tuple[Path, ...]
+    options: BlockOptions
+
+    @classmethod
+    def of(cls, model: Path, source: ImageFile | Path | str, out: Path, options: BlockOptions) -> Request:
+        """Open and check everything that can be checked before a block is done.
+
+        Raises
+        ------
+        SuperlensError
+        """
+        loaded = Model.load(model)
+        if loaded.config.method != "zsdeconv":
+            raise SuperlensError(f"the model was made by {loaded.config.method}; expected one made by zsdeconv.")
+        if loaded.config.axes != "YX":
+            raise SuperlensError(f"the model takes {loaded.config.axes}; prediction by blocks needs one that takes YX.")
+        file = source if isinstance(source, ImageFile) else ImageFile(Path(source))
+        image = file.open()
+        loaded.check_fits(image.header)
+        predictor = BlockPredictor(loaded)
+        kinds = (predictor.kinds[0], *options.also)
+        _check_kinds(kinds, predictor)
+        finals = tuple(out if at == 0 else _beside(out, kind) for at, kind in enumerate(kinds))
+        for final in finals:
+            check_target(final, folder=block_format(final) == "zarr")
+            _spare(final, (file.path, model))
+        return cls(model.absolute(), loaded, predictor, file, image, kinds, finals, options)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the pixels of the result depend on, and where they go."""
+        with self.path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        header = self.image.header
+        return {
+            "format": _FORMAT,
+            "model": digest,
+            "source": [str(self.source.path.absolute()), _fingerprint(self.source.path)],
+            "axes": header.axes,
+            "shape": list(header.data.shape),
+            "pixel_nm": header.pixel_nm,
+            "fill_missing": self.source.fill_missing,
+            "outputs": [[kind, final.name] for kind, final in zip(self.kinds, self.finals, strict=True)],
+        }
+
+    @property
+    def unit(self) -> float:
+        """Counts that are one in the result."""
+        camera = self.model.camera
+        electrons = ZSDeconvConfig(**self.model.config.settings).units == "electrons"
+        return camera.gain if electrons and camera is not None else 1.0
+
+    def header(self, kind: Kind, history: dict[str, Any]) -> Image:
+        """The image of that kind, without pixels."""
+        empty = self.image.header
+        scale = self.predictor.scale(kind)
+        shape = (*empty.data.shape[:-2], *(side * scale for side in empty.data.shape[-2:]))
+        made = empty.with_data(np.broadcast_to(np.float32(0), shape), scale=scale)
+        return replace(made, history={**empty.history, "superlens": history})
+
+    def bytes_of(self, kind: Kind) -> int:
+        """Bytes of the result, uncompressed."""
+        form = block_format(self.finals[self.kinds.index(kind)])
+        return round(self.header(kind, {}).data.nbytes * (_PYRAMID if form == "zarr" else 1))
+
+
+def _check_kinds(kinds: tuple[Kind, ...], predictor: BlockPredictor) -> None:
+    for kind in kinds:
+        if kind not in predictor.kinds or kinds.count(kind) > 1:
+            others = ", ".join(predictor.kinds[1:]) or "nothing"
+            raise SuperlensError(f"also has {kind!r}; beside {kinds[0]!r} this model gives {others}, each once.")
+
+
+def _beside(out: Path, kind: Kind) -> Path:
+    stem, dot, ending = out.name.partition(".")
+    return out.with_name(f"{stem.removesuffix('_sr')}_{kind}{dot}{ending}")
+
+
+def _spare(final: Path, inputs: Iterable[Path]) -> None:
+    target = final.resolve()
+    for path in inputs:
+        source = path.resolve()
+        if source == target or target in source.parents or source in target.parents:
+            raise SuperlensError(f"{final} would overwrite the input {path}; give another --out.")
+
+
+def _fingerprint(path: Path) -> str:
+    """Tells one content of a path from another without reading it all: size, time and, of a Zarr, its metadata."""
+    found = hashlib.sha256()
+    files = [path]
+    if is_zarr(path):
+        files = sorted(f for name in (".z*", "zarr.json", "*/.z*", "*/zarr.json") for f in path.glob(name))
+    for file in files:
+        told = file.stat()
+        found.update(f"{file.relative_to(path)} {told.st_size} {told.st_mtime_ns}\n".encode())
+    return found.hexdigest()

@@ -1,0 +1,330 @@
+"""Prediction from file to file, block by block: memory is bounded whatever the size, and a run that was killed goes on where it was.
+
+`preview` says what a run will take, `predict_file` runs it, here or on Dask workers. The result lies hidden beside its place until
+it is whole, with a record of the finished blocks. The same request given again goes on from there, whatever memory it is given now;
+another request for the same place is refused. The pixels do not depend on the blocks: each is a pure function of its surroundings.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from superlens.errors import SuperlensError
+from superlens.io import (
+    NGFF,
+    ImageFile,
+    block_format,
+    create_blocks,
+    is_zarr,
+    open_blocks,
+    put_in_place,
+)
+from superlens.methods.zsdeconv.apply import parameters_of
+from superlens.methods.zsdeconv.blocks import BlockJob, Kind, Output, not_written
+from superlens.methods.zsdeconv.request import BlockOptions, Request
+from superlens.methods.zsdeconv.settings import ZSDeconvConfig
+from superlens.progress import Progress, silent
+from superlens.streaming import (
+    BlockPlan,
+    Ledger,
+    Measured,
+    choose_block,
+    chunk_sides,
+    measure,
+    on_cluster,
+    part_of,
+)
+from superlens.tiling import free_memory
+
+__all__ = ["Preview", "predict_file", "preview"]
+
+_MOST_MEMORY = 2e9  # more is rarely faster, and other programs want to live
+_TRIAL_SIDE = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a run will take.
+
+    Attributes
+    ----------
+    sizes : dict
+        Pixels along each axis of the input.
+    blocks : BlockPlan
+    done : int
+        Blocks that an unfinished run has done already.
+    memory_bytes : float
+        At the peak, of this process or of each worker.
+    seconds : float
+        For the blocks that are left, one after the other in one process, from a measured step.
+    outputs : dict
+        Bytes of each result, uncompressed.
+    free_bytes : int
+        Room on the disk that they go to.
+    messages : tuple of str
+        What the sample of the image showed.
+    """
+
+    sizes: dict[str, int]
+    blocks: BlockPlan
+    done: int
+    memory_bytes: float
+    seconds: float
+    outputs: dict[Path, int]
+    free_bytes: int
+    messages: tuple[str, ...]
+
+
+def predict_file(
+    model: Path | str,
+    source: ImageFile | Path | str,
+    out: Path | str,
+    *,
+    options: BlockOptions | None = None,
+    progress: Progress = silent,
+) -> list[Path]:
+    """Apply a trained model to an image of any size.
+
+    Parameters
+    ----------
+    model : Path
+        A model file of the zsdeconv method. Dask workers read it from the same path.
+    source : ImageFile or Path
+        TIFF or OME-Zarr, any axes; every plane is taken as a 2D image.
+    out : Path
+        Ending in ``.ome.zarr`` or ``.ome.tif``; float32, counts above the offset (or electrons).
+    options : BlockOptions, optional
+    progress : Progress
+        May raise `superlens.progress.Cancelled`; what is done is kept for the next time.
+
+    Returns
+    -------
+    list of Path
+        What was written: ``out``, then the images asked for beside it.
+
+    Raises
+    ------
+    SuperlensError
+        If the model does not fit, the disk is too small or fills up, or another unfinished run is in the way. Finished blocks are kept.
+
+    Examples
+    --------
+    >>> predict_file("model.zip", "huge.ome.zarr", "huge_sr.ome.zarr")  # doctest: +SKIP
+    """
+    request = Request.of(Path(model), source, Path(out), options or BlockOptions())
+    run = _resumed(request) or _begun(request)
+    left = [number for number in range(len(run.blocks)) if number not in run.done]
+    _require_room(request, share=len(left) / len(run.blocks))
+    _carry_out(request, run, left, progress)
+    _deliver(request, progress)
+    return list(request.finals)
+
+
+def preview(
+    model: Path | str, source: ImageFile | Path | str, out: Path | str, *, options: BlockOptions | None = None
+) -> Preview:
+    """Say what `predict_file` will take, without writing anything; the arguments are the same.
+
+    The time comes from one small block that is predicted twice, the second time measured.
+    """
+    request = Request.of(Path(model), source, Path(out), options or BlockOptions())
+    kept = None if request.options.restart else _kept(request)
+    blocks = _plan(request) if kept is None else kept.blocks
+    done = 0 if kept is None else len(kept.done)
+    measured = _measured(request) if kept is None else kept.measured
+    seconds = _seconds_per_pixel(request) * blocks.block_pixels * (len(blocks) - done)
+    return Preview(
+        sizes=request.image.sizes,
+        blocks=blocks,
+        done=done,
+        memory_bytes=_resident_bytes() + request.predictor.bytes_per_pixel * blocks.block_pixels,
+        seconds=seconds,
+        outputs={final: request.bytes_of(kind) for final, kind in zip(request.finals, request.kinds, strict=True)},
+        free_bytes=shutil.disk_usage(request.finals[0].parent).free,
+        messages=measured.messages,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A run that has begun: its plan, and what is done."""
+
+    blocks: BlockPlan
+    measured: Measured
+    done: frozenset[int]
+
+
+def _measured(request: Request) -> Measured:
+    camera = request.model.camera
+    if camera is None:
+        return measure(request.image)
+    return measure(request.image, offset=camera.offset, gain=camera.gain, read_noise_e=camera.read_noise_e)
+
+
+def _plan(request: Request) -> BlockPlan:
+    predictor, options = request.predictor, request.options
+    yx = request.image.yx_shape
+    if options.block is None:
+        memory = min(free_memory() / 2, _MOST_MEMORY) if options.memory_gb is None else options.memory_gb * 1e9
+        block = choose_block(
+            yx,
+            predictor.halo,
+            predictor.align,
+            bytes_per_pixel=predictor.bytes_per_pixel,
+            memory_bytes=memory - _resident_bytes(),
+        )
+    else:
+        if options.block < predictor.align:
+            raise SuperlensError(f"block is {options.block}; expected at least {predictor.align} pixels.")
+        side = -(-options.block // predictor.align) * predictor.align
+        whole = [-(-n // predictor.align) * predictor.align for n in yx]
+        block = min(side, whole[0]), min(side, whole[1])
+    scale = predictor.scale(request.kinds[0])
+    return BlockPlan(request.image.planes, yx, block, predictor.halo, predictor.align, scale)
+
+
+def _kept(request: Request) -> _Run | None:
+    """The unfinished run for the same place, if it is for the same request."""
+    ledger = Ledger(request.finals[0])
+    told = ledger.plan()
+    if told is None:
+        return None
+    if told.get("identity") != request.identity:
+        raise SuperlensError(
+            f"an unfinished run for {request.finals[0]} had another model, input or outputs; "
+            "give --restart to forget it, or another --out."
+        )
+    blocks, measured = told["blocks"], told["measured"]
+    plan = BlockPlan(**{**blocks, "yx_shape": tuple(blocks["yx_shape"]), "block": tuple(blocks["block"])})
+    lists = {name: tuple(measured[name]) for name in ("estimated", "messages")}
+    return _Run(plan, Measured(**{**measured, **lists}), frozenset(n for n in ledger.done() if n < len(plan)))
+
+
+def _resumed(request: Request) -> _Run | None:
+    if request.options.restart:
+        _forget(request)
+        return None
+    kept = _kept(request)
+    if kept is None:
+        return None
+    lost = [final for final in request.finals if not part_of(final).exists()]
+    if lost and len(kept.done) < len(kept.blocks):
+        raise SuperlensError(f"{part_of(lost[0])} of an unfinished run is missing; give --restart to begin anew.")
+    return kept
+
+
+def _begun(request: Request) -> _Run:
+    """Lay out the results, then the record: a record stands for results that are laid out."""
+    measured, blocks = _measured(request), _plan(request)
+    _require_room(request, share=1.0)
+    _forget(request)
+    config = ZSDeconvConfig(**request.model.config.settings)
+    parameters = parameters_of(request.model, measured.camera, config)
+    try:
+        for kind, final in zip(request.kinds, request.finals, strict=True):
+            header = request.header(kind, {"what": _WORDS[kind], **parameters})
+            chunk = chunk_sides(replace(blocks, scale=request.predictor.scale(kind)))
+            create_blocks(part_of(final), block_format(final), header, chunk=chunk, ngff=_ngff(request.source.path))
+    except OSError as error:
+        _forget(request)
+        raise not_written(request.finals[0], error) from error
+    told = {"identity": request.identity, "blocks": asdict(blocks), "measured": asdict(measured)}
+    Ledger(request.finals[0]).begin(told)
+    return _Run(blocks, measured, frozenset())
+
+
+_WORDS: dict[Kind, str] = {
+    "sr": "super-resolved",
+    "denoised": "denoised",
+    "confidence": "standard deviation of the error of the super-resolved image",
+}
+
+
+def _ngff(source: Path) -> NGFF:
+    return "0.5" if is_zarr(source) and (source / "zarr.json").is_file() else "0.4"
+
+
+def _forget(request: Request) -> None:
+    Ledger(request.finals[0]).forget()
+    for final in request.finals:
+        part = part_of(final)
+        if part.is_dir():
+            shutil.rmtree(part)
+        else:
+            part.unlink(missing_ok=True)
+
+
+def _require_room(request: Request, *, share: float) -> None:
+    needed = share * sum(request.bytes_of(kind) for kind in request.kinds)
+    free = shutil.disk_usage(request.finals[0].parent).free
+    if free < needed:
+        raise SuperlensError(
+            f"{request.finals[0].parent} has {free / 1e9:.3g} GB free and the result needs up to {needed / 1e9:.3g} GB; "
+            "free some space, or give another --out."
+        )
+
+
+def _carry_out(request: Request, run: _Run, left: list[int], progress: Progress) -> None:
+    if not left:
+        return
+    ledger, total = Ledger(request.finals[0]), len(run.blocks)
+    progress(total - len(left), total, "blocks")
+    finished = _finished(request, run, left)
+    for done, number in enumerate(finished, start=total - len(left) + 1):
+        try:
+            ledger.record([number])
+        except OSError as error:
+            raise not_written(request.finals[0], error) from error
+        progress(done, total, "blocks")
+
+
+def _finished(request: Request, run: _Run, left: list[int]) -> Iterator[int]:
+    options = request.options
+    outputs = tuple(
+        Output(kind, final.absolute(), block_format(final))
+        for kind, final in zip(request.kinds, request.finals, strict=True)
+    )
+    source = replace(request.source, path=request.source.path.absolute())
+    job = BlockJob(uuid.uuid4().hex, source, request.path, run.blocks, run.measured, outputs, request.unit)
+    if options.workers is None:
+        return map(job, left)
+    return on_cluster(replace(job, device=options.device, threads=options.threads), left, options.workers)
+
+
+def _deliver(request: Request, progress: Progress) -> None:
+    """Make what needs all blocks, and give the results their names; a result without its part has its name already."""
+    for final in request.finals:
+        part = part_of(final)
+        if not part.exists():
+            continue
+        try:
+            open_blocks(part, block_format(final)).finish(progress)
+            put_in_place(part, final.resolve())
+        except OSError as error:
+            raise not_written(final, error) from error
+    Ledger(request.finals[0]).forget()
+
+
+def _seconds_per_pixel(request: Request) -> float:
+    """Time for one pixel of a block, halo included, from a block of noise that is predicted twice."""
+    predictor = request.predictor
+    side = -(-min(_TRIAL_SIDE, *request.image.yx_shape) // predictor.align) * predictor.align + 2 * predictor.halo
+    counts = np.random.default_rng(0).normal(100, 10, (side, side)).astype(np.float32)
+    for _ in range(2):  # the first time the engine prepares itself
+        began = time.perf_counter()
+        predictor(counts, np.full_like(counts, 10), request.kinds)
+    return (time.perf_counter() - began) / side**2
+
+
+def _resident_bytes() -> float:
+    """Memory of this process as it is now, the engine and the model included."""
+    import psutil
+
+    return float(psutil.Process().memory_info().rss)

@@ -1,0 +1,86 @@
+"""Which blocks are done, in a file beside the output, so that a run that was killed goes on where it was.
+
+The first line tells what is being made, each further line the number of a finished block. A line that was cut off by the end of the
+process counts for nothing; its block is done again, which gives the same pixels. The lines outlive the process at once, and a
+failure of power only as far as the system had written them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from superlens.errors import SuperlensError
+from superlens.io import replacing
+
+__all__ = ["Ledger", "part_of"]
+
+
+def part_of(path: Path) -> Path:
+    """Where an output lies while it is not whole: hidden, beside its place."""
+    return path.with_name(f".{path.name}.part")
+
+
+class Ledger:
+    """The record of a run.
+
+    Parameters
+    ----------
+    output : Path
+        What is being made; the record is a hidden file beside it.
+    """
+
+    def __init__(self, output: Path) -> None:
+        self.path = output.with_name(f".{output.name}.state")
+
+    def begin(self, plan: Mapping[str, Any]) -> None:
+        """Write a new record that tells what is being made; an earlier one is forgotten."""
+        with replacing(self.path) as beside:
+            beside.write_text(json.dumps(plan) + "\n", encoding="utf-8")
+
+    def plan(self) -> dict[str, Any] | None:
+        """What is being made; None when there is no record.
+
+        Raises
+        ------
+        SuperlensError
+            If the record is damaged.
+        """
+        if not self.path.exists():
+            return None
+        try:
+            with self.path.open(encoding="utf-8") as file:
+                told = json.loads(file.readline())
+            if isinstance(told, dict):
+                return told
+        except (OSError, ValueError):
+            pass
+        raise SuperlensError(f"the record {self.path} of an unfinished run is damaged; give --restart to begin anew.")
+
+    def done(self) -> set[int]:
+        """Numbers of the finished blocks."""
+        with self.path.open("rb") as file:
+            next(file, b"")
+            return {int(line) for line in file if line.endswith(b"\n") and line.strip().isdigit()}
+
+    def record(self, numbers: Iterable[int]) -> None:
+        """Note finished blocks.
+
+        Raises
+        ------
+        OSError
+            If the disk is full, for instance.
+        """
+        with self.path.open("a+b", buffering=0) as file:
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":  # what is left of a line that was cut off
+                file.write(b"-\n")
+            for number in numbers:
+                file.write(b"%d\n" % number)
+
+    def forget(self) -> None:
+        """Remove the record."""
+        self.path.unlink(missing_ok=True)
