@@ -17,7 +17,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from superlens import camera, deconvolve, doctor, metrics, optics, report, simulate, tiling, training
+    from superlens import camera, deconvolve, doctor, fiji, metrics, optics, report, simulate, tiling, training
     from superlens.camera import Camera, check_noise, estimate_camera
     from superlens.deconvolve import richardson_lucy, sparse_deconvolution, wiener
     from superlens.errors import SuperlensError, SuperlensWarning
@@ -69,7 +69,7 @@ _HOME = {
 """Public name to the module that defines it."""
 
 _MODULES = frozenset(
-    ("camera", "deconvolve", "doctor", "metrics", "optics", "report", "simulate", "tiling", "training")
+    ("camera", "deconvolve", "doctor", "fiji", "metrics", "optics", "report", "simulate", "tiling", "training")
 )
 
 __all__ = [
@@ -94,6 +94,7 @@ __all__ = [
     "doctor",
     "enhance",
     "estimate_camera",
+    "fiji",
     "metrics",
     "open_image",
     "optics",

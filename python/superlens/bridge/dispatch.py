@@ -25,7 +25,7 @@ from superlens.bridge.verbs import VERBS
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.progress import Cancelled
 
-__all__ = ["dispatch"]
+__all__ = ["dispatch", "failed"]
 
 _RUNS = Runs()
 _WORK = threading.Lock()
@@ -72,7 +72,12 @@ def dispatch(
         command = verb.command
         return _spoken(_done(asked, verb, blocks_in, blocks_out, listener), command)
     except Exception as error:  # noqa: BLE001  (the last door: the other side of it is Java)
-        return Response(ok=False, error=_record(error, command))
+        return failed(error, command)
+
+
+def failed(error: Exception, command: Command | None = None) -> Response:
+    """Say in a record why a call was not done, in the words of its command."""
+    return Response(ok=False, error=_record(error, command))
 
 
 def _verb(asked: Request) -> Verb:

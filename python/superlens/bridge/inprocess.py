@@ -9,6 +9,7 @@ tells a user nothing.
 from __future__ import annotations
 
 import json
+import logging
 import platform
 from collections.abc import Mapping
 from typing import Any
@@ -16,10 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from superlens.bridge.dispatch import dispatch
+from superlens.bridge.dispatch import dispatch, failed
 from superlens.errors import SuperlensError
 
-__all__ = ["install", "uninstall"]
+__all__ = ["install", "run_command", "uninstall"]
+
+log = logging.getLogger(__name__)
 
 _ENGINE = "io.github.superlens.engine.Engine"
 _REGISTRY = "io.github.superlens.engine.EngineRegistry"
@@ -38,7 +41,79 @@ def install() -> None:
 
 def uninstall() -> None:
     """Take the offer back."""
-    _registry().set(None)
+    _registry().clear()
+
+
+def run_command(name: str, imp: Any, options: str | Mapping[str, object]) -> list[Any]:
+    """Run a menu item of the plugin on an image, without dialogs.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"enhance"``.
+    imp : ij.ImagePlus
+    options : str or mapping
+        As in a macro, or key to value.
+
+    Returns
+    -------
+    list of ij.ImagePlus
+        What the menu item would have opened, the most important one last.
+
+    Raises
+    ------
+    SuperlensError
+        With the words of the plugin's dialog.
+    """
+    _registry()
+    from jpype import JClass, JException, JImplements, JOverride
+
+    opened: list[Any] = []
+
+    @JImplements("io.github.superlens.core.Host")
+    class Quiet:
+        """Shows nothing and keeps what is made."""
+
+        @JOverride
+        def engine(self) -> Any:
+            return JClass("io.github.superlens.engine.EngineProvider").get(None)
+
+        @JOverride
+        def image(self) -> Any:
+            return imp
+
+        @JOverride
+        def progress(self) -> Any:
+            return JClass("io.github.superlens.engine.Progress").SILENT
+
+        @JOverride
+        def show(self, *what: Any) -> None:
+            if len(what) == 1:
+                opened.append(what[0])
+
+        @JOverride
+        def log(self, line: Any) -> None:
+            log.info("%s", line)
+
+    try:
+        spec = JClass("io.github.superlens.core.CommandSpec").of(name)
+        values = JClass("io.github.superlens.core.Values").read(spec, _options(options))
+        JClass("io.github.superlens.core.Commands").byName().get(name).run(values, Quiet())
+    except JException as error:
+        raise SuperlensError(str(error.getMessage())) from error
+    return opened
+
+
+def _options(options: str | Mapping[str, object]) -> Any:
+    from jpype import JClass
+
+    reader = JClass("io.github.superlens.core.MacroOptions")
+    if isinstance(options, str):
+        return reader.parse(options)
+    values = JClass("java.util.LinkedHashMap")()
+    for key, value in options.items():
+        values.put(key, str(value).lower() if isinstance(value, bool) else str(value))
+    return reader.of(values)
 
 
 def _registry() -> Any:
@@ -65,9 +140,12 @@ def _engine_class() -> type[Any]:
 
         @JOverride
         def call(self, request: Any, blocks_in: Any, blocks_out: Any, progress: Any) -> str:
-            inputs = [_array(block) for block in blocks_in or ()]
-            outputs = [_array(block) for block in blocks_out or ()]
-            return dispatch(str(request), inputs, outputs, _JavaListener(progress)).to_json()
+            try:
+                inputs = [_array(block) for block in blocks_in or ()]
+                outputs = [_array(block) for block in blocks_out or ()]
+                return dispatch(str(request), inputs, outputs, _JavaListener(progress)).to_json()
+            except Exception as error:  # noqa: BLE001  (nothing may be thrown into Java's frames)
+                return failed(error).to_json()
 
         @JOverride
         def describe(self) -> str:

@@ -8,6 +8,7 @@ Java starts once in a process and cannot be started again. Nothing here is impor
 
 from __future__ import annotations
 
+import atexit
 import logging
 import re
 import shutil
@@ -122,14 +123,14 @@ def check(fiji: Path | str | None = None) -> str:
 
     from superlens.bridge.protocol import Request, Response
 
-    registry = jpype.JClass("io.github.superlens.engine.EngineRegistry")
-    answer = Response.from_json(str(registry.get().call(Request(verb="ping").to_json(), None, None, None)))
+    engine = jpype.JClass("io.github.superlens.engine.EngineProvider").get(None)
+    answer = Response.from_json(str(engine.call(Request(verb="ping").to_json(), None, None, None)))
     java = jpype.JClass("java.lang.System").getProperty("java.version")
     imagej = jpype.JClass("ij.ImageJ").VERSION
     lines = [
         f"plugin: {running.plugin}",
         f"Java {java}, ImageJ {imagej}" + (f", ImageJ2 {running.gateway.getVersion()}" if running.gateway else ""),
-        f"engine: {registry.get().describe()}",
+        f"engine: {engine.describe()}",
         f"answers: {answer.text}",
     ]
     return "\n".join(lines)
@@ -148,6 +149,7 @@ def _kind(folder: Path) -> Kind:
 def _start_imagej(folder: Path | None, jar: Path, *, headless: bool) -> Fiji:
     scyjava = _library("scyjava")
     plugins = Path(tempfile.mkdtemp(prefix="superlens-imagej-")) / "plugins"
+    atexit.register(shutil.rmtree, plugins.parent, ignore_errors=True)
     plugins.mkdir()
     shutil.copy2(jar, plugins)  # the menus are read from jars in this folder
     _configure(scyjava, headless=headless, fetch="never")

@@ -67,6 +67,7 @@ class _Asked:
         learning = LearningChoice(**{**_given(call, LearningChoice), "settings": tuple(settings)})
         optics = call.choice(OpticsChoice)
         lens = optics.load() if optics.given or not learning.denoise_only else None
+        start_engine(call)  # the settings' home brings TensorFlow along
         return cls(lens, learning.load())
 
 
