@@ -203,7 +203,7 @@ def fit(
                 if checkpoint is not None:
                     state.save(checkpoint)
                 progress(done, plan.steps, f"loss {mean:.4g}")
-            elif done % 5 == 0:
+            else:
                 progress(done, plan.steps, "training")
     except Cancelled:
         state.history.stopped = "cancelled"
