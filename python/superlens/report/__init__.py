@@ -3,6 +3,7 @@
 `ReportData` holds everything the page can show; only the camera image and one output (denoised or super-resolved) are
 required, and a section whose arrays are missing is left out or says so. `render` turns it into HTML that loads
 nothing from anywhere: pictures are PNG data URIs, plots are inline SVG, style and script are part of the page.
+`LocalizationReport` and `render_localizations` are the same for a movie of single molecules.
 Nothing here measures quality: the metrics and their verdicts come from the caller, and the page only condenses them
 into one sentence. Writing the file is the caller's business too.
 """
@@ -18,10 +19,21 @@ from superlens.report.data import (
     ReportData,
     TrainingRecord,
 )
+from superlens.report.localization import (
+    Condition,
+    DriftCourse,
+    LocalizationReport,
+    ModelNote,
+    render_localizations,
+)
 from superlens.report.verdict import Verdict, judge
 
 __all__ = [
+    "Condition",
+    "DriftCourse",
+    "LocalizationReport",
     "Metric",
+    "ModelNote",
     "NoiseCorrelation",
     "PhotonTransfer",
     "Provenance",
@@ -31,6 +43,7 @@ __all__ = [
     "Verdict",
     "judge",
     "render",
+    "render_localizations",
 ]
 
 

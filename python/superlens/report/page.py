@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
-import jinja2
 import numpy as np
 from markupsafe import Markup
 
@@ -16,6 +13,7 @@ from superlens.report.data import Array, ReportData
 from superlens.report.evidence import Section
 from superlens.report.pictures import Contrast, Picture, marks_of, paint
 from superlens.report.plots import Curve, Plot
+from superlens.report.templates import template
 from superlens.report.verdict import judge
 from superlens.report.words import UNAVAILABLE, flatten, length, number, percent
 
@@ -48,7 +46,7 @@ def build(data: ReportData) -> str:
     crops = analysis.choose_crops(data, lines)
     contrast = Contrast.of(data.output, unit=data.unit)
     residual = analysis.residual_statistics(data)
-    return _template().render(
+    return template("page.html.j2").render(
         data=data,
         verdict=judge(data),
         layers=_slider(data, contrast),
@@ -68,18 +66,6 @@ def build(data: ReportData) -> str:
         parameters=flatten(data.parameters),
         number=number,
     )
-
-
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html.j2")
 
 
 def _layers(data: ReportData) -> list[_Layer]:

@@ -19,7 +19,7 @@ from superlens.report.analysis import Crop, Line
 from superlens.report.data import Array
 from superlens.report.words import number
 
-__all__ = ["ColourBar", "Contrast", "Mark", "Picture", "ScaleBar", "marks_of", "paint", "scale_bar"]
+__all__ = ["ColourBar", "Contrast", "Mark", "Picture", "ScaleBar", "marks_of", "paint", "scale_bar", "shrunk"]
 
 _VERMILION = (213, 94, 0)
 _VOID = {"vermilion": _VERMILION, "black": (0, 0, 0), "white": (255, 255, 255)}
@@ -142,7 +142,7 @@ def paint(
     """
     finite = np.isfinite(image)
     bar = scale_bar(image.shape[1], pixel_nm)
-    factor = min(max(int(np.ceil(max(image.shape) / largest)), 1), *image.shape)
+    factor = _factor(image.shape, largest)
     values = _bin(np.where(finite, image, contrast.low).astype(float), factor)
     level = (values - contrast.low) / (contrast.high - contrast.low) * (_LEVELS - 1)
     index = np.clip(np.round(level), 0, _LEVELS - 1).astype(np.uint8)
@@ -188,6 +188,15 @@ def marks_of(shape: tuple[int, ...], crops: tuple[Crop, ...], lines: tuple[Line,
         start_x, start_y = (x0 + 0.5) * columns, (y0 + 0.5) * rows
         marks.append(Mark(line.label, start_x, start_y, (x1 - x0) * columns, (y1 - y0) * rows, is_line=True))
     return tuple(marks)
+
+
+def shrunk(image: Array, largest: int) -> Array:
+    """Average square blocks of pixels until the longer side is `largest` at most, as `paint` does before it paints."""
+    return _bin(image, _factor(image.shape, largest))
+
+
+def _factor(shape: tuple[int, ...], largest: int) -> int:
+    return min(max(int(np.ceil(max(shape) / largest)), 1), *shape)
 
 
 def _bin(image: Array, factor: int) -> Array:

@@ -32,11 +32,15 @@ __all__ = [
     "Plot",
     "flux",
     "histogram",
+    "legend_above",
     "losses",
     "photon_transfer",
+    "power_of_ten",
     "profile",
     "psf_profile",
     "spectra",
+    "svg",
+    "vertical",
 ]
 
 COLOURS = {
@@ -112,9 +116,9 @@ def profile(curves: Sequence[Curve], *, unit: str, label: str, intensity: str) -
             axes.plot(curve.x, curve.y, color=colour, label=curve.name, linestyle=_dash(curve.name))
         axes.set_xlabel(f"distance along line {label} ({unit})")
         axes.set_ylabel(intensity)
-        _legend_above(axes)
+        legend_above(axes)
 
-    return _svg(f"Intensity profiles along line {label}", draw)
+    return svg(f"Intensity profiles along line {label}", draw)
 
 
 def spectra(
@@ -138,15 +142,15 @@ def spectra(
         axes.set_ylim(max(bottom / 2, (floor or top * 1e-5) * 1e-3), top * 3)
         axes.set_xlim(0, max(float(curve.x.max()) for curve in curves))
         if cutoff is not None:
-            _vertical(axes, cutoff, "optical cutoff")
-        _vertical(axes, nyquist, "camera Nyquist limit")
+            vertical(axes, cutoff, "optical cutoff")
+        vertical(axes, nyquist, "camera Nyquist limit")
         axes.set_xlabel(f"spatial frequency (cycles/{unit[1]})")
         axes.set_ylabel(f"power density ({unit[0]}² {unit[1]}²)")
-        axes.yaxis.set_major_formatter(FuncFormatter(_power_of_ten))
+        axes.yaxis.set_major_formatter(FuncFormatter(power_of_ten))
         axes.yaxis.set_minor_locator(NullLocator())
-        _legend_above(axes)
+        legend_above(axes)
 
-    return _svg("Radially averaged power spectra", draw)
+    return svg("Radially averaged power spectra", draw)
 
 
 def losses(data: ReportData) -> Markup:
@@ -176,10 +180,10 @@ def losses(data: ReportData) -> Markup:
             axes.yaxis.set_minor_formatter(FuncFormatter(_plain))
             axes.tick_params(axis="y", which="minor", labelsize=7)
         if data.chosen_step is not None:
-            _vertical(axes, data.chosen_step, f"chosen: step {data.chosen_step}")
+            vertical(axes, data.chosen_step, f"chosen: step {data.chosen_step}")
         axes.set_ylabel("loss (normalised)")
         axes.set_xlabel("" if blended else "optimiser step")
-        _legend_above(axes)
+        legend_above(axes)
 
     def draw_blend(axes: Axes) -> None:
         seen = np.isfinite(blend)
@@ -188,7 +192,7 @@ def losses(data: ReportData) -> Markup:
         axes.set_ylabel("share of the\nadapted weights")
         axes.set_xlabel("optimiser step")
 
-    return _svg("Training and held-out loss over the optimiser steps", draw, below=draw_blend if blended else None)
+    return svg("Training and held-out loss over the optimiser steps", draw, below=draw_blend if blended else None)
 
 
 def photon_transfer(transfer: PhotonTransfer) -> Markup:
@@ -209,9 +213,9 @@ def photon_transfer(transfer: PhotonTransfer) -> Markup:
         axes.set_xlabel("mean (counts, offset included)")
         axes.set_ylabel("noise variance (counts²)")
         axes.set_ylim(bottom=0)
-        _legend_above(axes)
+        legend_above(axes)
 
-    return _svg("Photon transfer: noise variance over mean intensity, with the fitted line", draw)
+    return svg("Photon transfer: noise variance over mean intensity, with the fitted line", draw)
 
 
 def histogram(residual: Residual) -> Markup:
@@ -232,9 +236,9 @@ def histogram(residual: Residual) -> Markup:
         axes.set_xlim(-6, 6)
         axes.set_xlabel("residual (σ of the noise)" if residual.modelled else "residual (its own robust spread)")
         axes.set_ylabel("probability density (1/σ)")
-        _legend_above(axes)
+        legend_above(axes)
 
-    return _svg("Histogram of the residual in units of sigma", draw)
+    return svg("Histogram of the residual in units of sigma", draw)
 
 
 def flux(coarse: Array, fine: Array, *, output_name: str, side: int, intensity: str) -> Markup:
@@ -250,9 +254,9 @@ def flux(coarse: Array, fine: Array, *, output_name: str, side: int, intensity: 
         )  # fmt: skip
         axes.set_xlabel(f"input, block mean ({intensity})")
         axes.set_ylabel(f"{output_name}, block mean\n({intensity})")
-        _legend_above(axes)
+        legend_above(axes)
 
-    return _svg(f"Block means of the {output_name} image over those of the input", draw)
+    return svg(f"Block means of the {output_name} image over those of the input", draw)
 
 
 def psf_profile(psf: PsfPicture, widths: tuple[float, float]) -> Markup:
@@ -272,12 +276,12 @@ def psf_profile(psf: PsfPicture, widths: tuple[float, float]) -> Markup:
         axes.set_xlim(-reach * psf.pixel_nm, reach * psf.pixel_nm)
         axes.set_xlabel("distance from the centre (nm)")
         axes.set_ylabel("PSF relative to its maximum")
-        _legend_above(axes)
+        legend_above(axes)
 
-    return _svg("Cuts through the centre of the point spread function", draw)
+    return svg("Cuts through the centre of the point spread function", draw)
 
 
-def _svg(title: str, draw: Callable[[Axes], None], *, below: Callable[[Axes], None] | None = None) -> Markup:
+def svg(title: str, draw: Callable[[Axes], None], *, below: Callable[[Axes], None] | None = None) -> Markup:
     """Draw on one pair of axes and return an SVG element without any fixed size, style sheet or foreign address."""
     stream = io.StringIO()
     height = _HEIGHT if below is None else _HEIGHT + 1.2
@@ -309,7 +313,8 @@ def _dash(name: str) -> str:
     return "--" if name == "reference" else "-"
 
 
-def _legend_above(axes: Axes) -> None:
+def legend_above(axes: Axes) -> None:
+    """Put the legend above the plot, so that it covers no point."""
     handles, _ = axes.get_legend_handles_labels()
     axes.legend(
         loc="lower left",
@@ -320,7 +325,8 @@ def _legend_above(axes: Axes) -> None:
     )
 
 
-def _vertical(axes: Axes, x: float, label: str) -> None:
+def vertical(axes: Axes, x: float, label: str) -> None:
+    """A dashed line with its name along it."""
     axes.axvline(x, color=_INK, linewidth=0.8, linestyle="--")
     axes.annotate(
         label, (x, 1), xycoords=("data", "axes fraction"), xytext=(-3, -2), textcoords="offset points", rotation=90,
@@ -332,7 +338,8 @@ def _optional(values: Sequence[float | None]) -> Array:
     return np.array([np.nan if value is None else value for value in values], dtype=float)
 
 
-def _power_of_ten(value: float, _position: int | None = None) -> str:
+def power_of_ten(value: float, _position: int | None = None) -> str:
+    """A tick label of a logarithmic axis, without mathematical markup."""
     if value <= 0:
         return ""
     superscript = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -1,0 +1,23 @@
+"""The templates of the pages: ``shell`` is what every page has, ``blocks`` are its repeated parts, the others are pages."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import jinja2
+
+__all__ = ["template"]
+
+
+@cache
+def template(name: str) -> jinja2.Template:
+    """A page by its file name; every text that is put into it is escaped, and a missing value is an error."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
