@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from superlens.cli import failures, folders, learn
+from superlens.cli import failures, folders
+from superlens.cli import work as work_module
 from superlens.cli.folders import OutputFolder, find_inputs
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import Image
@@ -135,7 +136,7 @@ def test_native_output_is_held_back_and_comes_again_afterwards(capfd: pytest.Cap
 
 
 def test_the_first_request_to_stop_cancels_once_and_the_second_ends_at_once() -> None:
-    work = learn._Work(silent)
+    work = work_module.Work(silent)
     work.progress(1, 10, "training")
     work.request_stop(signal.SIGINT, None)
     with pytest.raises(Cancelled):
@@ -147,7 +148,7 @@ def test_the_first_request_to_stop_cancels_once_and_the_second_ends_at_once() ->
 
 def test_a_signal_reaches_the_work_and_the_old_handler_comes_back() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with learn._working() as work:
+    with work_module.working() as work:
         signal.raise_signal(signal.SIGTERM)
         with pytest.raises(Cancelled):
             work.progress(1, 2, "training")
@@ -161,9 +162,9 @@ def test_a_signal_reaches_the_work_and_the_old_handler_comes_back() -> None:
 def test_resuming_keeps_the_checkpoint_and_starting_afresh_moves_it_out_of_the_way(tmp_path: Path) -> None:
     path = tmp_path / ".checkpoint"
     path.write_text("state")
-    with learn._checkpoint(path, resume=True) as given:
+    with work_module.checkpointed(path, resume=True) as given:
         assert given.read_text() == "state"
-    with pytest.warns(SuperlensWarning, match="resume"), learn._checkpoint(path, resume=False) as given:
+    with pytest.warns(SuperlensWarning, match="resume"), work_module.checkpointed(path, resume=False) as given:
         assert not given.exists()
     assert list(tmp_path.iterdir()) == []
 
@@ -171,14 +172,14 @@ def test_resuming_keeps_the_checkpoint_and_starting_afresh_moves_it_out_of_the_w
 def test_a_run_that_fails_before_training_puts_the_earlier_checkpoint_back(tmp_path: Path) -> None:
     path = tmp_path / ".checkpoint"
     path.write_text("state")
-    with pytest.warns(SuperlensWarning), pytest.raises(SuperlensError), learn._checkpoint(path, resume=False):
+    with pytest.warns(SuperlensWarning), pytest.raises(SuperlensError), work_module.checkpointed(path, resume=False):
         raise SuperlensError("wrong PSF")
     assert [file.name for file in tmp_path.iterdir()] == [".checkpoint"]
     assert path.read_text() == "state"
 
 
 def test_resuming_without_a_checkpoint_warns(tmp_path: Path) -> None:
-    with pytest.warns(SuperlensWarning, match="afresh"), learn._checkpoint(tmp_path / "none", resume=True):
+    with pytest.warns(SuperlensWarning, match="afresh"), work_module.checkpointed(tmp_path / "none", resume=True):
         pass
 
 
@@ -331,9 +332,9 @@ def test_evaluate_refuses_what_does_not_fit(superlens: Run, cells: Path) -> None
 
 
 def test_numbers_that_json_lacks_become_null_and_arrays_of_one_value_numbers() -> None:
-    from superlens.cli.results import _plain
+    from superlens.cli.results import plain
 
-    told = _plain(
+    told = plain(
         {"a": float("nan"), "b": np.float32(1.5), "c": (1, np.int64(2)), "d": Path("x"), "e": True, "f": np.inf}
     )
     assert told == {"a": None, "b": 1.5, "c": [1, 2], "d": "x", "e": True, "f": None}

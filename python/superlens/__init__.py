@@ -17,18 +17,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from superlens import camera, deconvolve, doctor, fiji, metrics, optics, report, simulate, tiling, training
+    from superlens import camera, deconvolve, doctor, fiji, metrics, optics, report, simulate, smlm, tiling, training
     from superlens.camera import Camera, check_noise, estimate_camera
     from superlens.deconvolve import richardson_lucy, sparse_deconvolution, wiener
     from superlens.errors import SuperlensError, SuperlensWarning
     from superlens.image import Image
     from superlens.io import LazyImage, open_image, read, read_localizations, read_psf, write, write_localizations
+    from superlens.methods.deepstorm import DeepStormConfig, localize, train_deepstorm
     from superlens.methods.zsdeconv import BlockOptions, Result, ZSDeconvConfig, enhance, predict, predict_file, train
     from superlens.model import Model
     from superlens.optics import PSF, Objective
     from superlens.progress import Cancelled, Progress, console, silent
     from superlens.samples import sample
     from superlens.simulate import simulate_smlm
+    from superlens.smlm import Localizations
 
 __version__ = "0.1.0"
 
@@ -49,6 +51,9 @@ _HOME = {
     "read_psf": "io",
     "write": "io",
     "write_localizations": "io",
+    "DeepStormConfig": "methods.deepstorm",
+    "localize": "methods.deepstorm",
+    "train_deepstorm": "methods.deepstorm",
     "BlockOptions": "methods.zsdeconv",
     "Result": "methods.zsdeconv",
     "ZSDeconvConfig": "methods.zsdeconv",
@@ -65,11 +70,12 @@ _HOME = {
     "silent": "progress",
     "sample": "samples",
     "simulate_smlm": "simulate",
+    "Localizations": "smlm",
 }
 """Public name to the module that defines it."""
 
 _MODULES = frozenset(
-    ("camera", "deconvolve", "doctor", "fiji", "metrics", "optics", "report", "simulate", "tiling", "training")
+    ("camera", "deconvolve", "doctor", "fiji", "metrics", "optics", "report", "simulate", "smlm", "tiling", "training")
 )
 
 __all__ = [
@@ -116,6 +122,11 @@ __all__ = [
     "wiener",
     "write",
     "write_localizations",
+    "DeepStormConfig",
+    "Localizations",
+    "localize",
+    "train_deepstorm",
+    "smlm",
 ]
 
 

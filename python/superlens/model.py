@@ -106,7 +106,7 @@ class ModelConfig(Config):
     network: str
     network_config: dict[str, Any]
     axes: Literal["YX", "ZYX"] = "YX"
-    scale: int = Field(default=2, ge=1, le=4)
+    scale: int = Field(default=2, ge=1, le=16)
     pixel_nm: float | None = Field(default=None, gt=0)
     target_factor: float = Field(default=1.5, ge=1)
     level: float = 0.0

@@ -15,7 +15,9 @@ from superlens.cli.about import doctor, models
 from superlens.cli.failures import Program
 from superlens.cli.hosting import fiji
 from superlens.cli.learn import enhance, predict, train
+from superlens.cli.localize import localize
 from superlens.cli.measure import evaluate, psf
+from superlens.cli.simulate import simulate
 
 __all__ = ["main"]
 
@@ -29,5 +31,5 @@ def main() -> None:
     """
 
 
-for _command in (enhance, train, predict, psf, evaluate, models, doctor, fiji):
+for _command in (enhance, train, predict, localize, simulate, psf, evaluate, models, doctor, fiji):
     main.add_command(_command)

@@ -6,25 +6,19 @@ what it has learned; one that is killed goes on from its checkpoint with ``--res
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-import sys
-import threading
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
-from superlens.cli.failures import EXIT_STOPPED, note, say, warn
+from superlens.cli.failures import EXIT_STOPPED, note, say
 from superlens.cli.folders import OutputFolder, find_inputs
 from superlens.cli.options import (
     HostChoice,
     ImageChoice,
     LearningChoice,
+    MovieChoice,
     OpticsChoice,
     host_options,
     image_options,
@@ -33,8 +27,8 @@ from superlens.cli.options import (
     path_type,
 )
 from superlens.cli.stream import StreamChoice, stream_options
+from superlens.cli.work import Work, checkpointed, working
 from superlens.errors import SuperlensError
-from superlens.progress import Cancelled, Progress, console
 
 if TYPE_CHECKING:
     from superlens.image import Image
@@ -81,7 +75,7 @@ def enhance(
     folder = OutputFolder(out, tuple(files))
     names = [*file_names(files, config.denoise_only), "model.zip"]
     room = folder.prepared(names, bytes_needed(images, config))
-    with room, _checkpoint(out / ".checkpoint", resume=resume) as checkpoint, _working() as work:
+    with room, checkpointed(out / ".checkpoint", resume=resume) as checkpoint, working() as work:
         results = zsdeconv.enhance(images, lens, config=config, checkpoint=checkpoint, progress=work.progress)
         with folder.delivery() as staging:
             written = write_results(staging, files, results, began=work.began, model=results[0].model)
@@ -91,6 +85,12 @@ def enhance(
 @click.command()
 @_inputs_argument
 @click.option("--model", required=True, type=path_type, help="File for the trained model, like mt.zip.")
+@click.option(
+    "--method", type=click.Choice(("zsdeconv", "deepstorm")), default="zsdeconv", show_default=True,
+    help="deepstorm: single molecules, from one movie.",
+)  # fmt: skip
+@click.option("--truth", type=path_type, help="deepstorm: table of the positions in the movie's own frames.")
+@click.option("--psf-sigma-nm", type=float, help="deepstorm: standard deviation of a molecule's image, in nm.")
 @optics_options
 @image_options
 @learning_options
@@ -101,15 +101,26 @@ def train(
     context: click.Context,
     inputs: tuple[Path, ...],
     model: Path,
+    method: str,
+    truth: Path | None,
+    psf_sigma_nm: float | None,
     optics: OpticsChoice,
     image: ImageChoice,
     learning: LearningChoice,
     host: HostChoice,
     resume: bool,
 ) -> None:
-    """Train a model on images of one kind, for `superlens predict`."""
+    """Train a model on images of one kind, for `superlens predict`, or on a movie, for `superlens localize`."""
     if model.is_dir():
         raise SuperlensError(f"{model} is a folder; --model names the file to write, like {model / 'mt.zip'}.")
+    if method == "deepstorm":
+        from superlens.cli.localize import train_deepstorm
+
+        facts = MovieChoice(psf_sigma_nm, optics.na, optics.wavelength_nm, *learning.camera)
+        train_deepstorm(context, inputs, model, truth, (image, facts, learning, host), resume=resume)
+        return
+    if truth is not None or psf_sigma_nm is not None:
+        raise SuperlensError("--truth and --psf-sigma-nm belong to --method deepstorm; leave them out or add it.")
     files, images, lens = _read_all(inputs, image, optics, denoise_only=learning.denoise_only)
     host.start()
     from superlens.methods import zsdeconv
@@ -118,7 +129,7 @@ def train(
     folder = OutputFolder(model.parent, tuple(files))
     room = folder.prepared([model.name], _MODEL_BYTES[config.network])
     kept = model.with_name(f".{model.name}.checkpoint")
-    with room, _checkpoint(kept, resume=resume) as checkpoint, _working() as work:
+    with room, checkpointed(kept, resume=resume) as checkpoint, working() as work:
         trained = zsdeconv.train(images, lens, config=config, checkpoint=checkpoint, progress=work.progress)
         with folder.delivery() as staging:
             trained.save(staging / model.name)
@@ -149,7 +160,7 @@ def predict(
     When --out names an image, one input of any size goes through block by block; killed and started again, it goes on where it was.
     """
     if stream.applies(out):
-        with _working() as work:
+        with working() as work:
             click.echo("\n".join(stream.run(inputs, model, out, image, host, work.progress)))
         return
     files = find_inputs(inputs)
@@ -163,7 +174,7 @@ def predict(
     for file in files:
         trained.check_fits(image.read(file))
     folder = OutputFolder(out, (*files, model))
-    with folder.prepared(file_names(files, trained.psf is None), size + 20_000_000), _working() as work:
+    with folder.prepared(file_names(files, trained.psf is None), size + 20_000_000), working() as work:
         results: list[Result] = []
         for file in files:
             results.append(zsdeconv.predict(trained, image.read(file), progress=work.progress))
@@ -181,45 +192,6 @@ def predict(
         context.exit(EXIT_STOPPED)
 
 
-class _Work:
-    """Progress on the console, and Ctrl-C turned into a polite request to stop."""
-
-    def __init__(self, show: Progress) -> None:
-        self._show = show
-        self._pending = False
-        self.stopped = False
-        self.began = datetime.now().astimezone()
-
-    def progress(self, done: int, total: int, message: str) -> None:
-        """Show where the work is; raise `Cancelled` once after a request to stop."""
-        self._show(done, total, message)
-        if self._pending:
-            self._pending = False
-            raise Cancelled
-
-    def request_stop(self, number: int, frame: FrameType | None) -> None:
-        """Handle a signal: the first asks for an end, the second ends at once."""
-        if self.stopped:
-            raise KeyboardInterrupt
-        self.stopped = self._pending = True
-        say("stopping; what was learned is kept. Press Ctrl-C again to end at once.")
-
-
-@contextlib.contextmanager
-def _working() -> Iterator[_Work]:
-    with console() as show:
-        work = _Work(show)
-        if threading.current_thread() is not threading.main_thread():
-            yield work
-            return
-        before = {number: signal.signal(number, work.request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield work
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
 def _read_all(
     inputs: Sequence[Path], choice: ImageChoice, optics: OpticsChoice, *, denoise_only: bool
 ) -> tuple[list[Path], list[Image], Objective | PSF | None]:
@@ -233,26 +205,6 @@ def _read_all(
     return files, images, lens
 
 
-@contextlib.contextmanager
-def _checkpoint(path: Path, *, resume: bool) -> Iterator[Path]:
-    """Give the place of the checkpoint: with the earlier one in it to resume, else empty.
-
-    An earlier one that is not wanted is put back if the run fails before it has one of its own.
-    """
-    aside = path.with_name(path.name + ".earlier")
-    if resume and not path.exists():
-        warn(f"there is no checkpoint {path} to go on from; the training starts afresh.")
-    if path.exists() and not resume:
-        warn(f"an earlier run left {path}; the training starts afresh. With --resume it would go on from there.")
-        os.replace(path, aside)
-    try:
-        yield path
-    finally:
-        if aside.exists() and not path.exists() and sys.exc_info()[0] is not None:
-            os.replace(aside, path)
-        aside.unlink(missing_ok=True)
-
-
 def _output_bytes(image: Image) -> int:
     return 4 * image.data.size * (1 + 2 * 4) + 8_000_000
 
@@ -263,7 +215,7 @@ def bytes_needed(images: Sequence[Image], config: ZSDeconvConfig) -> int:
 
 
 def _finish(
-    context: click.Context, work: _Work, checkpoint: Path, written: Sequence[Path], results: Sequence[Result]
+    context: click.Context, work: Work, checkpoint: Path, written: Sequence[Path], results: Sequence[Result]
 ) -> None:
     for message in dict.fromkeys(message for result in results for message in result.messages):
         note(message)

@@ -20,7 +20,18 @@ if TYPE_CHECKING:
     from superlens.image import Image
     from superlens.optics import PSF
 
-__all__ = ["compare", "describe_psf", "evaluate", "psf", "psf_image", "psf_of_optics", "scored_planes"]
+__all__ = [
+    "compare",
+    "compare_tables",
+    "describe_psf",
+    "evaluate",
+    "psf",
+    "psf_image",
+    "psf_of_optics",
+    "scored_planes",
+]
+
+_TABLES = (".csv", ".txt", ".tsv", ".hdf5", ".h5", ".hdf", ".smlm")
 
 
 @click.command()
@@ -57,20 +68,33 @@ def psf(
 @click.option("--pixel-nm", type=float, help="Pixel of the result, in nm; default: what its file says.")
 @click.option("--json", "json_file", type=path_type, help="Write the numbers to this file too.")
 def evaluate(out: Path, reference: Path, pixel_nm: float | None, json_file: Path | None) -> None:
-    """Compare results with a reference image.
+    """Compare results with a reference image, or a table of single molecules with a true one.
 
     OUT is a result or a folder of them (its *_sr.tif). When one of the two images is finer by a whole factor, its pixels are averaged. The
     result is brought to the reference by one gain and one offset before PSNR, SSIM and NRMSE are taken.
     """
     from superlens.io import read
 
-    truth = read(reference)
-    rows = {path.name: compare(read(path, pixel_nm=pixel_nm), truth, path, reference) for path in _results_in(out)}
+    if out.suffix.lower() in _TABLES:
+        rows = {out.name: compare_tables(out, reference, pixel_nm)}
+        inputs = [out]
+    else:
+        truth, inputs = read(reference), _results_in(out)
+        rows = {path.name: compare(read(path, pixel_nm=pixel_nm), truth, path, reference) for path in inputs}
     if json_file is not None:
-        folder = OutputFolder(json_file.parent, (reference, *_results_in(out)))
+        folder = OutputFolder(json_file.parent, (reference, *inputs))
         with folder.prepared([json_file.name], 10_000), folder.delivery() as staging:
             (staging / json_file.name).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     click.echo(_table(rows))
+
+
+def compare_tables(found: Path, reference: Path, pixel_nm: float | None) -> dict[str, float | None]:
+    """Match two tables of one movie frame by frame, at 250 nm, and count."""
+    from superlens.io import read_localizations
+    from superlens.smlm import match, scores
+
+    tables = [read_localizations(path, pixel_nm=pixel_nm) for path in (found, reference)]
+    return {name: value if math.isfinite(value) else None for name, value in scores(match(*tables)).items()}
 
 
 def psf_of_optics(pixel_nm: float | None, z_step_nm: float | None, optics: OpticsChoice) -> PSF:
@@ -221,13 +245,19 @@ _COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("frc_nm", "FRC (nm)", ".0f"),
     ("rsp", "RSP", ".4f"),
     ("rse", "RSE", ".4g"),
+    ("jaccard", "Jaccard", ".3f"),
+    ("recall", "recall", ".3f"),
+    ("precision", "precision", ".3f"),
+    ("rmse_lateral_nm", "RMSE (nm)", ".1f"),
+    ("efficiency", "E (%)", ".1f"),
 )
 
 
 def _table(rows: dict[str, dict[str, Any]]) -> str:
-    width = max(len("image"), *(len(name) for name in rows))
-    lines = [f"{'image':<{width}}" + "".join(f"  {title:>9}" for _, title, _ in _COLUMNS)]
+    width = max(len("result"), *(len(name) for name in rows))
+    columns = [column for column in _COLUMNS if any(column[0] in numbers for numbers in rows.values())]
+    lines = [f"{'result':<{width}}" + "".join(f"  {title:>9}" for _, title, _ in columns)]
     for name, numbers in rows.items():
-        cells = (f"{numbers[key]:{form}}" if numbers[key] is not None else "-" for key, _, form in _COLUMNS)
+        cells = (f"{numbers[key]:{form}}" if numbers[key] is not None else "-" for key, _, form in columns)
         lines.append(f"{name:<{width}}" + "".join(f"  {cell:>9}" for cell in cells))
     return "\n".join(lines)

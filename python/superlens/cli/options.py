@@ -20,17 +20,21 @@ from superlens.errors import SuperlensError
 
 if TYPE_CHECKING:
     from superlens.image import Image
+    from superlens.methods.deepstorm import DeepStormConfig
     from superlens.methods.zsdeconv import ZSDeconvConfig
     from superlens.optics import PSF, Objective
+    from superlens.smlm.estimation import Known
 
 __all__ = [
     "HostChoice",
     "ImageChoice",
     "LearningChoice",
+    "MovieChoice",
     "OpticsChoice",
     "host_options",
     "image_options",
     "learning_options",
+    "movie_options",
     "optics_options",
     "path_type",
 ]
@@ -159,11 +163,74 @@ class LearningChoice:
             ) from error
         return ZSDeconvConfig.from_yaml(text).with_changes(self._changes())
 
+    @property
+    def camera(self) -> tuple[float | None, float | None, float | None]:
+        """Offset, gain and read noise, as far as they are given."""
+        return self.offset, self.gain, self.read_noise_e
+
+    def load_as(self, kind: type[DeepStormConfig]) -> DeepStormConfig:
+        """Make the settings of single-molecule localization.
+
+        Raises
+        ------
+        SuperlensError
+            When an option of another method is given, or a setting is unknown or out of range.
+        """
+        for name in ("config", "scale", "units", "denoise_only", "from_scratch"):
+            if getattr(self, name):
+                raise SuperlensError(f"--{name.replace('_', '-')} does not belong to --method deepstorm; leave it out.")
+        given = {name: getattr(self, name) for name in ("steps", "minutes", "seed") if getattr(self, name) is not None}
+        return kind.of(self.preset, **given, **dict(_setting(text) for text in self.settings))
+
     def _changes(self) -> dict[str, Any]:
         names = ("scale", "steps", "minutes", "seed", "offset", "gain", "read_noise_e", "units")
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         switches = {name: True for name in ("denoise_only", "from_scratch") if getattr(self, name)}
         return {**given, **switches, **dict(_setting(text) for text in self.settings)}
+
+
+_SIGMA_OF_NA = 0.21
+"""Standard deviation of the best Gaussian for a focused molecule, times NA over wavelength (Zhang et al., Appl. Opt. 46, 1819, 2007)."""
+
+
+@dataclass(frozen=True, slots=True)
+class MovieChoice:
+    """What the user knows of a movie."""
+
+    psf_sigma_nm: float | None
+    na: float | None
+    wavelength_nm: float | None
+    offset: float | None
+    gain: float | None
+    read_noise_e: float | None
+
+    def known(self) -> Known:
+        """Make of it what the method takes.
+
+        Raises
+        ------
+        SuperlensError
+            When a value is impossible, or NA and wavelength are not given together.
+        """
+        from superlens.smlm.estimation import Known
+
+        return Known(self._sigma_nm(), self.offset, self.gain, self.read_noise_e)
+
+    def _sigma_nm(self) -> float | None:
+        if self.psf_sigma_nm is not None:
+            if not 20 <= self.psf_sigma_nm <= 1000:
+                raise SuperlensError(f"--psf-sigma-nm is {self.psf_sigma_nm:g}; expected 20 to 1000 nm.")
+            return self.psf_sigma_nm
+        if (self.na is None) != (self.wavelength_nm is None):
+            raise SuperlensError(
+                "only one of --na and --wavelength-nm is given; the width of a molecule's image needs both."
+            )
+        if self.na is None or self.wavelength_nm is None:
+            return None
+        from superlens.optics import Objective
+
+        optics = Objective(na=self.na, wavelength_nm=self.wavelength_nm)  # refuses what cannot be
+        return _SIGMA_OF_NA * optics.wavelength_nm / optics.na
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +265,11 @@ def optics_options(command: F) -> F:
 def learning_options(command: F) -> F:
     """Add the options about training and camera; the command receives them as ``learning``."""
     return _gathered(command, LearningChoice, "learning", _LEARNING)
+
+
+def movie_options(command: F) -> F:
+    """Add the options about a movie of single molecules; the command receives them as ``facts``."""
+    return _gathered(command, MovieChoice, "facts", _MOVIE)
 
 
 def host_options(command: F) -> F:
@@ -279,6 +351,15 @@ _LEARNING = (
         metavar="NAME=VALUE",
         help="Any other setting, like hessian=0.05 (repeatable).",
     ),
+)
+
+_MOVIE = (
+    click.option("--psf-sigma-nm", type=float, help="Standard deviation of a molecule's image, in nm; else estimated."),
+    click.option("--na", type=float, help="Numerical aperture; with --wavelength-nm instead of --psf-sigma-nm."),
+    click.option("--wavelength-nm", type=float, help="Wavelength of the detected light, in nm."),
+    click.option("--offset", type=float, help="Camera counts without light; estimated when not given."),
+    click.option("--gain", type=float, help="Camera counts per electron; estimated when not given."),
+    click.option("--read-noise-e", type=float, help="Camera read noise in electrons; estimated when not given."),
 )
 
 _HOST = (

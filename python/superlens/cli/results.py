@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from superlens.methods.zsdeconv import Result
     from superlens.model import Model
 
-__all__ = ["file_names", "write_results", "write_run"]
+__all__ = ["command_line", "digest_of_file", "file_names", "plain", "write_results", "write_run"]
 
 
 def file_names(files: Sequence[Path], denoise_only: bool) -> list[str]:
@@ -97,25 +97,26 @@ def write_run(
 ) -> None:
     """Write ``run.json``: command, versions, inputs with digests, and for each image its parameters and metrics."""
     told = {
-        "command": _command(command),
+        "command": command_line(command),
         "device": device_in_use(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
         "images": [_about(file, result) for file, result in zip(files, results, strict=True)],
     }
-    text = json.dumps(_plain(told), indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(plain(told), indent=1, ensure_ascii=False, allow_nan=False)
     (folder / "run.json").write_text(text + "\n", encoding="utf-8")
 
 
-def _command(command: Sequence[str] | None) -> list[str]:
+def command_line(command: Sequence[str] | None = None) -> list[str]:
+    """What was asked for: ``command``, or the line that started this process."""
     return ["superlens", *sys.argv[1:]] if command is None else list(command)
 
 
 def _provenance(file: Path, result: Result, began: datetime, command: Sequence[str] | None) -> Provenance:
     return Provenance(
-        command=shlex.join(_command(command)),
+        command=shlex.join(command_line(command)),
         device=device_in_use(),
-        input_digest=f"sha256 of the {'file' if file.is_file() else 'pixels'}: {_digest(file, result)}",
+        input_digest=f"sha256 of the {'file' if file.exists() else 'pixels'}: {_digest(file, result)}",
         started=began,
         duration_s=(datetime.now(UTC) - began).total_seconds(),
     )
@@ -142,21 +143,31 @@ def _about(file: Path, result: Result) -> dict[str, Any]:
 
 def _digest(path: Path, result: Result) -> str:
     """Digest of the file, or of the pixels where there was none."""
-    if not path.is_file():
-        return hashlib.sha256(np.ascontiguousarray(result.observation.image.data).tobytes()).hexdigest()
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    if path.exists():
+        return digest_of_file(path)
+    return hashlib.sha256(np.ascontiguousarray(result.observation.image.data).tobytes()).hexdigest()
 
 
-def _plain(value: Any) -> Any:
+def digest_of_file(path: Path) -> str:
+    """SHA-256 of a file, or of all files of a folder."""
+    if path.is_dir():  # an OME-Zarr
+        whole = hashlib.sha256()
+        for file in sorted(found for found in path.rglob("*") if found.is_file()):
+            whole.update(f"{file.relative_to(path).as_posix()} {digest_of_file(file)}\n".encode())
+        return whole.hexdigest()
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def plain(value: Any) -> Any:
     """Turn a value into one that strict JSON has: numbers that are not finite become null, unknown types text."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if value is None or isinstance(value, str | bool | int):
         return value
     item = getattr(value, "item", None)
-    return _plain(item()) if callable(item) and getattr(value, "ndim", None) == 0 else str(value)
+    return plain(item()) if callable(item) and getattr(value, "ndim", None) == 0 else str(value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from superlens.smlm.density import find_peaks, histogram, spikes
 from superlens.smlm.drift import Drift, correct_drift, estimate_drift
-from superlens.smlm.estimation import MovieEstimate, estimate_movie
+from superlens.smlm.estimation import Known, MovieEstimate, estimate_movie
 from superlens.smlm.linking import link, molecules
 from superlens.smlm.matching import Matching, match, scores
 from superlens.smlm.precision import SpotFits, cramer_rao_nm, fit_spot, fit_spots
@@ -19,6 +19,7 @@ from superlens.smlm.table import Localizations
 
 __all__ = [
     "Drift",
+    "Known",
     "Localizations",
     "Matching",
     "MovieEstimate",

@@ -29,7 +29,7 @@ from superlens.camera import Camera, estimate_camera
 from superlens.errors import SuperlensError
 from superlens.smlm.precision import SpotFits, fit_spots
 
-__all__ = ["MovieEstimate", "estimate_movie", "sample_frames"]
+__all__ = ["Known", "MovieEstimate", "estimate_movie", "sample_frames"]
 
 Array = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -47,6 +47,24 @@ _MOST_MISFIT = 1.6  # three deviations above 1, for windows of 7 x 7 pixels
 _REACH = 4  # pixels: lags of the fluctuations that are fitted
 _LOW = 0.02  # share of the pixels of all frames that are taken for background
 _SIGMA_PIXELS = (0.5, 4.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the user knows of a movie; what is None is estimated.
+
+    Attributes
+    ----------
+    sigma_nm : float or None
+        Standard deviation of the image of a molecule.
+    offset, gain, read_noise_e : float or None
+        The camera: counts, counts per electron, electrons.
+    """
+
+    sigma_nm: float | None = None
+    offset: float | None = None
+    gain: float | None = None
+    read_noise_e: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,14 +235,14 @@ def _fit_shape(covariance: Floats, width: float | None) -> _Shape | None:
 
 def _overlap(sigma: float) -> Floats:
     """Along one axis, the overlap of the images of a molecule a lag apart: a Gaussian on pixels with itself, averaged over its place."""
-    lag = np.arange(-_REACH, _REACH + 1)
+    lag = np.arange(-_REACH, _REACH + 1, dtype=np.float64)
     wide = math.sqrt(2.0) * sigma
 
     def ramp(x: Floats) -> Floats:  # the integral of ndtr(x / wide)
         z = x / wide
         return np.asarray(x * ndtr(z) + wide * np.exp(-0.5 * z**2) / math.sqrt(2 * math.pi))
 
-    return np.asarray(ramp(lag + 1.0) - 2 * ramp(lag + 0.0) + ramp(lag - 1.0))
+    return np.asarray(ramp(lag + 1) - 2 * ramp(lag) + ramp(lag - 1))
 
 
 def _background(electrons: Array, camera: Camera, width: float) -> float:

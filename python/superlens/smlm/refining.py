@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.special import ndtr
 
-__all__ = ["Refined", "refine"]
+__all__ = ["Refined", "crowding_of", "refine"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -63,7 +63,8 @@ def refine(
     photons: float,
     background: float,
     read_noise_e: float = 0.0,
-    found_within: float = 0.25,
+    found_within: float | Floats = 0.25,
+    caution: float = 0.0,
     sweeps: int = 6,
 ) -> Refined:
     """Fit all molecules of some frames together.
@@ -80,8 +81,11 @@ def refine(
     photons, background : float
         Usual photons of a molecule, and of a pixel besides.
     read_noise_e : float
-    found_within : float
+    found_within : float or ndarray, shape (N,)
         Standard deviation of the found positions, pixels.
+    caution : float
+        How much less the light is believed where images overlap: its errors count ``1 + caution * crowding`` times. Neighbours that were
+        not found, or that are not there, mislead the fit.
     sweeps : int
 
     Returns
@@ -91,10 +95,11 @@ def refine(
     state = _State(np.asarray(frames, np.float64), frame, np.array(positions, np.float64), sigma, photons, read_noise_e)
     state.light = np.full(len(frame), float(photons))
     state.floor = np.full(state.frames.shape, float(background))
-    crowding = _crowding(frame, state.place, sigma)
+    crowding = crowding_of(frame, state.place, sigma)
     found = state.place.copy()
+    tightness = np.broadcast_to(1.0 / np.square(np.asarray(found_within, np.float64)), len(frame))
     for _ in range(sweeps):
-        state.sweep(found, 1.0 / found_within**2, crowding, (photons, background))
+        state.sweep(found, tightness, crowding, (1.0 + caution * crowding) ** 2, (photons, background))
     bound = state.bound()
     rows, columns = state.pixels()
     inside = (
@@ -152,7 +157,9 @@ class _State:
         light = np.bincount(index.ravel(), (self.light[:, None, None] * image).ravel(), self.frames.size)
         return np.asarray(self.floor + light.reshape(self.frames.shape))
 
-    def sweep(self, found: Floats, tightness: float, crowding: Floats, usual: tuple[float, float]) -> None:
+    def sweep(
+        self, found: Floats, tightness: Floats, crowding: Floats, doubt: Floats, usual: tuple[float, float]
+    ) -> None:
         """Move every molecule by one step, then the background."""
         index, _, image, by_x, by_y = self._windows()
         model = self._model(index, image)
@@ -163,10 +170,14 @@ class _State:
         gradient = np.einsum("knij,nij->nk", slopes, residual)
         fisher = np.einsum("knij,nij,lnij->nkl", slopes, w, slopes, optimize=True)
         own = 1.0 / (0.5 * usual[0]) ** 2
-        gradient[:, :2] -= tightness * (self.place - found)
+        gradient[:, :2] /= doubt[:, None]
+        fisher[:, :2, :] /= doubt[:, None, None]
+        gradient[:, :2] -= tightness[:, None] * (self.place - found)
         gradient[:, 2] -= own * (self.light - usual[0])
         fisher *= (1.0 + crowding)[:, None, None]
-        fisher += np.diag([tightness, tightness, own])
+        fisher[:, 0, 0] += tightness
+        fisher[:, 1, 1] += tightness
+        fisher[:, 2, 2] += own
         step = np.linalg.solve(fisher, gradient[:, :, None])[:, :, 0]
         most = _FARTHEST * self._sigma
         self.place = self.place + np.clip(step[:, :2], -most, most)
@@ -194,8 +205,11 @@ class _State:
         return np.asarray(np.sqrt(0.5 * sum(1.0 / np.maximum(self.light**2 * f, 1e-12) for f in fisher)), np.float64)
 
 
-def _crowding(frame: Ints, place: Floats, sigma: float) -> Floats:
-    """Sum over the others of a frame of how much their images overlap with a molecule's: 1 for one at the same place."""
+def crowding_of(frame: Ints, place: Floats, sigma: float) -> Floats:
+    """Sum over the others of a frame of how much their images overlap with a molecule's: 1 for one at the same place.
+
+    Frames, shape (N,), and places, shape (N, 2), in pixels, as the standard deviation of the image of a molecule.
+    """
     from scipy.spatial import cKDTree
 
     if len(place) < 2:
@@ -205,4 +219,4 @@ def _crowding(frame: Ints, place: Floats, sigma: float) -> Floats:
     pairs = cKDTree(spread).query_pairs(4.0 * sigma, output_type="ndarray")
     square = np.sum((place[pairs[:, 0]] - place[pairs[:, 1]]) ** 2, axis=1)
     overlap = np.exp(-square / (4.0 * sigma**2))
-    return np.bincount(pairs.ravel(), np.repeat(overlap, 2), len(place))
+    return np.asarray(np.bincount(pairs.ravel(), np.repeat(overlap, 2), len(place)), np.float64)

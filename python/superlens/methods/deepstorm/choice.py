@@ -1,0 +1,110 @@
+"""Which model a movie is read with: the shipped one whose training covers what the movie tells about itself."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from superlens.errors import SuperlensError
+from superlens.methods.deepstorm.settings import DeepStormConfig
+from superlens.model import Model, shipped
+from superlens.smlm.estimation import MovieEstimate
+
+__all__ = ["Chosen", "choose_model", "config_for"]
+
+_MARGIN = 1.4
+"""Factor beyond the range of a training up to which a model still counts as made for a movie."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A shipped model and why it was taken.
+
+    Attributes
+    ----------
+    name : str
+    model : Model
+    why : str
+        One sentence.
+    fits : bool
+        Whether the movie lies in the range of its training.
+    """
+
+    name: str
+    model: Model
+    why: str
+    fits: bool
+
+
+def choose_model(told: MovieEstimate) -> Chosen:
+    """Choose among the shipped models by how far the movie lies outside the range that each was trained for.
+
+    Of models that all cover it, the one with the narrowest range is taken.
+
+    Raises
+    ------
+    SuperlensError
+        If no model for single molecules is shipped.
+    """
+    options = []
+    for name, path in shipped().items():
+        if name.startswith("deepstorm"):
+            model = Model.load(path)
+            config = _config(model)
+            options.append((_outside(told, config), _breadth(config), name, model, config))
+    if not options:
+        raise SuperlensError(
+            "no model for single molecules comes with this superlens; train one: superlens train --method deepstorm MOVIE --model ds.zip"
+        )
+    outside, _, name, model, config = min(options, key=lambda option: option[:3])
+    fits = outside <= math.log(_MARGIN)
+    low, high = config.density_um2
+    why = (
+        f"{name} was taken: it was trained for {low:g} to {high:g} molecules per square micrometre of {config.photons[0]:g} to "
+        f"{config.photons[1]:g} photons, and the movie has about {crowding(told, config):.2g} and {told.photons:.0f}"
+    )
+    if not fits:
+        why += "; that is outside, so expect less and train one for this movie: superlens train --method deepstorm MOVIE --model ds.zip"
+    return Chosen(name, model, why, fits)
+
+
+def crowding(told: MovieEstimate, config: DeepStormConfig) -> float:
+    """Density of a movie as a model sees it, whose molecules may be of another width."""
+    width = config.sigma_pixels * config.pixel_nm
+    return told.density_um2 * (told.sigma_nm / width) ** 2
+
+
+def config_for(told: MovieEstimate, pixel_nm: float, config: DeepStormConfig) -> DeepStormConfig:
+    """The settings with the ranges of one movie: its width and pixel, brightness and background, and up to twice its density."""
+    density = max(told.density_um2, 0.05)
+    around = {
+        "pixel_nm": pixel_nm,
+        "sigma_pixels": told.sigma_nm / pixel_nm,
+        "density_um2": (0.3 * density, 2.0 * density),
+        "photons": (0.6 * told.photons, 1.4 * told.photons),
+        "background": (max(0.5 * told.background, 0.5), max(2.0 * told.background, 2.0)),
+        "read_noise_e": (max(0.7 * told.camera.read_noise_e, 0.1), max(1.4 * told.camera.read_noise_e, 0.2)),
+    }
+    return config.with_changes(around)
+
+
+def _config(model: Model) -> DeepStormConfig:
+    names = DeepStormConfig.model_fields
+    return DeepStormConfig(**{name: value for name, value in model.config.settings.items() if name in names})
+
+
+def _outside(told: MovieEstimate, config: DeepStormConfig) -> float:
+    """Logarithm of how far the movie lies beyond the ranges, 0 inside; emptier than trained costs little."""
+
+    def beyond(value: float, limits: tuple[float, float]) -> float:
+        safe = math.log(max(value, 1e-6))
+        return max(math.log(limits[0]) - safe, safe - math.log(limits[1]), 0.0)
+
+    density = crowding(told, config)
+    low, high = config.density_um2
+    emptier = max(math.log(low) - math.log(max(density, 1e-6)), 0.0)
+    return max(beyond(told.photons, config.photons), beyond(max(density, low), (low, high))) + 0.1 * emptier
+
+
+def _breadth(config: DeepStormConfig) -> float:
+    return sum(math.log(high / low) for low, high in (config.photons, config.density_um2))

@@ -1,0 +1,161 @@
+"""From normalised frames to density maps, and from those to where molecules are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from superlens.methods.deepstorm.frames import Units
+from superlens.methods.deepstorm.settings import DeepStormConfig
+from superlens.model import Model
+from superlens.networks import architecture
+from superlens.smlm.density import find_peaks
+from superlens.tiling import choose_tile, map_tiles
+from superlens.training import out_of_memory_errors
+
+__all__ = ["Detector", "densities", "peaks"]
+
+Array = NDArray[np.float32]
+
+_BYTES_PER_PIXEL = {"deepstorm": 40_000, "deepstorm-camera": 8_000}
+_BLOCK_BYTES = 400_000_000
+"""Memory that the frames of one call may take."""
+
+
+def densities(network: keras.Model, name: str, frames: Array) -> Array:
+    """Density maps of frames.
+
+    Parameters
+    ----------
+    network : keras.Model
+    name : str
+        Its architecture.
+    frames : ndarray, shape (B, Y, X, 1)
+        Normalised; of any size, padded and cut into tiles as the network and the memory ask for.
+
+    Returns
+    -------
+    ndarray, shape (B, fine Y, fine X), float32
+        At least 0.
+    """
+    shape = architecture(name)
+    _, height, width, _ = frames.shape
+    pads = [(-side) % shape.align for side in (height, width)]
+    padded = np.pad(frames, ((0, 0), (0, pads[0]), (0, pads[1]), (0, 0)), mode="edge")
+    per_frame = (height + pads[0]) * (width + pads[1]) * _BYTES_PER_PIXEL[name]
+    at_once = max(1, int(_BLOCK_BYTES // per_frame))
+    if per_frame <= _BLOCK_BYTES:
+        parts = [network.predict_on_batch(padded[i : i + at_once]) for i in range(0, len(padded), at_once)]
+    else:
+        tile = choose_tile(
+            padded.shape[1:3],
+            shape.halo,
+            shape.align,
+            bytes_per_pixel=_BYTES_PER_PIXEL[name],
+            memory_bytes=_BLOCK_BYTES,
+        )
+        parts = [
+            map_tiles(
+                network.predict_on_batch,
+                frame,
+                halo=shape.halo,
+                tile=tile,
+                align=shape.align,
+                out_of_memory=out_of_memory_errors(),
+            )[None]
+            for frame in padded
+        ]
+    fine = np.concatenate(parts)[..., 0]
+    scale = fine.shape[1] // padded.shape[1]
+    return np.asarray(np.maximum(fine[:, : height * scale, : width * scale], 0), np.float32)
+
+
+def peaks(density: Array, threshold: float, upsampling: int) -> tuple[NDArray[np.float64], Array]:
+    """Molecules in one density map: maxima after the blur that training compared by.
+
+    Parameters
+    ----------
+    density : ndarray, shape (fine Y, fine X)
+        In molecules a pixel.
+    threshold : float
+        Least blurred density of a maximum, as a share of that of a molecule that is all in one pixel.
+    upsampling : int
+
+    Returns
+    -------
+    positions : ndarray, shape (N, 2), columns x and y
+        In camera pixels from the outer corner of the first.
+    height : ndarray, shape (N,)
+        Blurred density of the maxima, on the scale of the threshold.
+    """
+    # A blur of one pixel leaves 1 / (2 pi) of a single pixel's density; undone, so that 1 is a sure molecule.
+    blurred = ndimage.gaussian_filter(density, 1.0, truncate=3.0, mode="constant") / _LEFT
+    positions, mass = find_peaks(blurred, threshold, 1.0 / upsampling)
+    return positions, (mass / _MASS).astype(np.float32)
+
+
+def _lone() -> Array:
+    spot = np.zeros((9, 9), np.float32)
+    spot[4, 4] = 1
+    return np.asarray(ndimage.gaussian_filter(spot, 1.0, truncate=3.0, mode="constant"))
+
+
+_LEFT = float(_lone().max())
+_MASS = float(_lone()[3:6, 3:6].sum()) / _LEFT
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detector:
+    """A trained network with everything that its maps are read by.
+
+    Attributes
+    ----------
+    network : keras.Model
+    config : DeepStormConfig
+        Of its training.
+    units : Units
+    threshold : float
+        See `peaks`.
+    found_within : float
+        Standard deviation of the error of a lone peak, camera pixels.
+    spread : tuple of float
+        What stated errors are multiplied by at the crowdings of `superlens.methods.deepstorm.calibrate`.
+    """
+
+    network: keras.Model
+    config: DeepStormConfig
+    units: Units
+    threshold: float = 0.1
+    found_within: float = 0.1
+    spread: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, model: Model) -> Detector:
+        """The detector that a model file holds."""
+        told = dict(model.config.settings)
+        threshold, within = float(told.pop("threshold")), float(told.pop("found_within"))
+        spread = tuple(float(factor) for factor in told.pop("spread"))
+        config = DeepStormConfig(**told)
+        units = Units.of(config, (model.config.level, model.config.contrast))
+        return cls(model.network, config, units, threshold, within, spread)
+
+    def maps(self, electrons: Array, photons: float, background: float) -> Array:
+        """Density of molecules in each fine pixel, shape (B, fine Y, fine X), of frames in electrons, shape (B, Y, X)."""
+        return self.densities(self.units(electrons, photons, background))
+
+    def densities(self, frames: Array) -> Array:
+        """The same of frames that are normalised already, shape (B, Y, X, 1)."""
+        whole = self.config.gain / self.config.kernel_sum
+        return densities(self.network, self.config.network, frames) / np.float32(whole)
+
+    def read(self, maps: Array) -> tuple[NDArray[np.int64], NDArray[np.float64], Array]:
+        """Frame, place (x, y; camera pixels) and height of the molecules in density maps."""
+        found = [peaks(density, self.threshold, self.config.upsampling) for density in maps]
+        frame = np.repeat(np.arange(len(maps)), [len(p) for p, _ in found])
+        empty: list[NDArray[np.float64]] = [np.empty((0, 2))]
+        places = np.concatenate(empty + [p for p, _ in found])
+        return frame, places, np.concatenate([np.empty(0, np.float32), *(h for _, h in found)])

@@ -1,0 +1,97 @@
+"""The data of the report page of a localization."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from superlens.host import versions
+from superlens.image import Image
+from superlens.report import Provenance
+from superlens.report.localization import Condition, DriftCourse, LocalizationReport, ModelNote
+
+if TYPE_CHECKING:
+    from superlens.methods.deepstorm.apply import Localized
+
+__all__ = ["page_of"]
+
+_NAMES = (
+    ("sigma_nm", "Width of a molecule (σ)", "nm"),
+    ("photons", "Photons of a molecule in a frame", ""),
+    ("background", "Background of a pixel, above the offset", "photons"),
+    ("density_um2", "Molecules in a frame", "per µm²"),
+    ("gain", "Camera gain", "counts per electron"),
+    ("offset", "Camera offset", "counts"),
+    ("read_noise_e", "Camera read noise", "electrons"),
+)
+
+
+def page_of(found: Localized, rendered: Image, provenance: Provenance | None = None) -> LocalizationReport:
+    """Lay a result out for `superlens.report.localization.render_localizations`.
+
+    Parameters
+    ----------
+    found : Localized
+    rendered : Image
+        The localizations drawn.
+    provenance : Provenance, optional
+        Command, device and times of the run.
+    """
+    told, drift, settings = found.estimate, found.drift, found.model.config.settings
+    values = {
+        "sigma_nm": told.sigma_nm,
+        "photons": told.photons,
+        "background": told.background,
+        "density_um2": told.density_um2,
+        "gain": told.camera.gain,
+        "offset": told.camera.offset,
+        "read_noise_e": told.camera.read_noise_e,
+    }
+    conditions = tuple(
+        Condition(words, values[name], unit, told.sources.get(name, ""), told.sources.get(name) == "given")
+        for name, words, unit in _NAMES
+    )
+    low, high = settings["density_um2"]
+    return LocalizationReport(
+        title="Single-molecule localization",
+        source_name=found.mean.name or "movie",
+        created=datetime.now().astimezone(),
+        mean=found.mean.data,
+        pixel_nm=found.mean.pixel_nm or 1.0,
+        rendered=rendered.data,
+        rendered_nm=rendered.pixel_nm or 1.0,
+        columns=dict(found.localizations.columns),
+        frames=found.frames,
+        density=found.density.data,
+        density_nm=found.density.pixel_nm,
+        linked=len(found.linked),
+        drift=DriftCourse(
+            np.asarray(drift.frames, float),
+            drift.shift_nm,
+            drift.uncertainty_nm,
+            drift.found,
+            drift.note,
+            drift.segment_frames,
+            drift.segment_nm,
+        ),
+        conditions=conditions,
+        density_um2=told.density_um2,
+        spot_sigma_nm=None if told.spots is None else told.spots.sigma_nm,
+        spot_photons=None if told.spots is None else told.spots.photons,
+        likeness=found.likeness,
+        threshold=float(settings["threshold"]),
+        model=ModelNote(
+            name=f"{found.model.config.network}, {found.model.network.count_params():,} parameters",
+            trained_for=f"{low:.3g} to {high:.3g} molecules per µm² of {settings['photons'][0]:.4g} to {settings['photons'][1]:.4g} "
+            f"photons, σ {settings['sigma_pixels']:.3g} pixels, on simulated frames",
+            chosen=found.why,
+            facts={"network": found.model.config.network, **found.model.config.provenance},
+        ),
+        messages=found.messages,
+        parameters=dict(found.parameters),
+        versions=versions(),
+        provenance=replace(provenance or Provenance(), seed=int(settings["seed"])),
+    )

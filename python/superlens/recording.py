@@ -1,0 +1,130 @@
+"""A movie as localization takes it: frames read when they are asked for, and what the movie tells about itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from superlens.errors import SuperlensError
+from superlens.image import Image
+from superlens.io import LazyImage
+from superlens.simulate.likeness import Likeness, compare_with_simulation
+from superlens.smlm.estimation import Known, MovieEstimate, estimate_movie, sample_frames
+
+__all__ = ["Recording", "check_movie", "compared", "estimate_conditions", "frames_of"]
+
+Array = NDArray[np.float32]
+
+Recording: TypeAlias = Image | LazyImage
+"""A movie in memory or in a file."""
+
+_SAMPLE_PIXELS = 64e6
+
+
+def check_movie(movie: Recording) -> tuple[int, int, int]:
+    """Refuse what is no movie of a field of known pixel size; return its sides (T, Y, X).
+
+    Raises
+    ------
+    SuperlensError
+    """
+    name = movie.name or "the movie"
+    if movie.axes not in ("YX", "TYX"):
+        extra = [axis for axis in movie.axes if axis not in "TYX"]
+        raise SuperlensError(
+            f"{name} has axes {movie.axes}; expected TYX, frames over time. "
+            f"Pick one {' and '.join(extra)} or, where these are frames, say so with --axes TYX"
+        )
+    if movie.pixel_nm is None:
+        raise SuperlensError(
+            f"{name} has no pixel size; give it with --pixel-nm (pixel_nm), in nanometres on the specimen"
+        )
+    if not 20.0 <= movie.pixel_nm <= 1000.0:
+        hint = (
+            " Did you give micrometres?"
+            if movie.pixel_nm < 1
+            else " Is it in picometres?"
+            if movie.pixel_nm > 5e3
+            else ""
+        )
+        raise SuperlensError(
+            f"{name} has a pixel of {movie.pixel_nm:g} nm; expected 20 to 1000 for single molecules.{hint} "
+            "Give the right one with --pixel-nm"
+        )
+    shape = movie.data.shape if movie.axes == "TYX" else (1, *movie.data.shape)
+    if min(shape[1:]) < 16:
+        raise SuperlensError(
+            f"{name} has frames of {shape[1]} x {shape[2]} pixels; expected at least 16 along each side"
+        )
+    return shape[0], shape[1], shape[2]
+
+
+def frames_of(movie: Recording, chosen: slice | NDArray[np.int64]) -> Array:
+    """Frames of a movie, shape (T, Y, X), float32, counts; what is not finite becomes the median of its frame."""
+    if movie.axes == "YX":
+        read: Any = np.asarray(movie.data[:] if isinstance(movie, LazyImage) else movie.data)[None]
+    elif isinstance(chosen, slice):
+        read = movie.data[chosen]
+    else:
+        read = np.concatenate([movie.data[int(run[0]) : int(run[-1]) + 1] for run in _runs(chosen)])
+    frames = np.array(read, np.float32)
+    bad = ~np.isfinite(frames)
+    if bad.any():
+        frames[bad] = np.nan
+        level = np.nan_to_num(np.nanmedian(frames, axis=(1, 2)))
+        frames[bad] = np.broadcast_to(level[:, None, None], frames.shape)[bad]
+    return frames
+
+
+def estimate_conditions(movie: Recording, known: Known, span: tuple[int, int]) -> MovieEstimate:
+    """What the movie tells about itself, from frames spread over ``span`` (first included, last not, from 0)."""
+    return _estimated(movie, known, _sample(movie, span))
+
+
+def compared(movie: Recording, told: MovieEstimate, span: tuple[int, int]) -> Likeness:
+    """Whether a movie that is simulated with an estimate looks like the real one."""
+    electrons = told.camera.to_electrons(_sample(movie, span))
+    return compare_with_simulation(electrons, told, movie.pixel_nm or 1.0, rng=np.random.default_rng(0))
+
+
+def _sample(movie: Recording, span: tuple[int, int]) -> Array:
+    """Frames spread over a part of the movie, as many as fit into memory with ease."""
+    first, last = span
+    most = max(8, min(400, int(_SAMPLE_PIXELS // math.prod(movie.data.shape[-2:]))))
+    return frames_of(movie, first + sample_frames(last - first, most))
+
+
+def _estimated(movie: Recording, known: Known, sample: Array) -> MovieEstimate:
+    _refuse_saturated(movie, sample)
+    assert movie.pixel_nm is not None
+    return estimate_movie(
+        sample,
+        movie.pixel_nm,
+        sigma_nm=known.sigma_nm,
+        offset=known.offset,
+        gain=known.gain,
+        read_noise_e=known.read_noise_e,
+    )
+
+
+def _refuse_saturated(movie: Recording, sample: Array) -> None:
+    """Refuse a movie whose pixels are mostly alike."""
+    top = float(sample.max())
+    if float(np.ptp(sample)) == 0:
+        raise SuperlensError(
+            f"{movie.name or 'the movie'} holds the value {top:g} everywhere; expected frames with blinking molecules"
+        )
+    if float(np.mean(sample == top)) > 0.2:
+        raise SuperlensError(
+            f"{np.mean(sample == top):.0%} of the pixels of {movie.name or 'the movie'} are at its maximum, {top:g}: it is saturated. "
+            "Expected frames in which molecules stay below the camera's limit"
+        )
+
+
+def _runs(indices: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Runs of consecutive indices."""
+    yield from np.split(indices, np.flatnonzero(np.diff(indices) != 1) + 1)

@@ -1,0 +1,319 @@
+"""Cells of the single-molecule suite: simulated movies whose truth is known, the shipped models on them, and Picasso's fits beside.
+
+Everything is measured on frames alone: neither width, brightness, background nor density is told to the program; of the camera neither
+gain nor offset.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from scipy import ndimage
+
+import superlens as sl
+from superlens.camera import Camera
+from superlens.model import Model, shipped
+from superlens.simulate import Filaments, Independent, SmlmScene, Uniform, simulate_smlm
+from superlens.simulate.movie import Movie
+from superlens.smlm import Localizations, cramer_rao_nm, histogram, match, scores
+
+from .store import ROOT, Cell, Outcome
+
+__all__ = ["PICASSO", "cells"]
+
+PIXEL_NM, UPSAMPLING = 100.0, 8
+FINE_NM = PIXEL_NM / UPSAMPLING
+CAMERA = Camera(gain=2.07, offset=90.0, read_noise_e=2.2)
+DENSITIES = {0.5: 120, 2.0: 40, 4.0: 24, 6.0: 20}
+"""Molecules per square micrometre, and frames of each movie."""
+
+PICASSO = os.environ.get("PICASSO_PYTHON", "")
+"""An interpreter that has `picassosr`; without it Picasso's columns stay empty."""
+
+_SITES = {"uniform": Uniform(), "filaments": Filaments(density_per_um=1.5)}
+_GRADIENTS = (50, 100, 200, 400, 800, 1600, 3200)
+
+
+def cells() -> list[Cell]:
+    """Everything that is measured, with the digest of the shipped models among the parameters."""
+    models = _digest()
+    made = [
+        Cell(f"map/{seed}", summed_map, {"seed": seed, "frames": 361, "density": 5.5, "models": models})
+        for seed in (1, 2, 3)
+    ]
+    made += [
+        Cell(
+            f"list/{kind}-{density:g}",
+            listed,
+            {
+                "kind": kind,
+                "density": density,
+                "frames": frames,
+                "seed": 11,
+                "models": models,
+                "picasso": bool(PICASSO),
+            },
+        )
+        for kind in _SITES
+        for density, frames in DENSITIES.items()
+    ]
+    made.append(Cell("sample/deep-storm", sample, {"models": models}))
+    made.append(Cell("speed", speed, {"frames": 361, "exact_frames": 8, "seed": 1, "models": models}))
+    made.append(Cell("memory", memory, {"few": 1_000, "many": 100_000, "models": models}))
+    made += [
+        Cell(f"training/{preset}", training, {"preset": preset, "density": 4.0, "frames": 24, "seed": 11})
+        for preset in ("fast",)
+    ]
+    return made
+
+
+def summed_map(seed: int, frames: int, density: float, models: str) -> Outcome:
+    """The summed map of a movie of filaments against the histogram of all true positions."""
+    movie = _movie("filaments", density, frames, seed)
+    found = sl.localize(movie.frames)
+    truth = histogram(movie.truth.positions_nm, found.density.data.shape, FINE_NM)
+    listed_map = histogram(found.localizations.positions_nm, truth.shape, FINE_NM)
+    mean = movie.frames.data.mean(axis=0, dtype=np.float64)
+    wide = np.kron(mean - np.quantile(mean, 0.02), np.ones((UPSAMPLING, UPSAMPLING)))
+    numbers: dict[str, float | str | None] = {"molecules": len(movie.truth), "found": len(found.localizations)}
+    for name, image in (("map", found.density.data), ("list", listed_map), ("widefield", wide)):
+        numbers[f"{name}_nmse"], numbers[f"{name}_correlation"] = map_scores(image, truth)
+    part = np.s_[128:384, 128:384]
+    return Outcome(
+        numbers,
+        {
+            "mean": wide[part],
+            "density": _blurred(found.density.data)[part],
+            "rendered": found.rendered(FINE_NM).data[part],
+            "truth": _blurred(truth)[part],
+        },
+    )
+
+
+def listed(kind: str, density: float, frames: int, seed: int, models: str, picasso: bool) -> Outcome:
+    """The table of a movie against the truth, ours and Picasso's."""
+    movie = _movie(kind, density, frames, seed)
+    found = sl.localize(movie.frames)
+    numbers = _scored(found.localizations, movie.truth, "")
+    numbers["estimated_sigma_nm"] = found.estimate.sigma_nm
+    numbers["estimated_photons"] = found.estimate.photons
+    numbers["estimated_density_um2"] = found.estimate.density_um2
+    pairs = match(found.localizations, movie.truth)
+    off = found.localizations.positions_nm[pairs.found_index] - movie.truth.positions_nm[pairs.truth_index]
+    stated = found.localizations["uncertainty_nm"][pairs.found_index][:, None]
+    numbers["within_stated"] = float(np.mean(np.abs(off) <= stated))
+    if picasso:
+        numbers |= _picasso(movie)
+    return Outcome(numbers)
+
+
+def sample(models: str) -> Outcome:
+    """The 20 frames with their truth that came with the original program, where they are there."""
+    folder = (
+        Path(os.environ.get("SUPERLENS_DATA", ROOT.parent / "shared" / "data"))
+        / "deep-storm"
+        / "deepstorm-demo1-simulated"
+    )
+    if not folder.is_dir():
+        return Outcome({"missing": "the sample is not there"})
+    movie = sl.read(folder / "ArtificialDataset_demo1.tif", axes="TYX", pixel_nm=PIXEL_NM)
+    rows = np.genfromtxt(folder / "positions_demo1.csv", delimiter=",", names=True)
+    names = rows.dtype.names or ()
+    truth = Localizations(
+        {"frame": rows[names[1]].astype(int), "x_nm": rows[names[2]], "y_nm": rows[names[3]]},
+        PIXEL_NM,
+        (64, 64),
+        len(movie.data),
+    )
+    found = sl.localize(movie)
+    numbers = _scored(found.localizations, truth, "")
+    everything = histogram(truth.positions_nm, found.density.data.shape, FINE_NM)
+    numbers["map_nmse"], numbers["map_correlation"] = map_scores(found.density.data, everything)
+    return Outcome(numbers)
+
+
+def speed(frames: int, exact_frames: int, seed: int, models: str) -> Outcome:
+    """Frames a second of maps and peaks with the shipped model, of everything, and of the exact network's maps and peaks."""
+    from superlens.methods.deepstorm import DeepStormConfig
+    from superlens.methods.deepstorm.detect import Detector
+    from superlens.methods.deepstorm.frames import Units
+    from superlens.networks import build
+
+    movie = _movie("filaments", 5.5, frames, seed)
+    told = sl.smlm.estimate_movie(movie.frames.data, PIXEL_NM)
+    electrons = np.asarray(told.camera.to_electrons(movie.frames.data.astype(np.float32)), np.float32)
+    ours = Detector.of(Model.load(_dense()))
+    config = DeepStormConfig.of("paper")
+    exact = Detector(
+        build("deepstorm", {"upsampling": UPSAMPLING}), config, Units.of(config, (0.2, 0.18)), threshold=0.1
+    )
+    rates = {}
+    for name, detector, count in (("ours", ours, frames), ("exact", exact, exact_frames)):
+        detector.maps(electrons[:exact_frames], told.photons, told.background)  # the first call compiles
+        began = time.perf_counter()
+        for start in range(0, count, 64):
+            detector.read(detector.maps(electrons[start : start + 64][: count - start], told.photons, told.background))
+        rates[name] = count / (time.perf_counter() - began)
+    began = time.perf_counter()
+    sl.localize(movie.frames)
+    whole = frames / (time.perf_counter() - began)
+    return Outcome(
+        {
+            "ours_per_s": rates["ours"],
+            "exact_per_s": rates["exact"],
+            "ratio": rates["ours"] / rates["exact"],
+            "whole_per_s": whole,
+            "whole_ratio": whole / rates["exact"],
+        }
+    )
+
+
+def memory(few: int, many: int, models: str) -> Outcome:
+    """Peak resident memory of a fresh process that localizes a short and a long movie of 32 x 32 pixels, all in."""
+    peaks = {name: _peak_of(frames) for name, frames in (("few", few), ("many", many))}
+    return Outcome({"few_mb": peaks["few"], "many_mb": peaks["many"], "ratio": peaks["many"] / peaks["few"]})
+
+
+def training(preset: str, density: float, frames: int, seed: int) -> Outcome:
+    """What a training for one movie costs and buys."""
+    movie = _movie("uniform", density, frames, seed)
+    began = time.perf_counter()
+    model = sl.train_deepstorm(movie.frames, preset=preset)
+    seconds = time.perf_counter() - began
+    found = sl.localize(movie.frames, model)
+    return Outcome({"seconds": seconds, **_scored(found.localizations, movie.truth, "")})
+
+
+def map_scores(image: NDArray[Any], truth: NDArray[Any]) -> tuple[float, float]:
+    """Normalised mean squared error after the best scalar, and correlation, both blurred by one fine pixel."""
+    m, t = _blurred(image), _blurred(truth)
+    scale = float((m * t).sum() / max((m * m).sum(), 1e-12))
+    return float(((scale * m - t) ** 2).sum() / (t**2).sum()), float(np.corrcoef(m.ravel(), t.ravel())[0, 1])
+
+
+def _blurred(image: NDArray[Any]) -> NDArray[np.float64]:
+    return np.asarray(ndimage.gaussian_filter(np.asarray(image, np.float64), 1.0))
+
+
+def _movie(kind: str, density: float, frames: int, seed: int) -> Movie:
+    scene = SmlmScene(
+        yx_shape=(64, 64),
+        pixel_nm=PIXEL_NM,
+        margin_nm=500.0,
+        sites=_SITES[kind],
+        blinking=Independent(density),
+        sensor=CAMERA,
+    )
+    return simulate_smlm(frames, scene, rng=np.random.default_rng(seed))
+
+
+def _scored(found: Localizations, truth: Localizations, prefix: str) -> dict[str, float | str | None]:
+    pairs = match(found, truth)
+    told = scores(pairs)
+    numbers: dict[str, float | str | None] = {
+        prefix + name: told[name] for name in ("jaccard", "recall", "precision", "rmse_lateral_nm", "efficiency")
+    }
+    if "photons" not in truth:
+        return numbers
+    alone = _isolated(truth)[pairs.truth_index]
+    off = found.positions_nm[pairs.found_index] - truth.positions_nm[pairs.truth_index]
+    if alone.sum() >= 20:
+        best = cramer_rao_nm(
+            truth["photons"][pairs.truth_index][alone],
+            truth["background"][pairs.truth_index][alone],
+            truth["sigma_nm"][pairs.truth_index][alone],
+            PIXEL_NM,
+            read_noise_e=CAMERA.read_noise_e,
+        )
+        rmse = float(np.sqrt(np.mean(off[alone] ** 2)))
+        numbers[prefix + "isolated"] = float(alone.sum())
+        numbers[prefix + "isolated_rmse_nm"] = rmse
+        numbers[prefix + "isolated_to_bound"] = rmse / float(np.sqrt(np.mean(best**2)))
+    return numbers
+
+
+def _isolated(truth: Localizations, reach_nm: float = 500.0) -> NDArray[np.bool_]:
+    """Which molecules have no other within reach in their frame, and lie as far from the edge of the field."""
+    from scipy.spatial import cKDTree
+
+    places = truth.positions_nm
+    tree = cKDTree(np.column_stack([places, truth["frame"] * 1e6]))
+    lonely = np.array([len(near) == 1 for near in tree.query_ball_point(tree.data, reach_nm)])
+    side = np.array([64, 64]) * PIXEL_NM
+    return np.asarray(lonely & (places > reach_nm).all(axis=1) & (places < side - reach_nm).all(axis=1))
+
+
+def _picasso(movie: Movie) -> dict[str, float | str | None]:
+    """Picasso's fits of the same frames, with the threshold that suits them best: it is told the truth about the camera."""
+    with tempfile.TemporaryDirectory() as folder:
+        given, fitted = Path(folder) / "movie.tif", Path(folder) / "locs.npz"
+        tifffile.imwrite(given, movie.frames.data, photometric="minisblack")
+        about = {"Baseline": CAMERA.offset, "Sensitivity": 1.0 / CAMERA.gain, "Gain": 1, "Pixelsize": PIXEL_NM}
+        script = Path(__file__).with_name("picasso_fit.py")
+        subprocess.run(
+            [PICASSO, str(script), str(given), str(fitted), json.dumps(about), json.dumps(_GRADIENTS)],
+            check=True,
+            capture_output=True,
+        )
+        best: dict[str, float | str | None] = {}
+        with np.load(fitted) as tables:
+            for gradient in _GRADIENTS:
+                rows = tables[f"g{gradient}"]
+                # Its boxes put the middle of a pixel at a whole number.
+                table = Localizations(
+                    {
+                        "frame": rows[:, 0] + 1,
+                        "x_nm": (rows[:, 1] + 0.5) * PIXEL_NM,
+                        "y_nm": (rows[:, 2] + 0.5) * PIXEL_NM,
+                    }
+                )
+                told = _scored(table, movie.truth, "picasso_")
+                if not best or float(told["picasso_jaccard"] or 0) > float(best["picasso_jaccard"] or 0):
+                    best = {**told, "picasso_gradient": float(gradient)}
+    return best
+
+
+def _peak_of(frames: int) -> float:
+    """Peak resident memory, MB, of localizing a movie of so many frames from a file."""
+    code = (
+        "import resource, sys, numpy as np, superlens as sl\n"
+        "movie = sl.open_image(sys.argv[1], axes='TYX', pixel_nm=100.0)\n"
+        "found = sl.localize(movie)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, len(found.localizations))\n"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "movie.tif"
+        scene = SmlmScene(yx_shape=(32, 32), blinking=Independent(0.3), sensor=CAMERA)
+        once = simulate_smlm(500, scene, rng=np.random.default_rng(1)).frames.data
+        with tifffile.TiffWriter(path, bigtiff=True) as writer:
+            writer.write(
+                (once[i % 500] for i in range(frames)),
+                shape=(frames, 32, 32),
+                dtype=np.uint16,
+                photometric="minisblack",
+            )
+        answer = subprocess.run([sys.executable, "-c", code, str(path)], check=True, capture_output=True, text=True)
+    return float(answer.stdout.split()[0])
+
+
+def _dense() -> Path:
+    return shipped()["deepstorm-dense"]
+
+
+def _digest() -> str:
+    whole = hashlib.sha256()
+    for name, path in sorted(shipped().items()):
+        if name.startswith("deepstorm"):
+            whole.update(path.read_bytes())
+    return whole.hexdigest()[:12]
