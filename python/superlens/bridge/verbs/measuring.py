@@ -27,6 +27,7 @@ _MEASURE = click.Option(["--measure"], is_flag=True, help="Average the beads of 
 _REFERENCE = click.Option(
     ["--reference"], required=True, help="Image of the same field taken as the truth: an open one by title, or a file."
 )
+_OUTPUT_FILE = Told("Output file", advanced=True, key="output", kind="save")
 
 
 def _plan_psf(call: Call) -> Response:
@@ -146,10 +147,10 @@ PSF_VERB = Verb(
         "Compute a PSF from the optics, or measure one from beads.",
         (*_psf.params, _MEASURE),
         told={
+            "out": _OUTPUT_FILE,
             "beads": Told("Image of beads", advanced=True, kind="file"),
             "measure": Told("Measure it from the beads in the open image", client=True),
         },
-        kinds={"out": "save"},
     ),
 )
 COMPARE = Verb(
@@ -160,7 +161,6 @@ COMPARE = Verb(
         "Superlens Compare...",
         "Hold a result against a reference: error map, RSP, RSE, FRC, PSNR and SSIM.",
         (_REFERENCE, INPUT, click.Option(["--out"], type=path_type, help="Write the error map to this TIFF file.")),
-        told={"reference": Told("Reference", kind="image", client=True)},
-        kinds={"out": "save"},
+        told={"out": _OUTPUT_FILE, "reference": Told("Reference", kind="image", client=True)},
     ),
 )

@@ -1,0 +1,172 @@
+"""Starting Fiji from Python: what is refused in words, and, with Java and the built plugin, a real ImageJ that is asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import Result
+
+from superlens.bridge import launch
+from superlens.errors import SuperlensError
+
+Caller = Any
+
+IJ = Path.home() / ".m2/repository/net/imagej/ij/1.54p/ij-1.54p.jar"
+
+
+def built() -> bool:
+    try:
+        launch.plugin_jar()
+    except SuperlensError:
+        return False
+    return True
+
+
+needs_plugin = pytest.mark.skipif(not built(), reason="the Fiji plugin is not built: run `make fiji`")
+
+
+def test_a_folder_that_is_no_fiji_is_refused_by_what_it_lacks(tmp_path: Path) -> None:
+    with pytest.raises(SuperlensError, match="neither jars and plugins nor an ij.jar"):
+        launch._kind(tmp_path)
+
+
+def test_a_fiji_and_an_imagej_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "ij.jar").touch()
+    assert launch._kind(tmp_path) == "ImageJ"
+    (tmp_path / "jars").mkdir()
+    (tmp_path / "plugins").mkdir()
+    assert launch._kind(tmp_path) == "Fiji"
+
+
+def test_without_the_plugin_the_command_that_builds_it_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, superlens: Callable[..., Result]
+) -> None:
+    monkeypatch.setattr(launch, "__file__", str(tmp_path / "python" / "superlens" / "bridge" / "launch.py"))
+    result = superlens("fiji", "--check")
+    assert result.exit_code == 2
+    assert "make fiji" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_the_plugin_takes_the_place_of_an_older_one(tmp_path: Path) -> None:
+    jar, plugins = tmp_path / "superlens_-0.2.0.jar", tmp_path / "plugins"
+    jar.write_bytes(b"new")
+    plugins.mkdir()
+    for name in ("superlens_-0.1.0.jar", "other_-1.0.jar"):
+        (plugins / name).write_bytes(b"old")
+    assert launch._put_into(plugins, jar) == plugins / jar.name
+    assert sorted(path.name for path in plugins.iterdir()) == ["other_-1.0.jar", "superlens_-0.2.0.jar"]
+    assert launch._put_into(plugins, jar).read_bytes() == b"new"
+
+
+def test_a_library_that_is_missing_is_named_with_what_to_type() -> None:
+    with pytest.raises(SuperlensError, match=r"pip install 'superlens\[fiji\]'"):
+        launch._library("a_library_that_nobody_has")
+
+
+def test_the_parameters_are_written_without_starting_anything(superlens: Callable[..., Result], tmp_path: Path) -> None:
+    assert superlens("fiji", "--params", tmp_path / "params.json").exit_code == 0
+    assert set(json.loads((tmp_path / "params.json").read_text())["commands"]) >= {"enhance", "train", "predict"}
+
+
+# -- a real ImageJ ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def imagej(tmp_path: Path) -> Path:
+    """A folder with ImageJ 1 in it, and a home of its own, so that no preference reaches the user's."""
+    if not IJ.is_file():
+        pytest.skip("no ImageJ in the local Maven repository: build the plugin with `make fiji`")
+    shutil.copy2(IJ, tmp_path / "ij.jar")
+    return tmp_path
+
+
+def in_a_process(code: str, *arguments: object) -> dict[str, Any]:
+    """Run code that ends by printing JSON; Java starts only once in a process."""
+    done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.fiji
+@needs_plugin
+@pytest.mark.slow
+def test_check_asks_the_engine_through_java(imagej: Path) -> None:
+    run = "from superlens.cli import main; main()"
+    command = [sys.executable, "-c", run, "fiji", "--fiji", str(imagej), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "ImageJ 1.54p" in done.stdout and "answers: superlens" in done.stdout
+
+
+ON_AN_IMAGE = """
+import json, sys
+import numpy as np
+import superlens as sl
+
+running = sl.fiji.start(sys.argv[1], headless=True)
+assert sl.fiji.start(sys.argv[1], headless=True) is running
+import jpype
+data = np.load(sys.argv[2])
+short = jpype.JClass("ij.process.ShortProcessor")(data.shape[1], data.shape[0])
+short.setPixels(jpype.JArray(jpype.JShort)(data.astype(np.int16).ravel()))
+imp = jpype.JClass("ij.ImagePlus")("cell.tif", short)
+imp.getCalibration().pixelWidth = imp.getCalibration().pixelHeight = 0.065
+imp.getCalibration().setUnit("micron")
+before = np.array(imp.getProcessor().getPixels())
+told = {}
+try:
+    sl.fiji.enhance(imp)
+except sl.SuperlensError as error:
+    told["refused"] = str(error)
+made = sl.fiji.predict(imp, {"model": sys.argv[3]})
+told["shape"] = [int(made.getHeight()), int(made.getWidth())]
+told["pixel"] = float(made.getCalibration().pixelWidth)
+told["title"] = str(made.getTitle())
+told["untouched"] = bool((before == np.array(imp.getProcessor().getPixels())).all())
+np.save(sys.argv[4], np.array(made.getProcessor().getPixels()).reshape(told["shape"]))
+print(json.dumps(told))
+"""
+
+
+@pytest.mark.fiji
+@pytest.mark.slow
+@needs_plugin
+def test_a_notebook_predicts_an_open_image_with_the_pixels_of_python(
+    imagej: Path, caller: Caller, model_file: Path, tmp_path: Path
+) -> None:
+    check_predicts(imagej, caller, model_file, tmp_path)
+
+
+@pytest.mark.fiji
+@pytest.mark.slow
+@needs_plugin
+def test_the_same_with_imagej2(caller: Caller, model_file: Path, tmp_path: Path) -> None:
+    folder = os.environ.get("FIJI_DIR")
+    if not folder:
+        pytest.skip("FIJI_DIR names no Fiji")
+    check_predicts(Path(folder), caller, model_file, tmp_path)
+
+
+def check_predicts(folder: Path, caller: Caller, model_file: Path, tmp_path: Path) -> None:
+    from superlens.image import Image
+    from superlens.methods.zsdeconv import predict
+    from superlens.model import Model
+
+    data = caller.noisy()
+    np.save(tmp_path / "in.npy", data)
+    told = in_a_process(ON_AN_IMAGE, folder, tmp_path / "in.npy", model_file, tmp_path / "out.npy")
+    expected = predict(Model.load(model_file), Image(data, pixel_nm=65.0)).image
+    assert expected is not None
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), expected.data)
+    assert told["shape"] == [80, 96] and told["pixel"] == pytest.approx(0.0325)
+    assert told["title"] == "cell-sr" and told["untouched"]
+    assert "na" in told["refused"]
