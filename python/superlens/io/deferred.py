@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Deferred", "Region"]
+__all__ = ["Deferred", "Mapped", "Region"]
 
 Region: TypeAlias = Callable[[tuple[slice, ...]], NDArray[Any]]
 """Reads a part of a stored array: one slice with start and stop for each stored axis."""
@@ -99,3 +100,29 @@ class Deferred:
         values = values.transpose([*kept, *rest]).reshape([values.shape[axis] for axis in kept])
         missing = tuple(at for at, axis in enumerate(self.order) if axis is None)
         return np.expand_dims(values, missing).astype(self.dtype, copy=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """Reads pixels that lie in the file in one piece; the file is mapped for the length of a reading only, since mapped
+    pages count as this process's memory.
+
+    Attributes
+    ----------
+    path : Path
+    offset : int
+        Bytes before the first pixel.
+    dtype : numpy.dtype
+        As stored, byte order included.
+    shape : tuple of int
+        Sides of the stored array.
+    """
+
+    path: Path
+    offset: int
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+    def __call__(self, part: tuple[slice, ...]) -> NDArray[Any]:
+        """Read a part, into memory of its own."""
+        return np.array(np.memmap(self.path, self.dtype, "r", self.offset, self.shape)[part])

@@ -1,8 +1,8 @@
 """Images that are larger than memory: the same facts as an `Image`, and pixels that are read when they are asked for.
 
 `open_image` opens a file without reading its pixels, `LazyImage.plane` reads a part of one plane, and `LazyImage.load` all of it.
-OME-Zarr is read by its chunks; TIFF by rows where its pixels lie in one piece, else by strips or tiles. MRC and PNG files are
-read whole.
+OME-Zarr is read by its chunks; TIFF by rows where its pixels lie in one piece, as those of Picasso do, else by strips or tiles. MRC
+and PNG files are read whole.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def open_image(
     Parameters
     ----------
     path : str or Path
-        TIFF, or the folder of an OME-Zarr; MRC and PNG are read at once.
+        TIFF, a ``.raw`` of Picasso, or the folder of an OME-Zarr; MRC and PNG are read at once.
     axes : str, optional
         A letter of TCZYX for each axis in the order of the file; needed when the file does not say.
     pixel_nm, z_step_nm : float, optional

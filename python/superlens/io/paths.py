@@ -20,6 +20,7 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "MRC_SUFFIXES",
     "PNG_SUFFIXES",
+    "RAW_SUFFIXES",
     "TIFF_SUFFIXES",
     "ZARR_MARKERS",
     "ZARR_SUFFIXES",
@@ -37,9 +38,10 @@ __all__ = [
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
 MRC_SUFFIXES = (".mrc", ".dv", ".r3d", ".st", ".otf")
 PNG_SUFFIXES = (".png",)
+RAW_SUFFIXES = (".raw",)
 ZARR_SUFFIXES = (".zarr",)
 ZARR_MARKERS = (".zgroup", ".zarray", ".zattrs", "zarr.json")
-IMAGE_SUFFIXES = TIFF_SUFFIXES + MRC_SUFFIXES + PNG_SUFFIXES + ZARR_SUFFIXES
+IMAGE_SUFFIXES = TIFF_SUFFIXES + MRC_SUFFIXES + PNG_SUFFIXES + RAW_SUFFIXES + ZARR_SUFFIXES
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -268,6 +270,7 @@ def _images_in(folder: Path) -> list[Path]:
         for file in files
         if not file.name.startswith(".")
         and (is_zarr(file) or (file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()))
+        and (file.suffix.lower() not in RAW_SUFFIXES or file.with_suffix(".yaml").is_file())
     ]
 
 

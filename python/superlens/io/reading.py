@@ -10,7 +10,7 @@ import numpy as np
 from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.io.metadata import StoredImage, stem, to_image
-from superlens.io.paths import MRC_SUFFIXES, PNG_SUFFIXES, check_readable, is_zarr
+from superlens.io.paths import MRC_SUFFIXES, PNG_SUFFIXES, RAW_SUFFIXES, check_readable, is_zarr
 
 if TYPE_CHECKING:
     from superlens.io.mrc import OTF
@@ -35,7 +35,8 @@ def read(
     Parameters
     ----------
     path : str or Path
-        TIFF (ImageJ, OME, BigTIFF, plain), the folder of an OME-Zarr, MRC or DeltaVision, or greyscale PNG.
+        TIFF (ImageJ, OME, BigTIFF, plain), the folder of an OME-Zarr, MRC or DeltaVision, greyscale PNG, or a movie of Picasso
+        (``.raw``, with its YAML beside it).
     axes : str, optional
         A letter of TCZYX for each axis in the order of the file, such as ``"ZYX"``; needed when the file does not say.
     pixel_nm, z_step_nm : float, optional
@@ -144,6 +145,10 @@ def stored_image(path: Path, *, lazily: bool, fill_missing: bool = False) -> Sto
             from superlens.io.png import read_png
 
             return read_png(path)
+        if suffix in RAW_SUFFIXES:
+            from superlens.io.raw import open_raw
+
+            return open_raw(path)
         from superlens.io.tiff import open_tiff, read_tiff
 
         return open_tiff(path) if lazily else read_tiff(path)

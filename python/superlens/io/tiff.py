@@ -24,7 +24,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from superlens.errors import SuperlensError, SuperlensWarning
-from superlens.io.deferred import Deferred
+from superlens.io.deferred import Deferred, Mapped
 from superlens.io.metadata import Pixels, StoredImage, length_nm, parse_note, plausible_pixel_nm, time_s
 from superlens.io.paths import check_readable
 
@@ -132,23 +132,8 @@ def _pixels_on_demand(path: Path, series: tifffile.TiffPageSeries) -> Pixels:
     dtype = np.dtype(series.dtype)
     if series.dataoffset is not None and series.keyframe.compression == _UNCOMPRESSED:
         stored = dtype.newbyteorder(series.keyframe.parent.byteorder)
-        return Deferred.by(_Mapped(path, int(series.dataoffset), stored, series.shape), series.shape, dtype)
+        return Deferred.by(Mapped(path, int(series.dataoffset), stored, series.shape), series.shape, dtype)
     return Deferred.by(_Chunked(path), series.shape, dtype)
-
-
-@dataclass(frozen=True, slots=True)
-class _Mapped:
-    """Reads pixels that lie in the file in one piece; the file is mapped for the length of a reading only, since mapped
-    pages count as this process's memory.
-    """
-
-    path: Path
-    offset: int
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-
-    def __call__(self, part: tuple[slice, ...]) -> NDArray[Any]:
-        return np.array(np.memmap(self.path, self.dtype, "r", self.offset, self.shape)[part])
 
 
 class _Chunked:

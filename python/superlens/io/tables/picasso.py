@@ -25,14 +25,13 @@ from numpy.typing import NDArray
 
 from superlens.errors import SuperlensError
 from superlens.io.paths import replacing
+from superlens.io.raw import positive, read_description
 from superlens.io.tables.hdf5 import member, opened
 from superlens.io.tables.meaning import Field, Names, StoredTable
 from superlens.smlm.table import KNOWN_COLUMNS, Localizations
 
 __all__ = ["read_picasso", "write_picasso"]
 
-_LARGEST_YAML = 16 << 20
-_LARGEST_NUMBER = 1 << 53
 _HISTORY = "superlens history"
 _NAMES: Names = MappingProxyType(
     {
@@ -73,7 +72,7 @@ def read_picasso(path: Path) -> StoredTable:
     SuperlensError
         If either file is damaged. Without the YAML the table has no pixel size, and the caller must know it.
     """
-    about = _about(path.with_suffix(".yaml"))
+    about = read_description(path.with_suffix(".yaml"))
     with opened(path) as file:
         records = member(file, "locs", path)
         if records is None or records.ndim != 1 or records.dtype.names is None:
@@ -81,8 +80,8 @@ def read_picasso(path: Path) -> StoredTable:
         kinds = {name: records.dtype[name] for name in records.dtype.names}
         names = [name for name, kind in kinds.items() if kind.kind in "fiub" and not kind.shape]
         values = {name: np.asarray(records.fields(name)[()]) for name in names}
-    pixel = _positive(about.get("Pixelsize"))
-    height, width, frames = (_positive(about.get(name)) for name in ("Height", "Width", "Frames"))
+    pixel = positive(about.get("Pixelsize"))
+    height, width, frames = (positive(about.get(name)) for name in ("Height", "Width", "Frames"))
     return StoredTable(
         "Picasso HDF5",
         _fields(values),
@@ -128,29 +127,6 @@ def write_picasso(path: Path, table: Localizations) -> None:
                 file.create_dataset("locs", data=records)
         except RuntimeError as error:  # how the library says that the disk did not take the rest
             raise SuperlensError(f"{path} cannot be written: {' '.join(str(error).split())[:200]}.") from error
-
-
-def _about(path: Path) -> dict[str, Any]:
-    """All that the YAML says, later steps before earlier ones; empty without the file."""
-    if not path.is_file():
-        return {}
-    if path.stat().st_size > _LARGEST_YAML:
-        raise SuperlensError(f"{path.name} is larger than {_LARGEST_YAML >> 20} MiB; expected a few lines of YAML.")
-    try:
-        text = path.read_text(encoding="utf-8")
-        steps = list(yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
-    except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise SuperlensError(
-            f"{path.name} is no YAML ({reason}). Copy it again, or give pixel_nm without it."
-        ) from error
-    return {key: value for step in steps if isinstance(step, dict) for key, value in step.items()}
-
-
-def _positive(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _LARGEST_NUMBER:
-        return None
-    return float(value)
 
 
 def _history(text: object) -> dict[str, Any]:
