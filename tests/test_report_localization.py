@@ -251,6 +251,14 @@ def test_drift_that_was_not_found_is_a_sentence() -> None:
     assert "no drift corrected" in page.words
 
 
+def test_a_message_that_stands_in_its_section_is_told_once() -> None:
+    note = "a drift of 2.0 nm is not above twice its own error of 1.5 nm; none was corrected."
+    course = DriftCourse(np.arange(1, 6), np.zeros((5, 2)), note=note)
+    page = Page(render_localizations(dataclasses.replace(FEW, drift=course, messages=(note, "the table is dense"))))
+    assert page.words.count(note[1:]) == 1
+    assert "the table is dense" in page.words
+
+
 def test_values_that_are_not_finite_and_columns_that_are_missing_are_left_out() -> None:
     gaps = np.full(FULL.rows, np.nan)
     page = Page(render_localizations(dataclasses.replace(FEW, columns={**PLACES, "photons": gaps})))

@@ -60,6 +60,7 @@ def build(data: LocalizationReport) -> str:
         contrasts=[f"{layer.name.capitalize()}: {_contrast(_small(layer)[0], layer).words}." for layer in layers],
         overview=_overview(layers[-1], data, crops),
         regions=[_region(layers, crop, data.pixel_nm, place) for place, crop in enumerate(crops, 1)],
+        messages=_messages(data),
         time=_time(data),
         found=_distributions(data),
         probability=_probability(data),
@@ -96,6 +97,16 @@ def _verdict(data: LocalizationReport) -> Verdict:
         parts.append("drift corrected" if data.drift.found else "no drift corrected")
     frames = "1 frame" if data.frame_count == 1 else f"{data.frame_count:,} frames"
     return Verdict(grade, f"{data.rows:,} localizations in {frames}", "; ".join(parts) + ".", tuple(reasons))
+
+
+def _messages(data: LocalizationReport) -> list[str]:
+    """Messages of the run without those that the page tells where they belong."""
+    elsewhere = {
+        *(() if data.likeness is None else data.likeness.messages),
+        "" if data.drift is None else data.drift.note,
+        "" if data.model is None else data.model.chosen,
+    }
+    return [message for message in data.messages if message not in elsewhere]
 
 
 def _layers(data: LocalizationReport) -> list[_Layer]:
