@@ -217,6 +217,15 @@ def test_a_damaged_record_is_refused_with_the_next_step(tmp_path: Path) -> None:
         ledger.plan()
 
 
+def test_two_runs_do_not_work_on_one_result(tmp_path: Path) -> None:
+    one, other = Ledger(tmp_path / "a.ome.zarr"), Ledger(tmp_path / "a.ome.zarr")
+    one.begin({})
+    with one.held(), pytest.raises(SuperlensError, match=r"another run is at work on a\.ome\.zarr"), other.held():
+        pass
+    with other.held():
+        assert other.done() == set()
+
+
 # -- Dask
 
 

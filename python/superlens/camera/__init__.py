@@ -2,12 +2,13 @@
 
 `Camera` is the noise model that every other room uses; `EMCCD` and `SCMOS` are cameras to simulate with; `estimate_camera` reads a `Camera` from an
 image (photon transfer), `check_noise` tests whether the noise of neighbouring pixels is independent, and `recorrupt` makes two images with uncorrelated
-noise out of one. Values go in as counts; signals are counts above the offset. Files, axes and pixel sizes are left to others.
+noise out of one. `find_stripes` finds what a sensor or a scan adds to whole rows or columns. Values go in as counts; signals are counts above the offset. Files, axes and pixel sizes are left to others.
 """
 
 from superlens.camera.detectors import EMCCD, SCMOS, Sensor
 from superlens.camera.independence import NoiseCheck, check_noise
 from superlens.camera.sensor import Camera, recorrupt, smoothed_signal
+from superlens.camera.stripes import Stripes, find_stripes
 from superlens.camera.transfer import CameraEstimate, estimate_camera
 
 __all__ = [
@@ -17,8 +18,10 @@ __all__ = [
     "CameraEstimate",
     "NoiseCheck",
     "Sensor",
+    "Stripes",
     "check_noise",
     "estimate_camera",
+    "find_stripes",
     "recorrupt",
     "smoothed_signal",
 ]

@@ -19,6 +19,7 @@ from superlens.cli.failures import quiet_native_output
 from superlens.errors import SuperlensError
 
 if TYPE_CHECKING:
+    from superlens.camera.stripes import StripeChoice
     from superlens.image import Image
     from superlens.methods.deepstorm import DeepStormConfig
     from superlens.methods.zsdeconv import ZSDeconvConfig
@@ -49,6 +50,14 @@ class ImageChoice:
 
     pixel_nm: float | None
     axes: str | None
+    remove_stripes: StripeChoice = "off"
+    offset_map: Path | None = None
+    gain_map: Path | None = None
+
+    @property
+    def corrects(self) -> bool:
+        """Whether anything is to be done to the pixels."""
+        return self.remove_stripes != "off" or self.offset_map is not None or self.gain_map is not None
 
     def read(self, path: Path) -> Image:
         """Read one image and refuse what cannot be worked on."""
@@ -57,7 +66,18 @@ class ImageChoice:
 
         image = read(path, axes=self.axes, pixel_nm=self.pixel_nm)
         check_image(image)
-        return image
+        return self._corrected(image) if self.corrects else image
+
+    def _corrected(self, image: Image) -> Image:
+        from superlens.correction import even_sensor, without_stripes
+        from superlens.io import read
+
+        maps = {
+            name: read(path)
+            for name, path in (("offset", self.offset_map), ("gain", self.gain_map))
+            if path is not None
+        }
+        return without_stripes(even_sensor(image, **maps) if maps else image, self.remove_stripes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +326,15 @@ _MODALITIES = ("widefield", "confocal", "two-photon", "light-sheet", "tirf")
 _IMAGE = (
     click.option("--pixel-nm", type=float, help="Camera pixel on the specimen, in nm; default: what the file says."),
     click.option("--axes", help="Axes of the file's array, like TYX; default: what the file says."),
+    click.option(
+        "--remove-stripes",
+        type=click.Choice(("auto", "x", "y", "off")),
+        default="off",
+        show_default=True,
+        help="Take off stripes that are the same in all planes: along x, along y, or where they are found.",
+    ),
+    click.option("--offset-map", type=path_type, help="Offset of each pixel of an sCMOS sensor, in counts."),
+    click.option("--gain-map", type=path_type, help="Gain of each pixel, in counts per electron or relative."),
 )
 
 _OPTICS = (

@@ -71,6 +71,10 @@ class StreamChoice:
             raise SuperlensError(
                 "both --scheduler and --workers are given; expected a cluster or a number of processes."
             )
+        if image.corrects:
+            raise SuperlensError(
+                "stripes and sensor maps are taken off whole images only; correct the image first, or name a folder with --out."
+            )
         host.start()
         from superlens.io import ImageFile
         from superlens.methods import zsdeconv

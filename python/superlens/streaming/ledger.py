@@ -7,9 +7,11 @@ failure of power only as far as the system had written them.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +82,30 @@ class Ledger:
                 file.write(b"-\n")
             for number in numbers:
                 file.write(b"%d\n" % number)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other runs away while the block lasts, where the system has locks that end with their process.
+
+        Raises
+        ------
+        SuperlensError
+            If another run has it.
+        """
+        if sys.platform == "win32":
+            yield
+            return
+        import fcntl
+
+        with self.path.open("ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                name = self.path.name.removeprefix(".").removesuffix(".state")
+                raise SuperlensError(
+                    f"another run is at work on {name}; wait for it, or give another --out."
+                ) from error
+            yield
 
     def forget(self) -> None:
         """Remove the record."""

@@ -252,7 +252,10 @@ def _ngff(source: Path) -> NGFF:
 
 
 def _forget(request: Request) -> None:
-    Ledger(request.finals[0]).forget()
+    ledger = Ledger(request.finals[0])
+    if ledger.path.exists():
+        with ledger.held():
+            ledger.forget()
     for final in request.finals:
         part = part_of(final)
         if part.is_dir():
@@ -275,14 +278,15 @@ def _carry_out(request: Request, run: _Run, left: list[int], progress: Progress)
     if not left:
         return
     ledger, total = Ledger(request.finals[0]), len(run.blocks)
-    progress(total - len(left), total, "blocks")
-    finished = _finished(request, run, left)
-    for done, number in enumerate(finished, start=total - len(left) + 1):
-        try:
-            ledger.record([number])
-        except OSError as error:
-            raise not_written(request.finals[0], error) from error
-        progress(done, total, "blocks")
+    with ledger.held():
+        progress(total - len(left), total, "blocks")
+        finished = _finished(request, run, left)
+        for done, number in enumerate(finished, start=total - len(left) + 1):
+            try:
+                ledger.record([number])
+            except OSError as error:
+                raise not_written(request.finals[0], error) from error
+            progress(done, total, "blocks")
 
 
 def _finished(request: Request, run: _Run, left: list[int]) -> Iterator[int]:
