@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -28,11 +28,11 @@ from superlens.bridge.protocol import (
 )
 from superlens.cli.failures import quiet_native_output
 from superlens.cli.folders import find_inputs, stem_of
-from superlens.cli.options import ImageChoice
+from superlens.cli.options import ImageChoice, LearningChoice
 from superlens.errors import SuperlensError
 from superlens.image import Image, check_image
 
-__all__ = ["Call", "Made", "Source", "Verb", "start_engine", "transfer_of"]
+__all__ = ["Call", "Made", "Source", "Verb", "learning_of", "start_engine", "transfer_of"]
 
 C = TypeVar("C")
 
@@ -83,15 +83,17 @@ class Call:
 
     def choice(self, kind: type[C]) -> C:
         """Gather arguments into one of the choices of the command line, such as `OpticsChoice`."""
-        return kind(**{field.name: self.arguments.get(field.name) for field in fields(kind)})  # type: ignore[arg-type]
+        given = {field.name: self.arguments.get(field.name) for field in fields(kind)}  # type: ignore[arg-type]
+        standard = {field.name for field in fields(kind) if field.default is not MISSING}  # type: ignore[arg-type]
+        return kind(**{name: value for name, value in given.items() if value is not None or name not in standard})
 
     def path(self, argument: str) -> Path | None:
         """A path among the arguments."""
         value = self.arguments.get(argument)
         return None if value is None else Path(value)
 
-    def sources(self) -> list[Source]:
-        """Read every image of the call.
+    def sources(self, *, checked: bool = True) -> list[Source]:
+        """Read every image of the call; unless `checked` is false, those that cannot be worked on are refused.
 
         Raises
         ------
@@ -105,7 +107,7 @@ class Call:
             if spec.path is not None:
                 found.append(self._from_file(Path(spec.path)))
             else:
-                found.append(self._from_block(spec, next(blocks, None)))
+                found.append(self._from_block(spec, next(blocks, None), checked))
         if not found:
             raise SuperlensError("there is no image; open one, or name a file in input.")
         return found
@@ -154,13 +156,14 @@ class Call:
         return tuple(given), tuple(messages)
 
     def _from_file(self, path: Path) -> Source:
-        return Source(ImageChoice(self.arguments.get("pixel_nm"), self.arguments.get("axes")).read(path), path)
+        return Source(self.choice(ImageChoice).read(path), path)
 
-    def _from_block(self, spec: InputSpec, block: NDArray[Any] | None) -> Source:
+    def _from_block(self, spec: InputSpec, block: NDArray[Any] | None, checked: bool) -> Source:
         if block is None:
             raise SuperlensError(f"the image {spec.name} has neither a block nor a path; send its pixels.")
         image = self._sampled(spec).image(read_block(spec, block))
-        check_image(image)
+        if checked:
+            check_image(image)
         return Source(image, _named(spec))
 
     def _sampled(self, spec: InputSpec) -> InputSpec:
@@ -202,6 +205,12 @@ class Verb:
     plan: Callable[[Call], Response] | None = None
     command: Command | None = None
     works: bool = False
+
+
+def learning_of(call: Call) -> LearningChoice:
+    """The settings of a training; those without a field of their own come as ``NAME=VALUE`` with blanks between."""
+    given = {field.name: call.arguments.get(field.name) for field in fields(LearningChoice)}
+    return LearningChoice(**{**given, "settings": tuple(str(given["settings"] or "").split())})  # type: ignore[arg-type]
 
 
 def transfer_of(inputs: Sequence[InputSpec], outputs: Sequence[OutputSpec]) -> str:

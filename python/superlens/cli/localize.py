@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from superlens.io import LazyImage
     from superlens.model import Model
 
-__all__ = ["localize", "train_deepstorm"]
+__all__ = ["frame_span", "localize", "train_deepstorm"]
 
 
 @click.command()
@@ -86,7 +86,7 @@ def localize(
     if model is not None and preset is not None:
         raise SuperlensError("both --model and --train are given; expected one of them.")
     known = facts.known()
-    span = None if frames is None else _span(frames)
+    span = None if frames is None else frame_span(frames)
     opened = _opened(movie, image)
     host.start()
     from superlens.cli.localized import FILES, bytes_needed, write_localized
@@ -161,7 +161,8 @@ def _model(path: Path | None) -> Model | None:
     return None if path is None else Model.load(path)
 
 
-def _span(text: str) -> tuple[int, int]:
+def frame_span(text: str) -> tuple[int, int]:
+    """Read ``FIRST:LAST``, counted from 1."""
     matched = re.fullmatch(r"\s*(\d+)\s*:\s*(\d+)\s*", text)
     if matched is None:
         raise SuperlensError(f"--frames is {text!r}; expected FIRST:LAST counted from 1, like 1:2000.")

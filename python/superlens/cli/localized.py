@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,9 +37,20 @@ def bytes_needed(movie: LazyImage, render_nm: float) -> int:
 
 
 def write_localized(
-    folder: Path, movie: Path, found: Localized, *, began: datetime, render_nm: float, keep_model: bool
+    folder: Path,
+    movie: Path,
+    found: Localized,
+    *,
+    began: datetime,
+    render_nm: float,
+    keep_model: bool,
+    command: Sequence[str] | None = None,
 ) -> None:
-    """Write everything into a folder that exists; ``model.zip`` too where the model was trained for this movie."""
+    """Write everything into a folder that exists; ``model.zip`` too where the model was trained for this movie.
+
+    ``movie`` is a path that does not exist where the movie came in no file; ``command`` says what was asked for, instead of the line that
+    started this process.
+    """
     write_localizations(folder / "localizations.csv", found.localizations)
     write_localizations(folder / "localizations_linked.csv", found.linked)
     write(folder / "density.tif", found.density)
@@ -46,9 +58,9 @@ def write_localized(
     write(folder / "rendered.tif", rendered)
     if keep_model:
         found.model.save(folder / "model.zip")
-    digest = digest_of_file(movie)
+    digest = digest_of_file(movie) if movie.exists() else None
     told = {
-        "command": command_line(),
+        "command": command_line(command),
         "device": device_in_use(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
@@ -60,9 +72,9 @@ def write_localized(
     text = json.dumps(plain(told), indent=1, ensure_ascii=False, allow_nan=False)
     (folder / "run.json").write_text(text + "\n", encoding="utf-8")
     provenance = Provenance(
-        command=shlex.join(command_line()),
+        command=shlex.join(command_line(command)),
         device=device_in_use(),
-        input_digest=f"sha256 of the file: {digest}",
+        input_digest="none: the movie came in no file" if digest is None else f"sha256 of the file: {digest}",
         started=began,
         duration_s=(datetime.now(UTC) - began).total_seconds(),
     )

@@ -9,20 +9,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from superlens.bridge.calls import Call, Made, Source, Verb, start_engine, transfer_of
+from superlens.bridge.calls import Call, Made, Source, Verb, learning_of, start_engine, transfer_of
 from superlens.bridge.parameters import INPUT, OUTPUT, PARTS, Told, command
 from superlens.bridge.protocol import InputSpec, OutputSpec, Response
 from superlens.bridge.telling import said, settings_in_words
+from superlens.bridge.verbs.molecules import plan_training, train_for_movie
 from superlens.cli.folders import OutputFolder, stem_of
 from superlens.cli.learn import bytes_needed
 from superlens.cli.learn import enhance as _enhance
 from superlens.cli.learn import predict as _predict
 from superlens.cli.learn import train as _train
-from superlens.cli.options import LearningChoice, OpticsChoice, path_type
+from superlens.cli.options import OpticsChoice, path_type
 from superlens.errors import SuperlensError
 
 if TYPE_CHECKING:
@@ -63,16 +64,11 @@ class _Asked:
 
     @classmethod
     def of(cls, call: Call) -> _Asked:
-        settings = str(call.arguments.get("settings") or "").split()
-        learning = LearningChoice(**{**_given(call, LearningChoice), "settings": tuple(settings)})
+        learning = learning_of(call)
         optics = call.choice(OpticsChoice)
         lens = optics.load() if optics.given or not learning.denoise_only else None
         start_engine(call)  # the settings' home brings TensorFlow along
         return cls(lens, learning.load())
-
-
-def _given(call: Call, kind: type[Any]) -> dict[str, Any]:
-    return {name: call.arguments.get(name) for name in kind.__dataclass_fields__}
 
 
 # -- enhance ------------------------------------------------------------------------------------------------------------
@@ -108,6 +104,8 @@ def _run_enhance(call: Call) -> Response:
 
 
 def _plan_train(call: Call) -> Response:
+    if call.arguments["method"] == "deepstorm":
+        return plan_training(call)
     asked = _Asked.of(call)
     inputs = call.expected()
     _require_pixel_sizes([(spec.pixel_nm, path) for spec, path in inputs], asked.config)
@@ -120,6 +118,11 @@ def _run_train(call: Call) -> Response:
     model = call.path("model")
     if model is None or model.is_dir():
         raise SuperlensError(f"model is {model or 'missing'}; expected the file to write, like mt.zip.")
+    if call.arguments["method"] == "deepstorm":
+        return train_for_movie(call, model)
+    for name in ("truth", "psf_sigma_nm"):
+        if call.arguments[name] is not None:
+            raise SuperlensError(f"{name} belongs to method deepstorm; leave it out, or choose that method.")
     sources = call.sources()
     _require_pixel_sizes([(s.image.pixel_nm, s.file) for s in sources], asked.config)
     folder = OutputFolder(model.parent, tuple(source.file for source in sources))
@@ -388,6 +391,11 @@ TRAIN = Verb(
         "Superlens Train...",
         "Train a model on the open image or a folder of images, for Superlens Predict.",
         (*_train.params, INPUT, *PARTS),
+        told={
+            "method": Told("Method", help="zsdeconv for images; deepstorm for movies of single molecules."),
+            "truth": Told("Table of true positions", kind="file", advanced=True),
+            "psf_sigma_nm": Told("Width of a molecule (sigma)", "nm", advanced=True),
+        },
         kinds={"model": "save"},
     ),
 )

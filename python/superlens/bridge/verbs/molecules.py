@@ -1,0 +1,240 @@
+"""``localize``, and ``train`` for single molecules: from a movie that is open, or in a file, to a table, an image and a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from superlens.bridge.calls import Call, Made, Verb, learning_of, start_engine, transfer_of
+from superlens.bridge.parameters import INPUT, PARTS, Told, command
+from superlens.bridge.protocol import InputSpec, OutputSpec, Response, Table
+from superlens.bridge.telling import said, settings_in_words
+from superlens.cli.folders import OutputFolder, stem_of
+from superlens.cli.localize import frame_span
+from superlens.cli.localize import localize as _localize
+from superlens.cli.options import MovieChoice
+from superlens.errors import SuperlensError
+
+if TYPE_CHECKING:
+    from superlens.image import Image
+    from superlens.io import LazyImage
+    from superlens.methods.deepstorm import Localized
+    from superlens.model import Model
+    from superlens.smlm import Localizations
+
+__all__ = ["LOCALIZE", "plan_training", "train_for_movie"]
+
+_MOST_ROWS = 50_000
+_MODEL_BYTES = 80_000_000
+
+
+# -- localize -----------------------------------------------------------------------------------------------------------
+
+
+def _plan_localize(call: Call) -> Response:
+    call.choice(MovieChoice).known()
+    spec, path = _described(call)
+    if spec.pixel_nm is None:
+        raise SuperlensError(
+            f"{stem_of(path)} has no pixel size; set its scale (Image > Properties...), or give pixel_nm, in nanometres."
+        )
+    output = _announced(spec, stem_of(path), float(call.arguments["render_nm"]))
+    blocks = [] if call.path("input") or spec.path else [spec]
+    info = {
+        "transfer": transfer_of(blocks, [output]),
+        "memory_bytes": 2 * 10**9,
+        "seconds": None,
+        "planes": _frames(spec),
+    }
+    return Response(outputs=(output,), info=info)
+
+
+def _run_localize(call: Call) -> Response:
+    began = datetime.now().astimezone()
+    preset, model = call.arguments.get("preset"), call.path("model")
+    if model is not None and preset is not None:
+        raise SuperlensError("both model and train are given; expected one of them.")
+    known, frames = call.choice(MovieChoice).known(), call.arguments.get("frames")
+    span = None if frames is None else frame_span(str(frames).replace("-", ":"))
+    movie, path = _movie(call)
+    device = start_engine(call)
+    from superlens.methods import deepstorm
+
+    trained = None if model is None else _loaded(model)
+    if preset is not None:
+        trained = deepstorm.train_deepstorm(movie, known=known, preset=preset, progress=call.progress)
+    found = deepstorm.localize(
+        movie,
+        trained,
+        known=known,
+        frames=span,
+        link_nm=call.arguments.get("link_nm"),
+        dark_frames=int(call.arguments["dark_frames"]),
+        progress=call.progress,
+    )
+    call.progress.check()
+    files = _written(call, path, found, began, keep_model=preset is not None)
+    return _answer(call, path, found, device, files)
+
+
+def _answer(call: Call, path: Path, found: Localized, device: str, files: tuple[str, ...]) -> Response:
+    image = found.rendered(float(call.arguments["render_nm"]))
+    name = f"{stem_of(path)}-sr"
+    made = Made(OutputSpec.of("rendered", replace(image, name=name), name), image)
+    given, lacking = call.deliver([made])
+    shown = [made.spec.with_changes({"path": file}) for file in files if Path(file).name == "rendered.tif"]
+    rows = len(found.localizations)
+    long = (f"the table has {rows} rows; name a folder in output to have them in a file.",) if rows > _MOST_ROWS else ()
+    return Response(
+        outputs=(*given, *shown),
+        table=None if long else _table(found.localizations),
+        text=f"{said(call, device)}\nlocalizations: {rows}\nmolecules after linking: {len(found.linked)}",
+        messages=(*found.messages, *lacking, *(long if not files else ())),
+        files=files,
+        info={"device": device, "seconds": round(call.progress.seconds, 2), "localizations": rows},
+    )
+
+
+def _written(call: Call, path: Path, found: Localized, began: datetime, *, keep_model: bool) -> tuple[str, ...]:
+    out = call.path("out")
+    if out is None:
+        return ()
+    from superlens.cli.localized import FILES, write_localized
+
+    folder = OutputFolder(out, tuple(p for p in (path, call.path("model")) if p is not None))
+    asked = [call.request.verb, *settings_in_words(call)]
+    render_nm = float(call.arguments["render_nm"])
+    with folder.prepared(FILES, 100_000_000), folder.delivery() as staging:
+        write_localized(staging, path, found, began=began, render_nm=render_nm, keep_model=keep_model, command=asked)
+        names = sorted(file.name for file in staging.iterdir())
+    return tuple(str(out / name) for name in names)
+
+
+def _table(found: Localizations) -> Table:
+    columns = {name: values.tolist() for name, values in found.columns.items()}
+    return Table(columns=tuple(columns), rows=tuple(zip(*columns.values(), strict=True)))
+
+
+# -- train --------------------------------------------------------------------------------------------------------------
+
+
+def plan_training(call: Call) -> Response:
+    """Say what training a model for a movie would take: it makes no images."""
+    spec, _ = _described(call)
+    return Response(
+        info={"transfer": transfer_of([], []), "memory_bytes": 2 * 10**9, "seconds": None, "planes": _frames(spec)}
+    )
+
+
+def train_for_movie(call: Call, target: Path) -> Response:
+    """Train a model for single molecules and write it to its file."""
+    arguments = call.arguments
+    known = MovieChoice(
+        arguments["psf_sigma_nm"],
+        arguments["na"],
+        arguments["wavelength_nm"],
+        arguments["offset"],
+        arguments["gain"],
+        arguments["read_noise_e"],
+    ).known()
+    movie, path = _movie(call)
+    truth = call.path("truth")
+    folder = OutputFolder(target.parent, tuple(p for p in (path, truth) if p is not None))
+    with folder.prepared([target.name], _MODEL_BYTES):
+        device = start_engine(call)
+        from superlens.io import read_localizations
+        from superlens.methods import deepstorm
+
+        table = None if truth is None else read_localizations(truth, pixel_nm=movie.pixel_nm)
+        config = learning_of(call).load_as(deepstorm.DeepStormConfig)
+        trained = deepstorm.train_deepstorm(movie, table, known=known, config=config, progress=call.progress)
+        call.progress.check()
+        with folder.delivery() as staging:
+            trained.save(staging / target.name)
+    stopped = str(trained.config.provenance.get("stopped", ""))
+    return Response(
+        files=(str(target),),
+        text=said(call, device),
+        early=stopped == "cancelled",
+        info={"device": device, "seconds": round(call.progress.seconds, 2), "stopped": stopped},
+    )
+
+
+# -- the movie ----------------------------------------------------------------------------------------------------------
+
+
+def _movie(call: Call) -> tuple[Image | LazyImage, Path]:
+    """The movie of a call: lazily from its file, or from its block, where a stack is taken for frames."""
+    file = _file(call)
+    if file is not None:
+        from superlens.io import open_image
+
+        return open_image(file, axes=call.arguments.get("axes"), pixel_nm=call.arguments.get("pixel_nm")), file
+    sources = call.sources(checked=False)
+    if len(sources) != 1:
+        raise SuperlensError(f"{len(sources)} images are given; expected one movie.")
+    image = sources[0].image
+    return (replace(image, axes="TYX", z_step_nm=None) if image.axes == "ZYX" else image), sources[0].file
+
+
+def _described(call: Call) -> tuple[InputSpec, Path]:
+    file = _file(call)
+    if file is None:
+        return call.expected()[0]
+    opened, _ = _movie(call)
+    spec = InputSpec(
+        name=file.stem, axes=opened.axes, shape=opened.data.shape, pixel_nm=opened.pixel_nm, path=str(file)
+    )
+    return spec, file
+
+
+def _file(call: Call) -> Path | None:
+    """The one file that is named as movie."""
+    named = [call.path("input"), *(Path(spec.path) for spec in call.request.inputs if spec.path is not None)]
+    return next((path for path in named if path is not None), None)
+
+
+def _frames(spec: InputSpec) -> int:
+    return spec.shape[0] if len(spec.shape) > 2 else 1
+
+
+def _announced(spec: InputSpec, stem: str, render_nm: float) -> OutputSpec:
+    """The rendered image of a table without rows has the shape that it has with them."""
+    from superlens.smlm import Localizations, render_histogram
+
+    none: Mapping[str, Any] = {"frame": [], "x_nm": [], "y_nm": []}
+    y, x = spec.shape[-2:]
+    empty = render_histogram(Localizations(none, pixel_nm=spec.pixel_nm, yx_shape=(y, x)), render_nm)
+    return OutputSpec.announce("rendered", empty, empty.data.shape, f"{stem}-sr")
+
+
+def _loaded(path: Path) -> Model:
+    from superlens.model import Model
+
+    return Model.load(path)
+
+
+LOCALIZE = Verb(
+    run=_run_localize,
+    plan=_plan_localize,
+    works=True,
+    command=command(
+        "Superlens Localize...",
+        "Find single molecules in the open movie: a table, and a super-resolved image of them.",
+        (*_localize.params, INPUT, *(part for part in PARTS if part.name == "channels")),
+        told={
+            "model": Told(
+                "Model file", kind="file", help="A model for single molecules; default: the shipped one that fits best."
+            ),
+            "preset": Told("Train for this movie first", key="train", advanced=True),
+            "frames": Told("Frames", kind="range", advanced=True, help="Frames to work on, like 1-2000; default: all."),
+            "psf_sigma_nm": Told("Width of a molecule (sigma)", "nm"),
+            "render_nm": Told("Pixel of the result", "nm"),
+            "link_nm": Told("Linking distance", "nm", advanced=True),
+            "dark_frames": Told("Dark frames in a blink", key="dark_gap", advanced=True),
+        },
+    ),
+)

@@ -1,0 +1,440 @@
+"""`dispatch` gives the pixels that Python and the command line give, says every failure in a record, and hears when to stop."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import Result
+
+from superlens.bridge import dispatch as door
+from superlens.bridge.calls import Call, Verb
+from superlens.bridge.dispatch import dispatch
+from superlens.bridge.listening import Abandoned, Run, Telling
+from superlens.bridge.protocol import LARGEST_BLOCK, InputSpec, Request, Response
+from superlens.bridge.telling import for_fiji
+from superlens.bridge.verbs.learning import ENHANCE
+from superlens.errors import SuperlensError, SuperlensWarning
+from superlens.image import Image
+from superlens.io import read, write
+from superlens.methods.zsdeconv import ZSDeconvConfig, enhance, predict
+from superlens.model import Model
+from superlens.optics import PSF, Objective
+from superlens.progress import Cancelled
+
+Caller = Any
+
+
+class Ear:
+    """Listens, and stops at the first event for which `stop` holds."""
+
+    def __init__(self, stop: Callable[[Mapping[str, Any]], bool] = lambda info: False) -> None:
+        self.heard: list[tuple[str, int, int, dict[str, Any]]] = []
+        self._stop = stop
+        self._stopped = False
+
+    def update(self, message: str, current: int, maximum: int, info: Mapping[str, Any]) -> None:
+        self.heard.append((message, current, maximum, dict(info)))
+        self._stopped = self._stopped or self._stop(info)
+
+    def cancelled(self) -> bool:
+        return self._stopped
+
+
+def in_python(caller: Caller, image: Image, **changes: Any) -> Any:
+    config = ZSDeconvConfig.of(steps=2, seed=1, batch=1, patch=32, flips=1, **changes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SuperlensWarning)
+        return enhance(image, Objective(**caller.optics), config=config)
+
+
+# -- the same pixels ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_enhance_gives_the_pixels_that_python_gives(caller: Caller) -> None:
+    data = caller.noisy()
+    answer, images = caller.call("enhance", {**caller.optics, **caller.quick}, [(caller.described(data), data)])
+    assert answer.ok, answer.error
+    result = in_python(caller, Image(data, pixel_nm=65.0))
+    np.testing.assert_array_equal(images["super-resolved"], result.image.data)
+    np.testing.assert_array_equal(images["denoised"], result.denoised.data)
+    np.testing.assert_array_equal(images["confidence"], result.confidence.data)
+    sharp = answer.outputs[0]
+    assert (sharp.role, sharp.pixel_nm, sharp.scale, sharp.show) == ("super-resolved", 32.5, 2, True)
+    assert answer.messages == for_fiji(result.messages, ENHANCE.command)
+
+
+@pytest.mark.slow
+def test_enhance_by_files_gives_the_files_of_the_command_line(
+    caller: Caller, superlens: Callable[..., Result], tmp_path: Path
+) -> None:
+    cell = write(tmp_path / "cell.tif", Image(caller.noisy(), pixel_nm=65.0))
+    told = ("--steps", 2, "--seed", 1, "--set", "batch=1", "--set", "patch=32", "--set", "flips=1")
+    done = superlens("enhance", cell, "--na", 1.3, "--wavelength-nm", 525, *told, "--out", tmp_path / "shell")
+    assert done.exit_code == 0, done.output
+    out = tmp_path / "fiji"
+    parameters = {**caller.optics, **caller.quick, "input": str(cell), "output": str(out)}
+    answer = caller.ask("enhance", parameters=parameters)
+    assert answer.ok, answer.error
+    names = {path.name for path in (tmp_path / "shell").iterdir()}
+    assert {Path(file).name for file in answer.files} == names
+    for name in ("cell_sr.tif", "cell_denoised.tif", "cell_confidence.tif"):
+        np.testing.assert_array_equal(read(out / name).data, read(tmp_path / "shell" / name).data)
+    assert [spec.path for spec in answer.outputs] == [
+        str(out / f"cell_{end}.tif") for end in ("sr", "denoised", "confidence")
+    ]
+    told_here, told_there = (json.loads((folder / "run.json").read_text()) for folder in (out, tmp_path / "shell"))
+    assert told_here["images"][0]["sha256"] == told_there["images"][0]["sha256"]
+    assert told_here["command"][:2] == ["enhance", "na=1.3"]
+
+
+@pytest.mark.slow
+def test_pixels_in_a_block_can_go_into_files_and_back_into_blocks_at_once(caller: Caller, tmp_path: Path) -> None:
+    data = caller.noisy()
+    saved = {
+        "output": str(tmp_path / "out"),
+        "save_model": str(tmp_path / "m.zip"),
+        "save_report": str(tmp_path / "r.html"),
+    }
+    parameters = {**caller.optics, **caller.quick, **saved}
+    spec = caller.described(data, name="my cell/1.tif")
+    answer, images = caller.call("enhance", parameters, [(spec, data)], roles=["super-resolved"])
+    assert answer.ok, answer.error
+    np.testing.assert_array_equal(read(tmp_path / "out" / "1_sr.tif").data, images["super-resolved"])
+    assert Model.load(tmp_path / "m.zip").config.pixel_nm == 65.0
+    assert "<html" in (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert set(answer.files) >= {
+        str(tmp_path / "m.zip"),
+        str(tmp_path / "r.html"),
+        str(tmp_path / "out" / "report.html"),
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_predict_keeps_axes_and_sampling_of_a_hyperstack(caller: Caller, model_file: Path, dtype: str) -> None:
+    data = caller.noisy((2, 2, 33, 47), dtype="float32").clip(0, 250).astype(dtype)
+    about = {"z_step_nm": 300.0, "channel_names": ("actin", "dna")}
+    spec = caller.described(data, "CZYX", **about)
+    answer, images = caller.call("predict", {"model": str(model_file)}, [(spec, data)])
+    assert answer.ok, answer.error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SuperlensWarning)
+        expected = predict(Model.load(model_file), Image(data, "CZYX", 65.0, 300.0))
+    np.testing.assert_array_equal(images["super-resolved"], expected.image.data)
+    sharp = answer.outputs[0]
+    assert (sharp.axes, sharp.shape, sharp.z_step_nm) == ("CZYX", (2, 2, 66, 94), 300.0)
+    assert sharp.channel_names == ("actin", "dna")
+
+
+@pytest.mark.slow
+def test_a_model_is_loaded_once_until_its_file_changes(caller: Caller, model_file: Path, tmp_path: Path) -> None:
+    from superlens.bridge.verbs import learning
+
+    copy = tmp_path / "copy.zip"
+    copy.write_bytes(model_file.read_bytes())
+    data = caller.noisy()
+    image = (caller.described(data), data)
+    first = learning._loaded.cache_info().misses
+    for _ in range(2):
+        assert caller.call("predict", {"model": str(copy)}, [image])[0].ok
+    assert learning._loaded.cache_info().misses == first + 1
+    copy.write_bytes(b"something else")
+    plan = caller.ask("plan", of="predict", parameters={"model": str(copy)}, inputs=(image[0],))
+    assert plan.error is not None and "not a superlens model" in plan.error.message
+
+
+def test_psf_gives_the_pixels_that_python_gives_and_tells_its_width(caller: Caller, tmp_path: Path) -> None:
+    parameters = {**caller.optics, "pixel_nm": 65.0, "output": str(tmp_path / "psf.tif")}
+    answer, images = caller.call("psf", parameters)
+    made = Objective(**caller.optics).psf(65.0)
+    np.testing.assert_array_equal(images["psf"], made.data.astype(np.float32))
+    np.testing.assert_array_equal(read(tmp_path / "psf.tif").data, images["psf"])
+    assert answer.table is not None and answer.table.rows[0][0] == pytest.approx(made.fwhm_nm)
+    assert made.source in answer.text
+
+
+def test_a_psf_is_measured_from_the_beads_of_an_open_image(caller: Caller) -> None:
+    from scipy import ndimage
+
+    beads = np.zeros((64, 64))
+    beads[16, 16] = beads[16, 48] = beads[48, 16] = beads[48, 48] = 5000.0
+    data = (100 + ndimage.gaussian_filter(beads, 1.6)).astype(np.float32)
+    spec = caller.described(data)
+    plan = dispatch(Request(verb="plan", of="psf", inputs=(spec,)), [data])
+    assert plan.ok, plan.error
+    room = [np.zeros(plan.outputs[0].bytes, np.uint8)]
+    answer = dispatch(Request(verb="psf", inputs=(spec,), outputs=plan.outputs), [data], room)
+    assert answer.ok, answer.error
+    np.testing.assert_array_equal(
+        caller.seen(plan.outputs[0], room[0]), PSF.from_beads(Image(data, pixel_nm=65.0)).data.astype(np.float32)
+    )
+
+
+def test_compare_gives_the_error_map_and_the_numbers_of_evaluate(caller: Caller, tmp_path: Path) -> None:
+    from superlens.metrics import rsp_rse
+
+    coarse = caller.noisy(dtype="float32")
+    fine = np.kron(caller.noisy(seed=1, dtype="float32") + coarse, np.ones((2, 2), np.float32))
+    result, reference = caller.described(fine, name="a-sr", pixel_nm=32.5), caller.described(coarse)
+    answer, images = caller.call(
+        "compare", {"output": str(tmp_path / "map.tif")}, [(result, fine), (reference, coarse)]
+    )
+    assert answer.ok, answer.error
+    binned = fine.astype(float).reshape(40, 2, 48, 2).mean(axis=(1, 3))
+    expected = rsp_rse(binned, coarse)
+    np.testing.assert_array_equal(images["error-map"], expected.error_map.astype(np.float32))
+    assert answer.table is not None
+    row = dict(zip(answer.table.columns, answer.table.rows[0], strict=True))
+    assert row["image"] == "a-sr" and row["rsp"] == pytest.approx(expected.rsp)
+    assert answer.outputs[0].pixel_nm == 65.0
+    assert (tmp_path / "map.tif").is_file()
+
+
+# -- planning -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "roles"),
+    [
+        ({}, ["super-resolved", "denoised", "confidence"]),
+        ({"from_scratch": True}, ["super-resolved", "denoised"]),
+        ({"denoise_only": True}, ["denoised"]),
+        ({"preset": "paper"}, ["super-resolved", "denoised"]),
+    ],
+)
+def test_a_plan_names_what_will_be_made(caller: Caller, changes: Mapping[str, Any], roles: list[str]) -> None:
+    spec = InputSpec(name="x.tif", axes="TYX", shape=(3, 32, 40), dtype="uint16", pixel_nm=65.0)
+    plan = caller.ask("plan", of="enhance", parameters={**caller.optics, **changes}, inputs=(spec,))
+    assert [output.role for output in plan.outputs] == roles
+    assert sum(output.show for output in plan.outputs) == 1
+    assert plan.outputs[0].axes == "TYX" and plan.info["planes"] == 3 and plan.info["memory_bytes"] > 0
+    assert {output.name for output in plan.outputs} <= {"x-sr", "x-denoised", "x-confidence"}
+
+
+@pytest.mark.parametrize("side", [11_585, 11_586])
+def test_more_than_a_java_buffer_holds_goes_through_files(caller: Caller, side: int) -> None:
+    spec = InputSpec(axes="YX", shape=(side, side), dtype="uint8", pixel_nm=65.0)
+    plan = caller.ask("plan", of="enhance", parameters=dict(caller.optics), inputs=(spec,))
+    assert plan.outputs[0].bytes == 4 * (2 * side) ** 2
+    assert plan.info["transfer"] == ("files" if plan.outputs[0].bytes > LARGEST_BLOCK else "buffers")
+    assert (plan.info["transfer"] == "files") == (side == 11_586)
+
+
+def test_a_plan_of_several_images_asks_for_a_folder(caller: Caller) -> None:
+    spec = InputSpec(axes="YX", shape=(32, 32), dtype="uint8", pixel_nm=65.0)
+    plan = caller.ask("plan", of="enhance", parameters=dict(caller.optics), inputs=(spec, spec))
+    assert plan.ok and plan.outputs == ()
+    data = np.zeros((32, 32), np.uint8) + np.arange(32, dtype=np.uint8)
+    answer = dispatch(Request(verb="enhance", parameters=dict(caller.optics), inputs=(spec, spec)), [data, data])
+    assert answer.error is not None and "name a folder in output" in answer.error.message
+
+
+# -- refusals -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("verb", "parameters", "words"),
+    [
+        ("enhance", {}, "na and wavelength_nm are missing"),
+        ("enhance", {"na": 1.3, "wavelength_nm": 0.525}, "micrometres"),
+        ("enhance", {"na": 1.3, "wavelength_nm": 525, "settings": "hessian"}, "NAME=VALUE"),
+        ("enhance", {"na": 1.3, "wavelength_nm": 525, "psf": "x.tif"}, "psf and na"),
+        ("train", {"na": 1.3, "wavelength_nm": 525}, "model is missing"),
+        ("predict", {}, "model is missing"),
+        ("predict", {"model": "/nowhere/m.zip"}, "there is no model file"),
+        ("psf", {"na": 1.3, "wavelength_nm": 525}, "there is no image|pixel_nm is missing|one of them"),
+        ("compare", {}, "1 images are given"),
+        ("enhance", {"input": "/nowhere/cell.tif", "na": 1.3, "wavelength_nm": 525}, "/nowhere/cell.tif"),
+    ],
+)
+def test_a_refusal_is_one_line_in_the_words_of_fiji(
+    caller: Caller, verb: str, parameters: Mapping[str, Any], words: str
+) -> None:
+    data = caller.noisy()
+    answer = dispatch(Request(verb=verb, parameters=dict(parameters), inputs=(caller.described(data),)), [data])
+    assert not answer.ok and answer.error is not None
+    assert (answer.error.kind, answer.error.traceback) == ("user", None)
+    assert re.search(words, answer.error.message), answer.error.message
+    assert "\n" not in answer.error.message and "--" not in answer.error.message
+
+
+def test_an_image_without_a_scale_is_refused_before_anything_is_learned(caller: Caller) -> None:
+    data = caller.noisy()
+    spec = caller.described(data, pixel_nm=None)
+    answer = caller.ask("plan", of="enhance", parameters=dict(caller.optics), inputs=(spec,))
+    assert answer.error is not None and "Image > Properties" in answer.error.message
+    assert caller.ask("plan", of="enhance", parameters={**caller.optics, "pixel_nm": 65}, inputs=(spec,)).ok
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "name"),
+    [
+        (SuperlensError("na is 3;\n expected less."), "user", "SuperlensError"),
+        (MemoryError(), "user", "OutOfMemory"),
+        (Abandoned(), "cancelled", "Cancelled"),
+        (Cancelled(), "cancelled", "Cancelled"),
+        (RuntimeError("boom"), "defect", "RuntimeError"),
+    ],
+)
+def test_every_failure_becomes_a_record(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, kind: str, name: str
+) -> None:
+    def fail(call: Call) -> Response:
+        raise error
+
+    monkeypatch.setattr(door, "VERBS", {"fail": Verb(run=fail)})
+    record = dispatch(Request(verb="fail")).error
+    assert record is not None and (record.kind, record.type) == (kind, name)
+    assert (record.traceback is not None) == (kind == "defect")
+    assert "\n" not in record.message
+
+
+def test_warnings_for_the_user_become_messages_and_others_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def warn(call: Call) -> Response:
+        warnings.warn("seen --offset", SuperlensWarning, stacklevel=1)
+        warnings.warn("seen --offset", SuperlensWarning, stacklevel=1)
+        warnings.warn("not for you", RuntimeWarning, stacklevel=1)
+        return Response(messages=("last",))
+
+    monkeypatch.setattr(door, "VERBS", {"warn": Verb(run=warn, command=ENHANCE.command)})
+    assert dispatch(Request(verb="warn")).messages == ("seen offset", "last")
+
+
+# -- being told and being stopped ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_training_tells_stage_loss_device_and_time_left(caller: Caller) -> None:
+    data = caller.noisy()
+    ear = Ear()
+    parameters = {**caller.optics, **caller.quick, "steps": 25}
+    answer, _ = caller.call("enhance", parameters, [(caller.described(data), data)], roles=[], listener=ear)
+    assert answer.ok, answer.error
+    infos = [info for *_, info in ear.heard]
+    assert [info["stage"] for info in infos][0] == "loading" and infos[-1]["stage"] == "predicting"
+    assert any("CPU" in info.get("device", "") or "GPU" in info.get("device", "") for info in infos)
+    losses = [info["loss"] for info in infos if "loss" in info]
+    assert len(losses) == 2 and all(np.isfinite(losses))
+    assert any(info.get("seconds_left", 0) > 0 for info in infos)
+    assert answer.info["seconds"] > 0 and answer.info["stopped"] == "steps"
+    plan = caller.ask("plan", of="enhance", parameters=parameters, inputs=(caller.described(data),))
+    assert plan.info["seconds"] > 0, "after one run the next can be foretold"
+
+
+@pytest.mark.slow
+def test_cancel_keeps_nothing(caller: Caller, tmp_path: Path) -> None:
+    data = caller.noisy()
+    parameters = {**caller.optics, **caller.quick, "steps": 1000, "output": str(tmp_path / "out")}
+    ear = Ear(lambda info: info["stage"] == "training")
+    answer, images = caller.call("enhance", parameters, [(caller.described(data), data)], listener=ear)
+    assert answer.error is not None and answer.error.kind == "cancelled"
+    assert images == {} and not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wish", ["finish", "cancel"])
+def test_a_running_call_hears_another_one_by_its_name(caller: Caller, tmp_path: Path, wish: str) -> None:
+    data = caller.noisy()
+    training = threading.Event()
+    ear = Ear(lambda info: info["stage"] == "training" and training.set() is not None)
+    model = tmp_path / "m.zip"
+    parameters = {**caller.optics, **caller.quick, "steps": 100_000, "model": str(model)}
+    heard: list[Response] = []
+
+    def wishing() -> None:
+        assert training.wait(120)
+        heard.append(caller.ask(wish, run="a run"))
+
+    thread = threading.Thread(target=wishing)
+    thread.start()
+    answer, _ = caller.call("train", parameters, [(caller.described(data), data)], listener=ear, run="a run")
+    thread.join()
+    assert heard[0].info == {"heard": True}
+    if wish == "finish":
+        assert answer.ok and answer.early and answer.files == (str(model),)
+        assert Model.load(model).config.provenance["stopped"] == "cancelled"
+    else:
+        assert answer.error is not None and answer.error.kind == "cancelled" and not model.exists()
+    assert caller.ask(wish, run="a run").info == {"heard": False}
+
+
+def test_a_call_that_waits_for_another_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside, leave = threading.Event(), threading.Event()
+
+    def work(call: Call) -> Response:
+        inside.set()
+        assert leave.wait(20)
+        return Response()
+
+    monkeypatch.setattr(door, "VERBS", {"work": Verb(run=work, works=True)})
+    first: list[Response] = []
+    thread = threading.Thread(target=lambda: first.append(dispatch(Request(verb="work"))))
+    thread.start()
+    assert inside.wait(20)
+    answer = dispatch(Request(verb="work"), listener=Ear(lambda info: True))
+    leave.set()
+    thread.join()
+    assert first[0].ok
+    assert answer.error is not None and answer.error.kind == "cancelled"
+
+
+def test_finish_ends_a_training_but_not_a_prediction() -> None:
+    run = Run()
+    telling = Telling(Ear(), run)
+    run.finish.set()
+    telling(0, 1, "predicting")
+    with pytest.raises(Cancelled):
+        telling(5, 20, "training")
+    telling(0, 1, "predicting")
+
+
+def test_a_cancelled_call_stays_cancelled() -> None:
+    run = Run()
+    telling = Telling(Ear(), run)
+    run.cancel.set()
+    for message in ("training", "loss 0.3", "predicting"):
+        with pytest.raises(Abandoned):
+            telling(1, 2, message)
+
+
+def test_events_are_no_more_than_a_person_can_see() -> None:
+    ear = Ear()
+    telling = Telling(ear, Run())
+    began = time.monotonic()
+    for step in range(1, 10_000):
+        telling(step, 10_000, "training")
+    assert len(ear.heard) <= 2 + (time.monotonic() - began) / 0.1
+
+
+# -- what answers -------------------------------------------------------------------------------------------------------
+
+
+def test_ping_does_not_load_tensorflow() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from superlens.bridge.dispatch import dispatch\n"
+        'assert dispatch(\'{"schema": 1, "verb": "ping"}\').ok\n'
+        "assert not {'tensorflow', 'keras', 'scipy', 'jpype'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_models_are_listed_with_their_files(caller: Caller) -> None:
+    answer = caller.ask("models")
+    assert answer.table is not None
+    names = [row[0] for row in answer.table.rows]
+    assert "zsdeconv-light" in names
+    assert all(Path(str(row[3])).is_file() for row in answer.table.rows)
