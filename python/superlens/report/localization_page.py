@@ -23,6 +23,7 @@ __all__ = ["build"]
 _FIELD = 1024  # pixels of the longer side of a whole field in the page
 _REGION_NM = 2500.0
 _LEAST_REGION = 8  # camera pixels
+_FLOOR = 0.02  # of the largest pixel: below it is what a network answers where nothing is
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +105,6 @@ def _messages(data: LocalizationReport) -> list[str]:
     elsewhere = {
         *(() if data.likeness is None else data.likeness.messages),
         "" if data.drift is None else data.drift.note,
-        "" if data.model is None else data.model.chosen,
     }
     return [message for message in data.messages if message not in elsewhere]
 
@@ -120,12 +120,15 @@ def _layers(data: LocalizationReport) -> list[_Layer]:
 
 
 def _contrast(shown: Array, layer: _Layer) -> Contrast:
-    """Percentiles of all pixels of a camera image; of those with molecules otherwise, from 0."""
+    """Percentiles of all pixels of a camera image; from 0 to one of the pixels with molecules otherwise."""
     if not layer.counted:
         return Contrast.of(shown, 0.5, 99.8)
-    positive = shown[np.isfinite(shown) & (shown > 0)]
-    high = float(np.percentile(positive, 99.0)) if positive.size else 1.0
-    return Contrast(0.0, max(high, 1e-12), "0 and percentile 99 of the pixels above 0", layer.unit)
+    finite = shown[np.isfinite(shown)]
+    found = finite[finite > _FLOOR * max(float(finite.max(initial=0.0)), 0.0)]
+    high = float(np.percentile(found, 98.0)) if found.size else 1.0
+    return Contrast(
+        0.0, max(high, 1e-12), f"0 and percentile 98 of the pixels above {_FLOOR:.0%} of the largest", layer.unit
+    )
 
 
 def _small(layer: _Layer) -> tuple[Array, float]:

@@ -96,7 +96,7 @@ class Likeness:
     real_maxima, simulated_maxima : ndarray, shape (T,)
         Spots that stand out, frame by frame.
     real_frame, simulated_frame : ndarray, shape (Y, X), float32, electrons
-        A frame of each, the one that holds as many spots as most do.
+        A frame of each, one that holds more spots than most do.
     structured : bool
         Whether molecules were simulated where the mean of the real frames is bright, instead of anywhere.
     """
@@ -330,7 +330,7 @@ def _compared(real: Array, simulated: Array, estimate: MovieEstimate, pixel_nm: 
     shown = [fact.products[:, 1:].mean(axis=0) if moving else np.empty(0) for fact in facts]
     edges = _classes(real, simulated)
     spots = [fact.maxima if moving else fact.maxima.reshape(4, -1).sum(axis=0) for fact in facts]
-    usual = [int(np.argsort(number, kind="stable")[len(number) // 2]) for number in spots]
+    shown_at = [int(np.argsort(number, kind="stable")[(9 * len(number)) // 10]) for number in spots]
     return Likeness(
         statistics=tuple(judged.values()),
         messages=_first_causes({law.key: s for law, s in judged.items() if not s.ok}),
@@ -341,8 +341,8 @@ def _compared(real: Array, simulated: Array, estimate: MovieEstimate, pixel_nm: 
         simulated_covariance=shown[1],
         real_maxima=spots[0],
         simulated_maxima=spots[1],
-        real_frame=real[usual[0]],
-        simulated_frame=simulated[usual[1]],
+        real_frame=real[shown_at[0]],
+        simulated_frame=simulated[shown_at[1]],
         structured=structured,
     )
 
