@@ -20,8 +20,8 @@ from superlens.cli.options import (
     LearningChoice,
     MovieChoice,
     OpticsChoice,
+    corrected_image_options,
     host_options,
-    image_options,
     learning_options,
     optics_options,
     path_type,
@@ -46,7 +46,7 @@ _resume_option = click.option("--resume", is_flag=True, help="Go on from the che
 @_inputs_argument
 @click.option("--out", required=True, type=path_type, help="Folder for the results.")
 @optics_options
-@image_options
+@corrected_image_options
 @learning_options
 @_resume_option
 @host_options
@@ -92,7 +92,7 @@ def enhance(
 @click.option("--truth", type=path_type, help="deepstorm: table of the positions in the movie's own frames.")
 @click.option("--psf-sigma-nm", type=float, help="deepstorm: standard deviation of a molecule's image, in nm.")
 @optics_options
-@image_options
+@corrected_image_options
 @learning_options
 @_resume_option
 @host_options
@@ -114,6 +114,10 @@ def train(
     if model.is_dir():
         raise SuperlensError(f"{model} is a folder; --model names the file to write, like {model / 'mt.zip'}.")
     if method == "deepstorm":
+        if image.corrects:
+            raise SuperlensError(
+                "stripes and sensor maps are not taken off movies for --method deepstorm; leave them out."
+            )
         from superlens.cli.localize import train_deepstorm
 
         facts = MovieChoice(psf_sigma_nm, optics.na, optics.wavelength_nm, *learning.camera)
@@ -142,7 +146,7 @@ def train(
 @click.option(
     "--out", required=True, type=path_type, help="Folder for the results, or one image: NAME.ome.zarr, NAME.ome.tif."
 )
-@image_options
+@corrected_image_options
 @stream_options
 @host_options
 @click.pass_context

@@ -32,6 +32,7 @@ __all__ = [
     "LearningChoice",
     "MovieChoice",
     "OpticsChoice",
+    "corrected_image_options",
     "host_options",
     "image_options",
     "learning_options",
@@ -277,6 +278,11 @@ def image_options(command: F) -> F:
     return _gathered(command, ImageChoice, "image", _IMAGE)
 
 
+def corrected_image_options(command: F) -> F:
+    """Add those of `image_options`, and what to do to the pixels first, for commands that read images whole."""
+    return _gathered(command, ImageChoice, "image", (*_IMAGE, *_CORRECTIONS))
+
+
 def optics_options(command: F) -> F:
     """Add the options about optics; the command receives them as ``optics``."""
     return _gathered(command, OpticsChoice, "optics", _OPTICS)
@@ -300,7 +306,7 @@ def host_options(command: F) -> F:
 def _gathered(command: F, choice: type[Any], argument: str, options: Sequence[Callable[[Any], Any]]) -> F:
     @functools.wraps(command)
     def call(**given: Any) -> Any:
-        own = {field.name: given.pop(field.name) for field in fields(choice)}
+        own = {field.name: given.pop(field.name) for field in fields(choice) if field.name in given}
         return command(**given, **{argument: choice(**own)})
 
     decorated: Any = call
@@ -326,6 +332,9 @@ _MODALITIES = ("widefield", "confocal", "two-photon", "light-sheet", "tirf")
 _IMAGE = (
     click.option("--pixel-nm", type=float, help="Camera pixel on the specimen, in nm; default: what the file says."),
     click.option("--axes", help="Axes of the file's array, like TYX; default: what the file says."),
+)
+
+_CORRECTIONS = (
     click.option(
         "--remove-stripes",
         type=click.Choice(("auto", "x", "y", "off")),
