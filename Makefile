@@ -2,6 +2,7 @@
 #
 #   make demo      super-resolve the bundled image and print where its report lies
 #   make test      style, types, layers and all tests; PYTEST_ARGS='-m "not slow"' leaves out those that train
+#   make fiji      build the Fiji plugin: a jar for `superlens fiji`, and archives to unpack into Fiji or ImageJ. Needs Java and Maven
 #   make quality   the benchmark suite behind docs/benchmarks (hours; goes on where it was stopped)
 
 VENV ?= .venv
@@ -21,7 +22,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 SAMPLE := python/superlens/samples/microtubules_low_light.tif
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet
 
-.PHONY: demo test lint quality dev clean
+.PHONY: demo test lint fiji quality dev clean
 
 demo: $(VENV)/.demo
 	@echo "The sample's optics are not recorded; the demo assumes NA 1.49 and emission at 525 nm."
@@ -30,6 +31,7 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.dev
 	@$(MAKE) --no-print-directory lint
+	fiji-plugin/test.sh $(abspath $(BIN))/python
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
@@ -37,6 +39,11 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+fiji:
+	@for tool in javac mvn; do command -v $$tool >/dev/null || { echo "There is no $$tool; the Fiji plugin needs Java 8 or newer and Maven to be built." >&2; exit 1; }; done
+	mvn --batch-mode --quiet --no-transfer-progress -f fiji-plugin/pom.xml clean package -DskipTests
+	$(PYTHON) fiji-plugin/pack.py
 
 quality: $(VENV)/.dev
 	$(BIN)/python tests/quality/zs2d.py

@@ -1,0 +1,57 @@
+package io.github.superlens.scijava;
+
+import java.io.File;
+
+import org.scijava.ItemIO;
+import org.scijava.command.Command;
+import org.scijava.plugin.Parameter;
+import org.scijava.plugin.Plugin;
+
+import ij.ImagePlus;
+
+/** {@code Superlens Enhance...} for {@code CommandService} and {@code #@} scripts: typed inputs, and the result as an output. */
+@Plugin(type = Command.class, headless = true, label = "Superlens Enhance")
+public final class EnhanceCommand extends TwinCommand {
+
+	@Parameter(label = "Image")
+	private ImagePlus image;
+
+	@Parameter(label = "Numerical aperture", required = false)
+	private Double na;
+
+	@Parameter(label = "Emission wavelength (nm)", required = false)
+	private Double wavelength_nm;
+
+	@Parameter(label = "Pixel size (nm)", required = false)
+	private Double pixel_nm;
+
+	@Parameter(label = "Preset", required = false, choices = { "fast", "standard", "paper" })
+	private String preset = "fast";
+
+	@Parameter(label = "Denoise only", required = false)
+	private boolean denoise_only;
+
+	@Parameter(label = "Measured PSF", required = false, persist = false)
+	private File psf;
+
+	@Parameter(label = "Save the trained model as", required = false, persist = false, style = "save")
+	private File save_model;
+
+	@Parameter(label = "Other options, as in a macro", required = false)
+	private String options = "";
+
+	@Parameter(type = ItemIO.OUTPUT, label = "Super-resolved image")
+	private ImagePlus result;
+
+	@Override
+	public void run() {
+		give("na", na);
+		give("wavelength_nm", wavelength_nm);
+		give("pixel_nm", pixel_nm);
+		give("preset", preset);
+		give("denoise_only", denoise_only);
+		give("psf", psf);
+		give("save_model", save_model);
+		result = work("enhance", image, options);
+	}
+}

@@ -1,0 +1,132 @@
+package io.github.superlens.ui;
+
+import java.awt.Color;
+import java.awt.Dimension;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.function.Supplier;
+
+import javax.swing.BorderFactory;
+import javax.swing.ImageIcon;
+import javax.swing.JLabel;
+import javax.swing.SwingConstants;
+import javax.swing.SwingUtilities;
+import javax.swing.Timer;
+
+import ij.ImagePlus;
+import io.github.superlens.core.CommandSpec;
+import io.github.superlens.core.MacroOptions;
+import io.github.superlens.core.Outlook;
+import io.github.superlens.core.Values;
+import io.github.superlens.engine.EngineException;
+
+/**
+ * While a dialog is open, says below it what the run will make and cost, and shows the PSF of the optics typed so far. The engine is asked
+ * on a thread of its own, a moment after the last change, so that typing stays quick.
+ */
+final class Forecast implements AutoCloseable {
+
+	private static final int QUIET_MS = 500;
+	private static final int SIDE = 128;
+	private static final Color REFUSED = new Color(0xa02020);
+
+	private final CommandSpec spec;
+	private final ImagePlus image;
+	private final Supplier<MacroOptions> options;
+	private final JLabel verdict;
+	private final JLabel picture = new JLabel("", SwingConstants.CENTER);
+	private final Timer timer = new Timer(QUIET_MS, event -> start());
+	private final ExecutorService thread = Executors.newSingleThreadExecutor(code -> {
+		final Thread made = new Thread(code, "superlens forecast");
+		made.setDaemon(true);
+		return made;
+	});
+	private Future<?> running;
+	private volatile boolean closed;
+
+	/**
+	 * @param spec the command
+	 * @param image what it works on; may be null
+	 * @param options gives what is typed now
+	 * @param verdict where words go
+	 */
+	Forecast(CommandSpec spec, ImagePlus image, Supplier<MacroOptions> options, JLabel verdict) {
+		this.spec = spec;
+		this.image = image;
+		this.options = options;
+		this.verdict = verdict;
+		timer.setRepeats(false);
+		picture.setPreferredSize(new Dimension(SIDE + 24, SIDE + 40));
+		picture.setVerticalTextPosition(SwingConstants.BOTTOM);
+		picture.setHorizontalTextPosition(SwingConstants.CENTER);
+		picture.setBorder(BorderFactory.createTitledBorder("PSF"));
+	}
+
+	/** Where the PSF is shown. */
+	JLabel picture() {
+		return picture;
+	}
+
+	/** Asks anew, a moment after the last call. */
+	void ask() {
+		timer.restart();
+	}
+
+	/** Says at once what is wrong with the values. */
+	void refuse(String sentence) {
+		verdict.setForeground(REFUSED);
+		verdict.setText(html(sentence));
+	}
+
+	@Override
+	public void close() {
+		closed = true;
+		timer.stop();
+		thread.shutdownNow();
+	}
+
+	private void start() {
+		if (closed) return;
+		if (running != null) running.cancel(true);
+		final MacroOptions typed = options.get();
+		running = thread.submit(() -> {
+			tell(typed);
+			show(typed);
+		});
+	}
+
+	private void tell(MacroOptions typed) {
+		String words;
+		boolean good = true;
+		try {
+			words = Outlook.words(Values.read(spec, typed), image);
+		}
+		catch (EngineException refused) {
+			words = refused.getMessage();
+			good = false;
+		}
+		final String said = words;
+		final Color color = good ? Color.DARK_GRAY : REFUSED;
+		SwingUtilities.invokeLater(() -> {
+			if (closed) return;
+			verdict.setForeground(color);
+			verdict.setText(html(said));
+			final java.awt.Window window = SwingUtilities.getWindowAncestor(verdict);
+			if (window != null) window.pack();
+		});
+	}
+
+	private void show(MacroOptions typed) {
+		if (spec.param("na") == null || closed) return;
+		final Outlook.Spot spot = Outlook.psf(typed, image);
+		SwingUtilities.invokeLater(() -> {
+			picture.setIcon(spot == null ? null : new ImageIcon(spot.image().getScaledInstance(SIDE, SIDE, java.awt.Image.SCALE_FAST)));
+			picture.setText(spot == null ? "" : spot.words());
+		});
+	}
+
+	private static String html(String sentence) {
+		return "<html><body style='width: 380px'>" + sentence.replace("&", "&amp;").replace("<", "&lt;") + "</body></html>";
+	}
+}

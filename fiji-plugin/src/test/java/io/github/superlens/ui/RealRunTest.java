@@ -1,0 +1,139 @@
+package io.github.superlens.ui;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.awt.GraphicsEnvironment;
+import java.awt.Rectangle;
+import java.awt.Window;
+import java.io.File;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+import ij.IJ;
+import ij.ImageJ;
+import ij.ImagePlus;
+import ij.WindowManager;
+import ij.io.FileSaver;
+import io.github.superlens.engine.EngineProvider;
+import io.github.superlens.engine.PythonEnvironment;
+
+/** A person's way from an open image to a super-resolved one: the real ImageJ, the real worker, a real if short training. */
+@Tag("screen")
+class RealRunTest {
+
+	@TempDir
+	static Path folder;
+
+	private static File python;
+
+	@BeforeAll
+	static void start() throws IOException {
+		assumeFalse(GraphicsEnvironment.isHeadless(), "no run from the menu is tested: there is no screen");
+		final String named = System.getenv(PythonEnvironment.VARIABLE);
+		assumeTrue(named != null && !named.isEmpty(), "no real run is tested: " + PythonEnvironment.VARIABLE + " names no Python with superlens");
+		python = new File(named);
+		PluginsFolder.fill();
+		if (IJ.getInstance() == null) new ImageJ(ImageJ.STANDALONE).exitWhenQuitting(false);
+	}
+
+	@AfterAll
+	static void stop() {
+		EngineProvider.stop();
+	}
+
+	@Test
+	void menuMacroAndCommandLineGiveTheSamePixels() throws Exception {
+		final ImagePlus image = crop("cell.tif", 96);
+		final float[] fromMenu = pixels(enhanced(image, 20, false));
+		WindowManager.setCurrentWindow(image.getWindow());
+		IJ.runMacro("run(\"Superlens Enhance...\", \"na=1.49 wavelength_nm=525 pixel_nm=62.6 steps=20 seed=1\");");
+		final float[] fromMacro = pixels(WindowManager.getCurrentImage());
+		assertArrayEquals(fromMenu, fromMacro);
+		assertArrayEquals(fromMenu, fromCommandLine(folder.resolve("cell.tif")));
+	}
+
+	@Test
+	void theWindowsOfARunAreWorthAPicture() throws Exception {
+		final ImagePlus image = crop("microtubules.tif", 192);
+		final ImagePlus result = enhanced(image, 80, true);
+		assertEquals("microtubules-sr", result.getTitle());
+		result.getWindow().setLocation(420, 200);
+		image.getWindow().setLocation(20, 200);
+		image.getCanvas().setMagnification(2);
+		image.getWindow().pack();
+		Screen.pause(1500);
+		Screen.picture(new Rectangle(10, 190, 840, 500), "result");
+		assertTrue(result.getInfoProperty().contains("Superlens Enhance..."));
+	}
+
+	private static ImagePlus crop(String name, int side) {
+		final ImagePlus sample = IJ.openImage(System.getProperty("sample"));
+		sample.setRoi(40, 60, side, side);
+		final ImagePlus image = sample.crop();
+		image.getCalibration().setUnit("nm");
+		image.getCalibration().pixelWidth = image.getCalibration().pixelHeight = 62.6;
+		final Path file = folder.resolve(name);
+		new FileSaver(image).saveAsTiff(file.toString());
+		image.setTitle(name);
+		image.show();
+		return image;
+	}
+
+	private static ImagePlus enhanced(ImagePlus image, int steps, boolean picture) throws Exception {
+		WindowManager.setCurrentWindow(image.getWindow());
+		IJ.doCommand("Superlens Enhance...");
+		final Window dialog = Screen.await("the dialog", () -> Screen.window("Superlens Enhance"));
+		Screen.press(dialog, "Advanced");
+		Screen.type(dialog, "Numerical aperture of the objective.", "1.49");
+		Screen.type(dialog, "Wavelength of the detected light, in nm.", "525");
+		Screen.type(dialog, "Most training steps.", Integer.toString(steps));
+		Screen.type(dialog, "Same seed, steps and device: same pixels. Default: 0.", "1");
+		if (picture) {
+			Screen.press(dialog, "Advanced");
+			Screen.await("the forecast", () -> Screen.find(dialog, javax.swing.JLabel.class, label -> label.getText() != null && label.getText().contains("Makes")));
+			Screen.await("the PSF", () -> Screen.find(dialog, javax.swing.JLabel.class, label -> label.getText() != null && label.getText().startsWith("FWHM")));
+			Screen.picture(dialog, "enhance");
+		}
+		Screen.press(dialog, "OK");
+		final Window progress = Screen.await("the progress", () -> Screen.window("Superlens Enhance... "));
+		if (picture) {
+			Screen.await("the curve of the loss", () -> Screen.find(progress, LossChart.class, chart -> chart.points() > 3));
+			Screen.picture(progress, "progress");
+		}
+		final String title = image.getTitle().replace(".tif", "-sr");
+		return Screen.await("the result", () -> WindowManager.getImage(title));
+	}
+
+	private static float[] pixels(ImagePlus image) {
+		return (float[]) image.getProcessor().getPixelsCopy();
+	}
+
+	private static float[] fromCommandLine(Path file) throws IOException, InterruptedException {
+		final Path out = folder.resolve("out");
+		final ProcessBuilder line = new ProcessBuilder(python.getPath(), "-c", "from superlens.cli import main; main()", "enhance", file.toString(), "--na", "1.49",
+			"--wavelength-nm", "525", "--steps", "20", "--seed", "1", "--out", out.toString());
+		line.redirectErrorStream(true).redirectOutput(folder.resolve("said.txt").toFile());
+		assertEquals(0, line.start().waitFor(), RealRunTest::said);
+		return pixels(IJ.openImage(out.resolve("cell_sr.tif").toString()));
+	}
+
+	private static String said() {
+		try {
+			return new String(Files.readAllBytes(folder.resolve("said.txt")));
+		}
+		catch (IOException gone) {
+			return gone.toString();
+		}
+	}
+}
