@@ -138,7 +138,8 @@ class OutputSpec(_Pixels):
     @classmethod
     def of(cls, role: str, image: Image, name: str, *, scale: int = 1, show: bool = True) -> OutputSpec:
         """Describe an image that was made."""
-        return cls.announce(role, image, image.data.shape, name, scale=scale, show=show)
+        made = cls.announce(role, image, image.data.shape, name, scale=scale, show=show)
+        return made.with_changes({"dtype": str(image.data.dtype), "bytes": image.data.nbytes})
 
     @classmethod
     def announce(

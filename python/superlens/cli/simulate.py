@@ -14,7 +14,7 @@ from superlens.errors import SuperlensError
 if TYPE_CHECKING:
     from superlens.simulate import SmlmScene
 
-__all__ = ["simulate"]
+__all__ = ["scene_of", "simulate", "smlm"]
 
 _STRUCTURES = ("uniform", "filaments", "rings")
 
@@ -65,7 +65,7 @@ def smlm(
     from superlens.io import write, write_localizations
     from superlens.simulate import simulate_smlm
 
-    scene = _scene(like, structure, side, image, {name: value for name, value in asked.items() if value is not None})
+    scene = scene_of(like, structure, side, image, {name: value for name, value in asked.items() if value is not None})
     folder = OutputFolder(out, () if like is None else (like,))
     size = 2 * frames * scene.yx_shape[0] * scene.yx_shape[1] + 10_000_000
     with folder.prepared(["frames.tif", "truth.csv"], size):
@@ -76,9 +76,16 @@ def smlm(
     click.echo(f"{out / 'frames.tif'}\n{out / 'truth.csv'}")
 
 
-def _scene(
+def scene_of(
     like: Path | None, structure: str, side: int | None, image: ImageChoice, asked: dict[str, float]
 ) -> SmlmScene:
+    """Describe what to simulate: the usual, or what a movie tells about itself, with what was asked for on top.
+
+    Raises
+    ------
+    SuperlensError
+        When the movie cannot be used, or a value cannot be.
+    """
     from superlens.camera import Camera
     from superlens.simulate import (
         Background,

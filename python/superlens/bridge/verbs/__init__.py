@@ -13,7 +13,7 @@ from superlens.bridge.parameters import Command
 from superlens.bridge.verbs.about import DOCTOR, HELP, MODELS, PING, SETUP
 from superlens.bridge.verbs.learning import ENHANCE, PREDICT, TRAIN
 from superlens.bridge.verbs.measuring import COMPARE, PSF_VERB
-from superlens.bridge.verbs.molecules import LOCALIZE
+from superlens.bridge.verbs.molecules import LOCALIZE, SIMULATE
 
 __all__ = ["MENU", "VERBS"]
 
@@ -25,12 +25,13 @@ VERBS: Mapping[str, Verb] = {
     "train": TRAIN,
     "predict": PREDICT,
     "localize": LOCALIZE,
+    "simulate": SIMULATE,
     "psf": PSF_VERB,
     "compare": COMPARE,
 }
 """By the name in requests; ``plan``, ``finish`` and ``cancel`` concern other calls and belong to `superlens.bridge.dispatch`."""
 
-_IN_THE_MENU = ("enhance", "train", "predict", "localize", "psf", "compare", "models")
+_IN_THE_MENU = ("enhance", "train", "predict", "localize", "simulate", "psf", "compare", "models")
 
 MENU: Mapping[str, Command] = {
     **{verb: command for verb in _IN_THE_MENU if (command := VERBS[verb].command) is not None},

@@ -22,7 +22,7 @@ def _run_ping(call: Call) -> Response:
     told = versions()
     info: dict[str, Any] = {
         "version": __version__,
-        "verbs": list(VERBS),
+        "verbs": [*VERBS, "plan", "finish", "cancel"],
         "versions": told,
         "pid": os.getpid(),
         "device": None,

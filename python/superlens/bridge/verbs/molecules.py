@@ -1,12 +1,15 @@
-"""``localize``, and ``train`` for single molecules: from a movie that is open, or in a file, to a table, an image and a model."""
+"""Single molecules: ``localize``, ``train`` for it, and ``simulate``; movies that are open, or in files, tables, images and models."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from superlens.bridge.calls import Call, Made, Verb, learning_of, start_engine, transfer_of
 from superlens.bridge.parameters import INPUT, PARTS, Told, command
@@ -15,7 +18,9 @@ from superlens.bridge.telling import said, settings_in_words
 from superlens.cli.folders import OutputFolder, stem_of
 from superlens.cli.localize import frame_span
 from superlens.cli.localize import localize as _localize
-from superlens.cli.options import MovieChoice
+from superlens.cli.options import ImageChoice, MovieChoice
+from superlens.cli.simulate import scene_of
+from superlens.cli.simulate import smlm as _smlm
 from superlens.errors import SuperlensError
 
 if TYPE_CHECKING:
@@ -23,12 +28,16 @@ if TYPE_CHECKING:
     from superlens.io import LazyImage
     from superlens.methods.deepstorm import Localized
     from superlens.model import Model
+    from superlens.simulate import SmlmScene
+    from superlens.simulate.movie import Movie
     from superlens.smlm import Localizations
 
-__all__ = ["LOCALIZE", "plan_training", "train_for_movie"]
+__all__ = ["LOCALIZE", "SIMULATE", "plan_training", "train_for_movie"]
 
+_SHOW_DENSITY = click.Option(["--show-density"], is_flag=True, help="Open the network's own image too.")
 _MOST_ROWS = 50_000
 _MODEL_BYTES = 80_000_000
+_USUAL_UPSAMPLING = 8
 
 
 # -- localize -----------------------------------------------------------------------------------------------------------
@@ -41,15 +50,15 @@ def _plan_localize(call: Call) -> Response:
         raise SuperlensError(
             f"{stem_of(path)} has no pixel size; set its scale (Image > Properties...), or give pixel_nm, in nanometres."
         )
-    output = _announced(spec, stem_of(path), float(call.arguments["render_nm"]))
+    outputs = _announced(spec, stem_of(path), float(call.arguments["render_nm"]), _upsampling(call))
     blocks = [] if call.path("input") or spec.path else [spec]
     info = {
-        "transfer": transfer_of(blocks, [output]),
+        "transfer": transfer_of(blocks, outputs),
         "memory_bytes": 2 * 10**9,
         "seconds": None,
         "planes": _frames(spec),
     }
-    return Response(outputs=(output,), info=info)
+    return Response(outputs=outputs, info=info)
 
 
 def _run_localize(call: Call) -> Response:
@@ -81,11 +90,12 @@ def _run_localize(call: Call) -> Response:
 
 
 def _answer(call: Call, path: Path, found: Localized, device: str, files: tuple[str, ...]) -> Response:
-    image = found.rendered(float(call.arguments["render_nm"]))
-    name = f"{stem_of(path)}-sr"
-    made = Made(OutputSpec.of("rendered", replace(image, name=name), name), image)
-    given, lacking = call.deliver([made])
-    shown = [made.spec.with_changes({"path": file}) for file in files if Path(file).name == "rendered.tif"]
+    image, stem = found.rendered(float(call.arguments["render_nm"])), stem_of(path)
+    density = OutputSpec.of("density", found.density, f"{stem}-density", show=False)
+    made = [Made(OutputSpec.of("rendered", image, f"{stem}-sr"), image), Made(density, found.density)]
+    given, lacking = call.deliver(made)
+    by_name = {Path(file).stem: file for file in files}
+    shown = [spec.with_changes({"path": by_name[spec.role]}) for spec, _ in made if spec.role in by_name]
     rows = len(found.localizations)
     long = (f"the table has {rows} rows; name a folder in output to have them in a file.",) if rows > _MOST_ROWS else ()
     return Response(
@@ -163,6 +173,64 @@ def train_for_movie(call: Call, target: Path) -> Response:
     )
 
 
+# -- simulate -----------------------------------------------------------------------------------------------------------
+
+
+def _plan_simulate(call: Call) -> Response:
+    scene = _scene(call)
+    shape = (int(call.arguments["frames"]), *scene.yx_shape)
+    size = 2 * math.prod(shape)
+    spec = OutputSpec(
+        role="simulated", name="simulated", axes="TYX", shape=shape, dtype="uint16", pixel_nm=scene.pixel_nm, bytes=size
+    )
+    info = {"transfer": transfer_of([], [spec]), "memory_bytes": 10 * size, "seconds": None, "planes": shape[0]}
+    return Response(outputs=(spec,), info=info)
+
+
+def _run_simulate(call: Call) -> Response:
+    import numpy as np
+
+    from superlens.simulate import simulate_smlm
+
+    scene = _scene(call)
+    call.progress.loading("loading")
+    movie = simulate_smlm(int(call.arguments["frames"]), scene, rng=np.random.default_rng(call.arguments["seed"]))
+    call.progress.check()
+    made = Made(OutputSpec.of("simulated", movie.frames, "simulated"), movie.frames)
+    given, lacking = call.deliver([made])
+    files = _simulated_files(call, movie)
+    rows = len(movie.truth)
+    return Response(
+        outputs=(*given, *(made.spec.with_changes({"path": file}) for file in files if file.endswith(".tif"))),
+        table=_table(movie.truth) if rows <= _MOST_ROWS else None,
+        text="\n".join(["superlens simulate", *settings_in_words(call), f"molecules in all frames: {rows}"]),
+        messages=lacking,
+        files=files,
+    )
+
+
+def _simulated_files(call: Call, movie: Movie) -> tuple[str, ...]:
+    out = call.path("out")
+    if out is None:
+        return ()
+    from superlens.io import write, write_localizations
+
+    names = ("frames.tif", "truth.csv")
+    folder = OutputFolder(out, tuple(p for p in (call.path("like"),) if p is not None))
+    with folder.prepared(names, movie.frames.data.nbytes + 10_000_000), folder.delivery() as staging:
+        write(staging / names[0], movie.frames)
+        write_localizations(staging / names[1], movie.truth)
+    return tuple(str(out / name) for name in names)
+
+
+def _scene(call: Call) -> SmlmScene:
+    names = ("density_um2", "photons", "background", "psf_sigma_nm")
+    asked = {name: float(call.arguments[name]) for name in names if call.arguments[name] is not None}
+    return scene_of(
+        call.path("like"), call.arguments["structure"], call.arguments["side"], call.choice(ImageChoice), asked
+    )
+
+
 # -- the movie ----------------------------------------------------------------------------------------------------------
 
 
@@ -201,14 +269,30 @@ def _frames(spec: InputSpec) -> int:
     return spec.shape[0] if len(spec.shape) > 2 else 1
 
 
-def _announced(spec: InputSpec, stem: str, render_nm: float) -> OutputSpec:
-    """The rendered image of a table without rows has the shape that it has with them."""
+def _announced(spec: InputSpec, stem: str, render_nm: float, upsampling: int) -> tuple[OutputSpec, OutputSpec]:
+    """The rendered image of a table without rows has the shape that it has with them; the density has the network's grid."""
     from superlens.smlm import Localizations, render_histogram
 
     none: Mapping[str, Any] = {"frame": [], "x_nm": [], "y_nm": []}
     y, x = spec.shape[-2:]
     empty = render_histogram(Localizations(none, pixel_nm=spec.pixel_nm, yx_shape=(y, x)), render_nm)
-    return OutputSpec.announce("rendered", empty, empty.data.shape, f"{stem}-sr")
+    fine = replace(empty, pixel_nm=(spec.pixel_nm or 0) / upsampling)
+    density = OutputSpec.announce(
+        "density", fine, (y * upsampling, x * upsampling), f"{stem}-density", scale=upsampling, show=False
+    )
+    return OutputSpec.announce("rendered", empty, empty.data.shape, f"{stem}-sr"), density
+
+
+def _upsampling(call: Call) -> int:
+    """Fine pixels of the density along a camera pixel: as the model has them, or as those have that are chosen or trained."""
+    model = call.path("model")
+    if model is None:
+        return _USUAL_UPSAMPLING
+    start_engine(call)
+    from superlens.methods.deepstorm import DeepStormConfig
+
+    settings = _loaded(model).config.settings
+    return int(settings.get("upsampling", DeepStormConfig.of().upsampling))
 
 
 def _loaded(path: Path) -> Model:
@@ -217,6 +301,26 @@ def _loaded(path: Path) -> Model:
     return Model.load(path)
 
 
+SIMULATE = Verb(
+    run=_run_simulate,
+    plan=_plan_simulate,
+    works=True,
+    command=command(
+        "Superlens Simulate...",
+        "Make a movie of blinking molecules whose places are known.",
+        _smlm.params,
+        told={
+            "like": Told("Like this movie", kind="file"),
+            "frames": Told("Number of frames"),
+            "structure": Told("Structure", help="Where molecules sit."),
+            "side": Told("Side of a frame", "pixels"),
+            "density_um2": Told("Density", "molecules per square micrometre"),
+            "photons": Told("Photons of a molecule"),
+            "background": Told("Background", "photons in a pixel"),
+            "psf_sigma_nm": Told("Width of a molecule (sigma)", "nm"),
+        },
+    ),
+)
 LOCALIZE = Verb(
     run=_run_localize,
     plan=_plan_localize,
@@ -224,8 +328,9 @@ LOCALIZE = Verb(
     command=command(
         "Superlens Localize...",
         "Find single molecules in the open movie: a table, and a super-resolved image of them.",
-        (*_localize.params, INPUT, *(part for part in PARTS if part.name == "channels")),
+        (*_localize.params, INPUT, _SHOW_DENSITY, *(part for part in PARTS if part.name == "channels")),
         told={
+            "show_density": Told("Show the sum of the density maps", client=True),
             "model": Told(
                 "Model file", kind="file", help="A model for single molecules; default: the shipped one that fits best."
             ),
