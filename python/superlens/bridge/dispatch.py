@@ -61,7 +61,7 @@ def dispatch(
     >>> dispatch('{"schema": 1, "verb": "ping"}').ok
     True
     >>> dispatch('{"schema": 1, "verb": "pong"}').error.message
-    'verb is pong; expected one of ping, doctor, models, enhance, train, predict, psf, compare, plan, finish, cancel.'
+    'verb is pong; expected one of ping, ..., cancel.'
     """
     command: Command | None = None
     try:
