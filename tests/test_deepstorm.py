@@ -27,7 +27,7 @@ from superlens.simulate import GaussianSpots, Independent, SmlmScene, simulate_s
 from superlens.simulate.movie import Movie
 from superlens.smlm import Known, Localizations, estimate_movie, match, scores
 
-TINY = {"batch": 2, "patch": 16, "steps": 4}
+TINY = {"batch": 2, "patch": 16, "steps": 4, "from_scratch": True}
 
 
 def movie(density: float = 0.5, frames: int = 12, seed: int = 1, **parts: object) -> Movie:

@@ -61,6 +61,8 @@ def test_the_width_does_not_depend_on_how_bright_molecules_are() -> None:
 def test_electron_multiplication_reads_as_half_the_photons() -> None:
     told = estimate_movie(movie(2.0, sensor=EMCCD()).frames.data, 100.0)
     assert told.photons == pytest.approx(0.5 * 0.9 * 2250, rel=0.25)
+    known = estimate_movie(movie(2.0, sensor=EMCCD()).frames.data, 100.0, gain=EMCCD().gain, excess=2.0)
+    assert known.excess * known.photons == pytest.approx(0.9 * 2250, rel=0.15)
 
 
 @pytest.mark.parametrize("sigma_nm", [80.0, 150.0])

@@ -108,6 +108,7 @@ def _estimated(movie: Recording, known: Known, sample: Array) -> MovieEstimate:
         offset=known.offset,
         gain=known.gain,
         read_noise_e=known.read_noise_e,
+        excess=2.0 if known.multiplied else 1.0,
     )
 
 

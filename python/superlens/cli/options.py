@@ -51,6 +51,7 @@ class ImageChoice:
 
     pixel_nm: float | None
     axes: str | None
+    fill_missing: bool = False
     remove_stripes: StripeChoice = "off"
     offset_map: Path | None = None
     gain_map: Path | None = None
@@ -65,7 +66,7 @@ class ImageChoice:
         from superlens.image import check_image
         from superlens.io import read
 
-        image = read(path, axes=self.axes, pixel_nm=self.pixel_nm)
+        image = read(path, axes=self.axes, pixel_nm=self.pixel_nm, fill_missing=self.fill_missing)
         check_image(image)
         return self._corrected(image) if self.corrects else image
 
@@ -197,10 +198,12 @@ class LearningChoice:
         SuperlensError
             When an option of another method is given, or a setting is unknown or out of range.
         """
-        for name in ("config", "scale", "units", "denoise_only", "from_scratch"):
+        for name in ("config", "scale", "units", "denoise_only"):
             if getattr(self, name):
                 raise SuperlensError(f"--{name.replace('_', '-')} does not belong to --method deepstorm; leave it out.")
         given = {name: getattr(self, name) for name in ("steps", "minutes", "seed") if getattr(self, name) is not None}
+        if self.from_scratch:
+            given["from_scratch"] = True
         return kind.of(self.preset, **given, **dict(_setting(text) for text in self.settings))
 
     def _changes(self) -> dict[str, Any]:
@@ -224,6 +227,7 @@ class MovieChoice:
     offset: float | None
     gain: float | None
     read_noise_e: float | None
+    em: bool = False
 
     def known(self) -> Known:
         """Make of it what the method takes.
@@ -235,7 +239,7 @@ class MovieChoice:
         """
         from superlens.smlm.estimation import Known
 
-        return Known(self._sigma_nm(), self.offset, self.gain, self.read_noise_e)
+        return Known(self._sigma_nm(), self.offset, self.gain, self.read_noise_e, self.em)
 
     def _sigma_nm(self) -> float | None:
         if self.psf_sigma_nm is not None:
@@ -279,8 +283,8 @@ def image_options(command: F) -> F:
 
 
 def corrected_image_options(command: F) -> F:
-    """Add those of `image_options`, and what to do to the pixels first, for commands that read images whole."""
-    return _gathered(command, ImageChoice, "image", (*_IMAGE, *_CORRECTIONS))
+    """Add those of `image_options`, and what to do to the pixels first, for commands of images and not of movies."""
+    return _gathered(command, ImageChoice, "image", (*_IMAGE, *_WHOLE))
 
 
 def optics_options(command: F) -> F:
@@ -334,7 +338,8 @@ _IMAGE = (
     click.option("--axes", help="Axes of the file's array, like TYX; default: what the file says."),
 )
 
-_CORRECTIONS = (
+_WHOLE = (
+    click.option("--fill-missing", is_flag=True, help="Take chunks that a Zarr lacks for its fill value."),
     click.option(
         "--remove-stripes",
         type=click.Choice(("auto", "x", "y", "off")),
@@ -398,6 +403,7 @@ _MOVIE = (
     click.option("--offset", type=float, help="Camera counts without light; estimated when not given."),
     click.option("--gain", type=float, help="Camera counts per electron; estimated when not given."),
     click.option("--read-noise-e", type=float, help="Camera read noise in electrons; estimated when not given."),
+    click.option("--em", is_flag=True, help="The camera multiplies electrons (EMCCD): photons count twice as many."),
 )
 
 _HOST = (

@@ -59,13 +59,16 @@ class Known:
     sigma_nm : float or None
         Standard deviation of the image of a molecule.
     offset, gain, read_noise_e : float or None
-        The camera: counts, counts per electron, electrons.
+        The camera: counts, counts per electron before multiplication, electrons.
+    multiplied : bool
+        Whether the camera multiplies electrons (EMCCD), which doubles the variance of the light.
     """
 
     sigma_nm: float | None = None
     offset: float | None = None
     gain: float | None = None
     read_noise_e: float | None = None
+    multiplied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,9 @@ class MovieEstimate:
         Isolated blinks that were fitted.
     messages : tuple of str
         What the user should know.
+    excess : float
+        Variance of the light over that of Poisson light: 2 where the camera multiplies electrons. The numbers above are those of a camera
+        without multiplication whose noise is the same; the true photons are ``excess`` times as many.
     """
 
     camera: Camera
@@ -100,6 +106,7 @@ class MovieEstimate:
     sources: Mapping[str, str]
     spots: SpotFits | None = field(default=None, repr=False)
     messages: tuple[str, ...] = ()
+    excess: float = 1.0
 
 
 def sample_frames(number: int, most: int = _FRAMES) -> NDArray[np.int64]:
@@ -127,6 +134,7 @@ def estimate_movie(
     offset: float | None = None,
     gain: float | None = None,
     read_noise_e: float | None = None,
+    excess: float = 1.0,
 ) -> MovieEstimate:
     """Estimate what a movie of blinking molecules was taken with.
 
@@ -137,6 +145,8 @@ def estimate_movie(
     pixel_nm : float
     sigma_nm, offset, gain, read_noise_e : float, optional
         What is known.
+    excess : float
+        2 for a camera that multiplies electrons.
 
     Raises
     ------
@@ -144,7 +154,7 @@ def estimate_movie(
         If nothing blinks in the movie.
     """
     counts = np.asarray(frames, np.float32)
-    camera = _camera(counts, offset, gain, read_noise_e)
+    camera = _camera(counts, offset, None if gain is None else gain * excess, read_noise_e)
     electrons = np.asarray(camera.to_electrons(counts), np.float32)
     spots = _isolated(electrons, pixel_nm, sigma_nm, camera)
     shape = _fluctuations(electrons)
@@ -175,7 +185,9 @@ def estimate_movie(
         sources["photons"] = f"{len(spots)} isolated blinks, each fitted"
     density = light / photons / (pixel_nm * 1e-3) ** 2
     sources["density_um2"] = "mean light above the background over the light of a molecule"
-    return MovieEstimate(camera, sigma_nm, photons, background, density, sources, spots if len(spots) else None)
+    return MovieEstimate(
+        camera, sigma_nm, photons, background, density, sources, spots if len(spots) else None, (), excess
+    )
 
 
 def _camera(counts: Array, offset: float | None, gain: float | None, read_noise_e: float | None) -> Camera:

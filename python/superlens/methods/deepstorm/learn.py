@@ -19,7 +19,7 @@ from superlens.methods.deepstorm.examples import draw_batch, draw_example, norma
 from superlens.methods.deepstorm.frames import Units
 from superlens.methods.deepstorm.own import OwnFrames
 from superlens.methods.deepstorm.settings import DeepStormConfig
-from superlens.model import Model, ModelConfig
+from superlens.model import Model, ModelConfig, shipped
 from superlens.networks import build
 from superlens.progress import Progress
 from superlens.training import Checkpoint, History, Plan, best_precision, fit, get_weights, precision, set_weights
@@ -44,7 +44,8 @@ def learn(
     with precision("float32" if config.network == "deepstorm" else best_precision()):
         network = build(config.network, arguments)
     exact = build(config.network, arguments)
-    set_weights(network, get_weights(exact))
+    start = None if config.from_scratch else start_for(config)
+    set_weights(network, get_weights(exact if start is None else Model.load(shipped()[start]).network))
     validation = _validation(config, units, own)
     loss = loss_of(config)
 
@@ -70,12 +71,30 @@ def learn(
             check_every=max(50, config.steps // 60),
         ),
         held_out=held_out,
-        checkpoint=None if checkpoint is None else Checkpoint(checkpoint, _digest(config, own)),
+        checkpoint=None if checkpoint is None else Checkpoint(checkpoint, _digest(config, own, start)),
         progress=progress,
     )
     set_weights(exact, get_weights(network))
     detector = calibrate(Detector(exact, config, units))
-    return Model(_described(detector, history), exact, None), history
+    return Model(_described(detector, history, start), exact, None), history
+
+
+def start_for(config: DeepStormConfig) -> str | None:
+    """Name of the shipped model of this network that was trained for the most like densities; None if there is none."""
+
+    def apart(name: str) -> float:
+        told = Model.load(shipped()[name]).config.settings
+        pairs = [(np.log(told[key]), np.log(getattr(config, key))) for key in ("density_um2", "photons")]
+        return float(sum(abs(np.mean(a) - np.mean(b)) for a, b in pairs))
+
+    fitting = [
+        name
+        for name, path in shipped().items()
+        if name.startswith("deepstorm")
+        and (told := Model.load(path).config).network == config.network
+        and told.scale == config.upsampling
+    ]
+    return min(fitting, key=apart, default=None)
 
 
 def loss_of(config: DeepStormConfig) -> Any:
@@ -112,15 +131,17 @@ def _measured(config: DeepStormConfig) -> tuple[float, float]:
     return float(raw.mean()), float(raw.std(axis=(1, 2, 3)).mean())
 
 
-def _digest(config: DeepStormConfig, own: OwnFrames | None) -> str:
+def _digest(config: DeepStormConfig, own: OwnFrames | None, start: str | None) -> str:
     digest = hashlib.sha256(config.model_dump_json().encode())
+    if start is not None:
+        digest.update(shipped()[start].read_bytes())
     if own is not None:
         digest.update(own.electrons.tobytes())
         digest.update(np.concatenate(own.places).tobytes())
     return digest.hexdigest()
 
 
-def _described(detector: Detector, history: History) -> ModelConfig:
+def _described(detector: Detector, history: History, start: str | None) -> ModelConfig:
     from superlens import __version__
 
     config = detector.config
@@ -142,5 +163,6 @@ def _described(detector: Detector, history: History) -> ModelConfig:
             "steps": history.records[-1].step if history.records else 0,
             "kept_step": history.best_step,
             "stopped": history.stopped,
+            "start": start or "random weights",
         },
     )

@@ -43,10 +43,10 @@ def page_of(found: Localized, rendered: Image, provenance: Provenance | None = N
     told, drift, settings = found.estimate, found.drift, found.model.config.settings
     values = {
         "sigma_nm": told.sigma_nm,
-        "photons": told.photons,
-        "background": told.background,
+        "photons": told.excess * told.photons,
+        "background": told.excess * told.background,
         "density_um2": told.density_um2,
-        "gain": told.camera.gain,
+        "gain": told.camera.gain / told.excess,
         "offset": told.camera.offset,
         "read_noise_e": told.camera.read_noise_e,
     }
@@ -80,7 +80,7 @@ def page_of(found: Localized, rendered: Image, provenance: Provenance | None = N
         conditions=conditions,
         density_um2=told.density_um2,
         spot_sigma_nm=None if told.spots is None else told.spots.sigma_nm,
-        spot_photons=None if told.spots is None else told.spots.photons,
+        spot_photons=None if told.spots is None else told.excess * told.spots.photons,
         likeness=found.likeness,
         threshold=float(settings["threshold"]),
         model=ModelNote(

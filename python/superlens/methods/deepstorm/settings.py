@@ -47,6 +47,8 @@ class DeepStormConfig(Config):
     minutes : float or None
         Budget of wall-clock time.
     seed : int
+    from_scratch : bool
+        Do not begin from the shipped weights.
     batch : int
     patch : int
         Side of a training patch, camera pixels.
@@ -73,12 +75,13 @@ class DeepStormConfig(Config):
     photon_spread: Range = (0.05, 0.4)
     structured: float = Field(default=0.5, ge=0, le=1)
     misjudged: float = Field(default=0.1, ge=0, le=0.5)
-    steps: int = Field(default=1500, ge=0)
+    steps: int = Field(default=600, ge=0)
     minutes: float | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0)
+    from_scratch: bool = False
     batch: int = Field(default=16, ge=1)
     patch: int = Field(default=32, ge=16, multiple_of=2)
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: float = Field(default=3e-4, gt=0)
     gain: float = Field(default=100.0, gt=0)
     sparsity: float = Field(default=0.5, ge=0)
     kernel_sum: float = Field(default=1.0, gt=0)
@@ -94,7 +97,8 @@ class DeepStormConfig(Config):
         """
         if preset not in _PRESETS:
             raise SuperlensError(f"preset is {preset!r}; expected one of {', '.join(_PRESETS)}")
-        return cls(**{**_PRESETS[preset], **changes, "preset": preset})
+        alone = _FROM_NOTHING.get(preset, {}) if changes.get("from_scratch") else {}
+        return cls(**{**_PRESETS[preset], **alone, **changes, "preset": preset})
 
     @model_validator(mode="after")
     def _ranges_grow(self) -> Self:
@@ -105,10 +109,18 @@ class DeepStormConfig(Config):
         return self
 
 
+_FROM_NOTHING: dict[str, dict[str, Any]] = {
+    "fast": {"steps": 2500, "learning_rate": 1e-3},
+    "standard": {"steps": 20_000, "learning_rate": 1e-3},
+}
+"""What changes in a preset that does without the shipped weights."""
+
 _PRESETS: dict[str, dict[str, Any]] = {
     "fast": {},
-    "standard": {"steps": 20_000},
+    "standard": {"steps": 6000, "learning_rate": 5e-4},
     "paper": {
+        "from_scratch": True,
+        "learning_rate": 1e-3,
         "network": "deepstorm",
         "normalise": "range",
         "sigma_spread": 0.0,
