@@ -386,3 +386,73 @@ def test_the_same_seed_gives_the_same_pixels(superlens: Run, tmp_path: Path, goo
         assert result.exit_code == 0, result.output
         images.append(read(tmp_path / name / "cell_sr.tif").data)
     assert np.array_equal(*images)
+
+
+# -- single molecules ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def movie(tmp_path: Path) -> Path:
+    """A few frames of blinking molecules, without any metadata."""
+    from superlens.simulate import Independent, SmlmScene, simulate_smlm
+
+    made = simulate_smlm(6, SmlmScene(yx_shape=(32, 32), blinking=Independent(1.0)), rng=np.random.default_rng(0))
+    return put(tmp_path / "movie.tif", made.frames.data)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), ("--axes",)),
+        (("--axes", "TYX"), ("--pixel-nm",)),
+        (("--axes", "TYX", "--pixel-nm", 0.1), ("micrometres",)),
+        (("--axes", "ZYX", "--pixel-nm", 100), ("--axes TYX",)),
+        (("--axes", "TYX", "--pixel-nm", 100, "--frames", "3-9"), ("FIRST:LAST",)),
+        (("--axes", "TYX", "--pixel-nm", 100, "--frames", "3:9"), ("1 and 6",)),
+        (("--axes", "TYX", "--pixel-nm", 100, "--na", 1.4), ("--wavelength-nm",)),
+        (("--axes", "TYX", "--pixel-nm", 100, "--psf-sigma-nm", 0.11), ("20 to 1000",)),
+        (("--axes", "TYX", "--pixel-nm", 100, "--model", "none.zip"), ("none.zip",)),
+    ],
+    ids=["axes", "pixel", "micrometres", "stack", "range", "beyond", "na-alone", "sigma-um", "model"],
+)
+def test_a_movie_that_cannot_be_worked_on_is_refused(
+    superlens: Run, movie: Path, out: Path, arguments: tuple[object, ...], words: tuple[str, ...]
+) -> None:
+    check_refused(superlens("localize", movie, "--out", out, *arguments), out, *words)
+
+
+def test_options_of_one_method_are_refused_for_another(superlens: Run, movie: Path, out: Path) -> None:
+    train = ("train", movie, "--model", out / "m.zip", "--axes", "TYX", "--pixel-nm", 100)
+    check_refused(superlens(*train, "--method", "deepstorm", "--scale", 2), out, "--scale")
+    check_refused(superlens(*train, "--na", 1.3, "--wavelength-nm", 525, "--truth", "t.csv"), out, "--method deepstorm")
+
+
+def test_a_movie_goes_from_simulation_to_a_table_that_is_held_against_its_truth(superlens: Run, tmp_path: Path) -> None:
+    assert (
+        superlens(
+            "simulate", "smlm", "--frames", 8, "--side", 32, "--density-um2", 1, "--out", tmp_path / "sim"
+        ).exit_code
+        == 0
+    )
+    done = superlens("localize", tmp_path / "sim" / "frames.tif", "--out", tmp_path / "found")
+    assert done.exit_code == 0, done.output
+    found = {path.name for path in (tmp_path / "found").iterdir()}
+    assert {
+        "localizations.csv",
+        "localizations_linked.csv",
+        "density.tif",
+        "rendered.tif",
+        "report.html",
+        "run.json",
+    } == found
+    told = superlens(
+        "evaluate",
+        tmp_path / "found" / "localizations.csv",
+        "--reference",
+        tmp_path / "sim" / "truth.csv",
+        "--json",
+        tmp_path / "s.json",
+    )
+    assert told.exit_code == 0
+    assert json.loads((tmp_path / "s.json").read_text())["localizations.csv"]["jaccard"] > 0.8
+    assert read(tmp_path / "found" / "density.tif").pixel_nm == 12.5
