@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from superlens.cli.results import command_line, digest_of_file, plain
 from superlens.host import versions
@@ -66,7 +66,7 @@ def write_localized(
         "versions": versions(),
         "movie": {"input": str(movie), "sha256": digest},
         "parameters": dict(found.parameters),
-        "metrics": _numbers(found),
+        "metrics": found.metrics,
         "messages": list(found.messages),
     }
     text = json.dumps(plain(told), indent=1, ensure_ascii=False, allow_nan=False)
@@ -79,24 +79,3 @@ def write_localized(
         duration_s=(datetime.now(UTC) - began).total_seconds(),
     )
     (folder / "report.html").write_text(found.report(rendered, provenance), encoding="utf-8")
-
-
-def _numbers(found: Localized) -> dict[str, Any]:
-    table, frames = found.localizations, found.frames[1] - found.frames[0] + 1
-    area = math.prod(found.mean.data.shape) * ((found.mean.pixel_nm or 1.0) * 1e-3) ** 2
-    return {
-        "localizations": len(table),
-        "linked": len(found.linked),
-        "frames": frames,
-        "density_um2": len(table) / frames / area,
-        "median_uncertainty_nm": _median(table["uncertainty_nm"]),
-        "median_photons": _median(table["photons"]),
-        "drift_found": found.drift.found,
-        "drift_uncertainty_nm": found.drift.uncertainty_nm,
-    }
-
-
-def _median(values: Any) -> float | None:
-    import numpy as np
-
-    return float(np.median(values)) if len(values) else None

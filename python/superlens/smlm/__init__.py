@@ -11,6 +11,7 @@ from superlens.smlm.density import find_peaks, histogram, spikes
 from superlens.smlm.drift import Drift, correct_drift, estimate_drift
 from superlens.smlm.estimation import Known, MovieEstimate, estimate_movie
 from superlens.smlm.linking import link, molecules
+from superlens.smlm.maps import frc_of_halves, map_error
 from superlens.smlm.matching import Matching, match, scores
 from superlens.smlm.precision import SpotFits, cramer_rao_nm, fit_spot, fit_spots
 from superlens.smlm.refining import Refined, refine
@@ -32,8 +33,10 @@ __all__ = [
     "find_peaks",
     "fit_spot",
     "fit_spots",
+    "frc_of_halves",
     "histogram",
     "link",
+    "map_error",
     "match",
     "molecules",
     "refine",

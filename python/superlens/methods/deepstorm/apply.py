@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from superlens.methods.deepstorm.detect import Detector
 from superlens.model import Model
 from superlens.progress import Cancelled, Progress, silent
 from superlens.recording import Recording, check_movie, compared, frames_of
-from superlens.smlm import Drift, Localizations, correct_drift, estimate_drift, link, render_gaussian
+from superlens.smlm import Drift, Localizations, correct_drift, estimate_drift, frc_of_halves, link, render_gaussian
 from superlens.smlm.estimation import MovieEstimate
 from superlens.smlm.refining import crowding_of, refine
 
@@ -81,6 +82,23 @@ class Localized:
     messages: tuple[str, ...]
     why: str = ""
     likeness: Likeness | None = None
+
+    @property
+    def metrics(self) -> dict[str, float | None]:
+        """Numbers of the result: how many, how dense, how well."""
+        table, frames = self.localizations, self.frames[1] - self.frames[0] + 1
+        area_um2 = self.mean.data.size * ((self.mean.pixel_nm or 1.0) * 1e-3) ** 2
+        resolution = frc_of_halves(table, rng=np.random.default_rng(0))
+        return {
+            "localizations": len(table),
+            "linked": len(self.linked),
+            "frames": frames,
+            "density_um2": len(table) / frames / area_um2,
+            "median_uncertainty_nm": float(np.median(table["uncertainty_nm"])) if len(table) else None,
+            "median_photons": float(np.median(table["photons"])) if len(table) else None,
+            "frc_of_halves_nm": resolution if math.isfinite(resolution) else None,
+            "drift_uncertainty_nm": self.drift.uncertainty_nm if math.isfinite(self.drift.uncertainty_nm) else None,
+        }
 
     def rendered(self, pixel_nm: float = 10.0) -> Image:
         """Draw every localization as a Gaussian of its stated error."""

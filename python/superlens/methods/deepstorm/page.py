@@ -91,7 +91,7 @@ def page_of(found: Localized, rendered: Image, provenance: Provenance | None = N
             facts={"network": found.model.config.network, **found.model.config.provenance},
         ),
         messages=found.messages,
-        parameters=dict(found.parameters),
+        parameters={"result": found.metrics, **found.parameters},
         versions=versions(),
         provenance=replace(provenance or Provenance(), seed=int(settings["seed"])),
     )
