@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -21,11 +22,7 @@ from superlens.bridge.protocol import Request, Response
 
 appose = pytest.importorskip("appose", reason="Appose is not installed: pip install 'superlens[fiji]'")
 
-pytestmark = [
-    pytest.mark.slow,
-    # Appose's service leaves the pipes of a killed worker to the garbage collector
-    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.slow
 
 Caller = Any
 INIT = "from superlens.bridge.worker import guard; guard()"
@@ -36,9 +33,22 @@ class Worker:
     """A worker process and the conversation with it, as the plugin has it."""
 
     def __init__(self) -> None:
+        self.service: Any = None
         self.start()
 
+    def end(self, *, kindly: bool = False) -> int:
+        """End the process, wait for it, and close the pipes, which Appose leaves open."""
+        if self.service.is_alive():
+            (self.service.close if kindly else self.service.kill)()
+        code = int(self.service.wait_for())
+        for pipe in (self.service._process.stdin, self.service._process.stdout, self.service._process.stderr):
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+        return code
+
     def start(self) -> None:
+        if self.service is not None:
+            self.end()
         binaries = Path(sys.executable).parent
         environment = appose.custom().bin_paths(str(binaries)).base(str(binaries.parent)).build()
         self.service = environment.python().init(INIT).env(**QUICK_ENVIRONMENT)
@@ -65,6 +75,7 @@ class Worker:
                 block[:] = memory.ndarray()
         finally:
             for memory in (*ins, *outs):
+                memory.shm.close()
                 memory.shm.unlink()
         return Response.from_json(task.outputs["response"])
 
@@ -110,31 +121,33 @@ class Ear:
         return stop
 
 
+MADE: list[str] = []
+"""Names of the blocks that were made here."""
+
+
 def shared(size: int) -> Any:
-    return appose.NDArray("uint8", [size])
+    block = appose.NDArray("uint8", [size])
+    MADE.append(block.shm.name)
+    return block
 
 
-def shared_blocks() -> set[str]:
-    folder = Path("/dev/shm")
-    return {path.name for path in folder.glob("psm_*")} if folder.is_dir() else set()
+def shared_blocks() -> list[str]:
+    """Blocks of these tests that are still there."""
+    return [name for name in MADE if (Path("/dev/shm") / name).exists()]
 
 
 @pytest.fixture(scope="module")
 def worker() -> Iterator[Worker]:
     made = Worker()
     yield made
-    if made.service.is_alive():
-        made.service.close()
-        assert made.service.wait_for() == 0
+    assert made.end(kindly=True) == 0
 
 
 @pytest.fixture
 def fresh() -> Iterator[Worker]:
     made = Worker()
     yield made
-    if made.service.is_alive():
-        made.service.kill()
-        made.service.wait_for()
+    made.end()
 
 
 # -- answering ----------------------------------------------------------------------------------------------------------
@@ -149,7 +162,6 @@ def test_the_worker_answers_and_is_another_process(worker: Worker) -> None:
 def test_the_worker_gives_the_pixels_that_this_process_gives(worker: Worker, caller: Caller, model_file: Path) -> None:
     data = caller.noisy()
     image = (caller.described(data), data)
-    before = shared_blocks()
     ear = Ear()
     there, far = caller.call("predict", {"model": str(model_file)}, [image], door=worker.door, listener=ear)
     here, near = caller.call("predict", {"model": str(model_file)}, [image])
@@ -157,7 +169,7 @@ def test_the_worker_gives_the_pixels_that_this_process_gives(worker: Worker, cal
     for role in ("super-resolved", "denoised", "confidence"):
         np.testing.assert_array_equal(far[role], near[role])
     assert "predicting" in ear.stages
-    assert shared_blocks() == before, "no block is left"
+    assert MADE and shared_blocks() == [], "no block is left"
 
 
 def test_a_refusal_and_a_defect_arrive_as_records(worker: Worker) -> None:
@@ -245,7 +257,6 @@ def test_finish_from_a_second_task_keeps_what_was_learned(worker: Worker, caller
 
 
 def test_a_killed_worker_is_noticed_and_a_new_one_answers(fresh: Worker) -> None:
-    before = shared_blocks()
     pid = fresh.pid
     with shared(64) as block:
         task = fresh.task("import time\nblock.ndarray()[:] = 1\ntask.update('here')\ntime.sleep(60)", {"block": block})
@@ -257,7 +268,7 @@ def test_a_killed_worker_is_noticed_and_a_new_one_answers(fresh: Worker) -> None
         assert task.status.value == "CRASHED"
     fresh.start()
     assert fresh.pid != pid
-    assert shared_blocks() == before
+    assert shared_blocks() == []
 
 
 @pytest.mark.parametrize("end", ["os._exit(3)", "os.abort()", "ctypes.string_at(0)"])
@@ -285,7 +296,7 @@ def test_closing_standard_input_ends_a_training_and_the_process(fresh: Worker, c
     image = (caller.described(data), data)
     answer, _ = caller.call("train", parameters, [image], door=fresh.door, listener=Closing())
     assert answer.error is not None and answer.error.kind == "cancelled"
-    assert fresh.service.wait_for() == 0
+    assert fresh.end() == 0
     assert not psutil.pid_exists(pid)
 
 
