@@ -87,3 +87,15 @@ def test_too_few_localizations_are_no_drift(number):
 def test_one_segment_is_refused():
     with pytest.raises(SuperlensError, match="segments"):
         estimate_drift(movie("still", number=1000), segments=1)
+
+
+@pytest.mark.parametrize("rows", [900, 2000, 4500, 9000])
+def test_molecules_anywhere_have_no_drift(rows: int) -> None:
+    rng = np.random.default_rng(rows)
+    places = rng.uniform(0, 6400, (2, rows))
+    table = Localizations(
+        {"frame": rng.integers(1, 21, rows), "x_nm": places[0], "y_nm": places[1]}, 100.0, (64, 64), 20
+    )
+    drift = estimate_drift(table)
+    assert not drift.found
+    assert not drift.shift_nm.any()

@@ -32,6 +32,7 @@ _SMOOTH = 1.0  # bins; each histogram is filtered by a Gaussian of this width be
 _LEAST = 400  # localizations in a segment, at least, on the average
 _MOST_SEGMENTS = 20
 _BLOCK_NM = 1000.0  # side of the squares that the two halves of the field are made of
+_CLEAR = 5.0  # deviations by which the peak of a correlation must stand out
 _SURE = 2.0  # times its own error that a drift must reach to be believed
 
 
@@ -93,12 +94,16 @@ def estimate_drift(table: Localizations, *, segments: int | None = None, reach_n
     last = table.last_frame
     if number < 2 or last < number:
         return _none(last, f"{len(table)} localizations are too few to measure a drift; none was corrected.")
-    edges = np.linspace(0, last, number + 1)
+    edges = np.linspace(int(table["frame"].min()) - 1, last, number + 1)
     part = np.clip(np.searchsorted(edges, table["frame"], side="left") - 1, 0, number - 1)
     places = table.positions_nm - table.positions_nm.min(axis=0)
     whole = _positions(places, part, number, reach_nm)
     block = np.floor(places / _BLOCK_NM).astype(int).sum(axis=1) % 2
     halves = [_positions(places[block == i], part[block == i], number, reach_nm) for i in (0, 1)]
+    if whole is None or halves[0] is None or halves[1] is None:
+        return _none(
+            last, "the movie's parts have no structure in common that a drift could be measured by; none was corrected."
+        )
     error = float(np.sqrt(np.mean((halves[0] - halves[1]) ** 2))) / 2
     size = float(np.sqrt(np.mean(whole**2)))
     if not size > _SURE * error:
@@ -149,8 +154,8 @@ def _none(last: int, note: str, error: float = float("inf")) -> Drift:
     return Drift(frames, np.zeros((last, 2)), np.empty(0), np.empty((0, 2)), error, False, note)
 
 
-def _positions(places: Array, part: NDArray[np.int64], number: int, reach_nm: float) -> Array:
-    """Where each segment lies, shape (K, 2), columns x and y, nm, mean 0."""
+def _positions(places: Array, part: NDArray[np.int64], number: int, reach_nm: float) -> Array | None:
+    """Where each segment lies, shape (K, 2), columns x and y, nm, mean 0; None where too few pairs have anything in common."""
     reach = int(np.ceil(reach_nm / _BIN_NM)) + 2
     shape = tuple(int(n) + 1 for n in np.floor(places.max(axis=0, initial=0.0)[::-1] / _BIN_NM))
     padded = [fft.next_fast_len(n + reach, real=True) for n in shape]
@@ -159,16 +164,26 @@ def _positions(places: Array, part: NDArray[np.int64], number: int, reach_nm: fl
         counts = histogram(places[part == i], (shape[0], shape[1]), _BIN_NM)
         spectra.append(fft.rfft2(ndimage.gaussian_filter(counts - counts.mean(), _SMOOTH, mode="constant"), padded))
     pairs = list(itertools.combinations(range(number), 2))
-    apart = np.array([_apart(spectra[i], spectra[j], padded, reach) for i, j in pairs]) * _BIN_NM
-    return _solved(pairs, apart, number)
+    found = [_apart(spectra[i], spectra[j], padded, reach) for i, j in pairs]
+    clear = [(pair, shift) for pair, shift in zip(pairs, found, strict=True) if shift is not None]
+    if not clear or np.linalg.matrix_rank(_differences([pair for pair, _ in clear], number)) < number - 1:
+        return None
+    return _solved([pair for pair, _ in clear], np.array([shift for _, shift in clear]) * _BIN_NM, number)
 
 
-def _apart(first: Array, second: Array, shape: list[int], reach: int) -> tuple[float, float]:
-    """Shift in x and y, bins, that takes the first histogram to the second: the peak of their correlation."""
+def _apart(first: Array, second: Array, shape: list[int], reach: int) -> tuple[float, float] | None:
+    """Shift in x and y, bins, that takes the first histogram to the second: the peak of their correlation.
+
+    None where the peak does not stand out: molecules anywhere correlate at random, and the largest of some hundred random values, which
+    the region holds, passes five of their deviations once in ten thousand times.
+    """
     full = fft.irfft2(np.conj(first) * second, shape)
     near = np.roll(full, (reach, reach), axis=(0, 1))[: 2 * reach + 1, : 2 * reach + 1]
     inner = near[1:-1, 1:-1]
     row, column = (int(k) + 1 for k in np.unravel_index(int(np.argmax(inner)), inner.shape))
+    middle = float(np.median(near))
+    if not near[row, column] - middle > _CLEAR * 1.4826 * float(np.median(np.abs(near - middle))):
+        return None
     y = row + _vertex(*near[row - 1 : row + 2, column])
     x = column + _vertex(*near[row, column - 1 : column + 2])
     return x - reach, y - reach
@@ -181,9 +196,7 @@ def _vertex(before: float, at: float, after: float) -> float:
 
 def _solved(pairs: list[tuple[int, int]], apart: Array, number: int) -> Array:
     """Places of the segments by least squares over the pairs; pairs far off the rest are left out, one after another."""
-    matrix = np.zeros((len(pairs), number))
-    for row, (i, j) in enumerate(pairs):
-        matrix[row, i], matrix[row, j] = -1.0, 1.0
+    matrix = _differences(pairs, number)
     kept = np.ones(len(pairs), bool)
     while True:
         places = np.linalg.lstsq(matrix[kept], apart[kept], rcond=None)[0]
@@ -195,6 +208,14 @@ def _solved(pairs: list[tuple[int, int]], apart: Array, number: int) -> Array:
         if off[worst] <= 4 * usual or np.linalg.matrix_rank(matrix[fewer]) < number - 1:
             return np.asarray(places - places.mean(axis=0))
         kept = fewer
+
+
+def _differences(pairs: list[tuple[int, int]], number: int) -> Array:
+    """The matrix that takes places of segments to how far the two of each pair lie apart."""
+    matrix = np.zeros((len(pairs), number))
+    for row, (i, j) in enumerate(pairs):
+        matrix[row, i], matrix[row, j] = -1.0, 1.0
+    return matrix
 
 
 def _between(middles: Array, places: Array, frames: NDArray[np.int64]) -> Array:
