@@ -29,32 +29,42 @@ def superlens() -> Callable[..., Result]:
 @pytest.fixture(scope="session")
 def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model file for pixels of 65 nm: a tiny light network with random weights, so that nothing is smooth and every path counts."""
+    from superlens.conditioning import CHANNELS
+
+    arguments = {"channels": CHANNELS, "scale": 2, "widths": (4, 4, 4)}
+    return _random_model("light", arguments, tmp_path_factory.mktemp("model") / "small.zip")
+
+
+@pytest.fixture(scope="session")
+def small_unet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a tiny two-stage U-Net."""
+    return _random_model("unet", {"scale": 2, "base_channels": 2}, tmp_path_factory.mktemp("model") / "unet.zip")
+
+
+def _random_model(name: str, arguments: dict[str, object], path: Path) -> Path:
     import keras
 
-    from superlens.conditioning import CHANNELS
     from superlens.methods.zsdeconv import ZSDeconvConfig
     from superlens.model import CameraConfig, Model, ModelConfig
     from superlens.networks import build
     from superlens.optics import PSF
 
     keras.utils.set_random_seed(0)
-    arguments = {"channels": CHANNELS, "scale": 2, "widths": (4, 4, 4)}
-    network = build("light", arguments)
+    network = build(name, arguments)
     for layer in network.layers:
         if layer.name.endswith("_head"):  # so that the second stage is not the interpolated first
             layer.set_weights([10 * weights for weights in layer.get_weights()])
     config = ModelConfig(
         version="0",
         method="zsdeconv",
-        network="light",
+        network=name,
         network_config=arguments,
         pixel_nm=65.0,
         contrast=100.0,
         spread=1.0,
         camera=CameraConfig(gain=2.0, offset=100.0, read_noise_e=1.0),
-        settings=ZSDeconvConfig.of(network="light", flips=1).model_dump(mode="json"),
+        settings=ZSDeconvConfig.of(network=name, flips=1).model_dump(mode="json"),
     )
-    path = tmp_path_factory.mktemp("model") / "small.zip"
     Model(config, network, PSF.gaussian(240.0, 32.5)).save(path)
     return path
 

@@ -38,7 +38,6 @@ class StreamChoice:
     scheduler: str | None
     workers: int | None
     restart: bool
-    fill_missing: bool
 
     def applies(self, out: Path) -> bool:
         """Whether ``--out`` names an image; if not, none of these options may be given.
@@ -48,9 +47,9 @@ class StreamChoice:
         SuperlensError
             When one is.
         """
-        from superlens.io import IMAGE_SUFFIXES
+        from superlens.io import IMAGE_SUFFIXES, is_zarr
 
-        if out.suffix.lower() in IMAGE_SUFFIXES:
+        if out.suffix.lower() in IMAGE_SUFFIXES and (is_zarr(out) or not out.is_dir()):
             return True
         given = [field.name for field in fields(self) if getattr(self, field.name) not in (None, False, ())]
         if given:
@@ -79,7 +78,7 @@ class StreamChoice:
         from superlens.io import ImageFile
         from superlens.methods import zsdeconv
 
-        source = ImageFile(files[0], image.axes, image.pixel_nm, fill_missing=self.fill_missing)
+        source = ImageFile(files[0], image.axes, image.pixel_nm, fill_missing=image.fill_missing)
         options = self._options(host)
         if self.dry_run:
             return _lines(zsdeconv.preview(model, source, out, options=options))
@@ -153,5 +152,4 @@ _OPTIONS = (
     click.option("--scheduler", help="Address of a Dask scheduler, like tcp://HOST:8786."),
     click.option("--workers", type=click.IntRange(min=1), help="Dask processes on this machine."),
     click.option("--restart", is_flag=True, help="Forget an unfinished run for the same --out."),
-    click.option("--fill-missing", is_flag=True, help="Take chunks that a Zarr lacks for its fill value."),
 )

@@ -67,7 +67,7 @@ def on_cluster(work: Callable[[int], int], numbers: Iterable[int], workers: Work
         ) from error
     with _client(workers) as client:
         left = iter(numbers)
-        hands = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+        hands = max(1, len(client.nthreads()))
         run = uuid.uuid4().hex  # on a scheduler that others use too
         futures = [_submit(client, work, run, number) for number in itertools.islice(left, _AHEAD * hands)]
         finished = distributed.as_completed(futures)
