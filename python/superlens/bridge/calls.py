@@ -239,11 +239,11 @@ def start_engine(call: Call) -> str:
     call.progress.loading("loading")
     asked = (call.arguments.get("device"), call.arguments.get("threads"))
     with _ENGINE:
-        with quiet_native_output():
-            from superlens.training import device_in_use, select_device
         if not _CHOSEN:
-            select_device(*asked)
+            _choose(asked)
             _CHOSEN.append(asked)
+        from superlens.training import device_in_use
+
         device = device_in_use()
         if asked != (None, None) and asked != _CHOSEN[0]:
             raise SuperlensError(
@@ -253,6 +253,20 @@ def start_engine(call: Call) -> str:
     call.progress.runs_on(device)
     call.progress.check()
     return device
+
+
+def _choose(asked: tuple[str | None, int | None]) -> None:
+    with quiet_native_output():
+        from superlens.training import select_device
+
+        try:
+            select_device(*asked)
+        except SuperlensError:
+            if asked != (
+                None,
+                None,
+            ):  # else this Python has used its devices before Fiji was started, and goes on with them
+                raise
 
 
 def _named(spec: InputSpec) -> Path:

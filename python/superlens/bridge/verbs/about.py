@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import Any
 
@@ -17,13 +18,12 @@ __all__ = ["DOCTOR", "HELP", "MODELS", "PING", "SETUP"]
 def _run_ping(call: Call) -> Response:
     from superlens import __version__
     from superlens.bridge.verbs import VERBS
-    from superlens.host import versions
 
-    told = versions()
+    told = _versions()
     info: dict[str, Any] = {
         "version": __version__,
         "verbs": [*VERBS, "plan", "finish", "cancel"],
-        "versions": told,
+        "versions": dict(told),
         "pid": os.getpid(),
         "device": None,
         "devices": [],
@@ -41,6 +41,14 @@ def _run_ping(call: Call) -> Response:
         call.progress(1, 1, "measuring devices")
         text += f", {info['device']}"
     return Response(text=text, info=info)
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    """Looked up once, since that reads a file for each library."""
+    from superlens.host import versions
+
+    return versions()
 
 
 def _run_doctor(call: Call) -> Response:

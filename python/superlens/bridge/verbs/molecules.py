@@ -337,6 +337,7 @@ LOCALIZE = Verb(
             "preset": Told("Train for this movie first", key="train", advanced=True),
             "frames": Told("Frames", kind="range", advanced=True, help="Frames to work on, like 1-2000; default: all."),
             "psf_sigma_nm": Told("Width of a molecule (sigma)", "nm"),
+            "em": Told("EMCCD camera", advanced=True),
             "render_nm": Told("Pixel of the result", "nm"),
             "link_nm": Told("Linking distance", "nm", advanced=True),
             "dark_frames": Told("Dark frames in a blink", key="dark_gap", advanced=True),
