@@ -52,3 +52,21 @@ def test_cancelled_passes_through_and_closes_the_bar() -> None:
         progress(1, 10, "training")
         raise Cancelled
     assert screen.getvalue().endswith("\n")
+
+
+def test_log_lines_tell_the_time_left_from_the_work_done(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from superlens import progress
+
+    now = iter([0.0, 100.0, 200.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
+    with caplog.at_level("INFO"), progress.console(io.StringIO()) as show:
+        show(5, 25, "blocks")  # five were done before
+        show(10, 25, "blocks")
+        show(0, 3, "pyramid")
+    assert [record.getMessage() for record in caplog.records] == [
+        "blocks: 5 of 25",
+        "blocks: 10 of 25, about 5 min left",
+        "pyramid: 0 of 3",
+    ]
