@@ -23,8 +23,8 @@ public final class Commands {
 		commands.put("enhance", new Enhance());
 		commands.put("train", new Train());
 		commands.put("predict", new Predict());
-		commands.put("localize", listed("localize") ? new Localize() : new Coming("localize", "Superlens Localize..."));
-		commands.put("simulate", new Coming("simulate", "Superlens Simulate..."));
+		commands.put("localize", new Localize());
+		commands.put("simulate", new Simulate());
 		commands.put("psf", new Psf());
 		commands.put("stripes", new Coming("stripes", "Superlens Remove Stripes..."));
 		commands.put("compare", new Compare());
@@ -32,10 +32,5 @@ public final class Commands {
 		commands.put("setup", new Setup());
 		commands.put("help", new Help());
 		return Collections.unmodifiableMap(commands);
-	}
-
-	/** Whether the list of parameters knows a command. */
-	private static boolean listed(String name) {
-		return !CommandSpec.of(name).help().isEmpty();
 	}
 }

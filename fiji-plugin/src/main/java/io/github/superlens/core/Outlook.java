@@ -1,6 +1,7 @@
 package io.github.superlens.core;
 
 import java.awt.Image;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -17,6 +18,8 @@ import io.github.superlens.image.Selection;
 
 /** What a run would make and cost, and what the optics look like, before anything is started. Asks the engine: never call it on the event dispatch thread. */
 public final class Outlook {
+
+	private static final List<String> PLANNED = Arrays.asList("enhance", "train", "predict", "localize");
 
 	private Outlook() {
 		// asks
@@ -53,8 +56,9 @@ public final class Outlook {
 	 * @throws EngineException why it cannot be run, in a sentence
 	 */
 	public static String words(Values values, ImagePlus image) throws EngineException {
-		if (!java.util.Arrays.asList("enhance", "train", "predict").contains(values.spec().name())) return "";
 		final Host host = new Aside(image);
+		if (values.spec().name().equals("setup")) return "Now: " + host.engine().describe() + ".";
+		if (!PLANNED.contains(values.spec().name())) return "";
 		final Job job = new Job(values, host);
 		if (!values.has("input")) ImagePlusIO.check(image);
 		final Map<String, Object> input = values.has("input") ? null : ImagePlusIO.describe(image, //

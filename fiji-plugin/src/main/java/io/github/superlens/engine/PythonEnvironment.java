@@ -1,13 +1,11 @@
 package io.github.superlens.engine;
 
-import java.io.BufferedReader;
 import java.io.File;
 import java.io.IOException;
-import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 
@@ -143,20 +141,14 @@ public final class PythonEnvironment {
 	}
 
 	private Map<String, Object> survey() throws EngineException {
-		final List<String> lines = new ArrayList<>();
+		String said = "";
 		try {
-			final ProcessBuilder builder = new ProcessBuilder(executable.getPath(), "-c", SURVEY).redirectErrorStream(true);
-			builder.environment().putAll(variables());
-			final Process process = builder.start();
-			process.getOutputStream().close();
-			read(process, lines);
-			if (!process.waitFor(PATIENCE_SECONDS, TimeUnit.SECONDS)) process.destroyForcibly();
-			final String last = lines.isEmpty() ? "" : lines.get(lines.size() - 1);
-			return Json.object(Json.parse(last));
+			said = run(SURVEY).trim();
+			return Json.object(Json.parse(said.substring(said.lastIndexOf('\n') + 1)));
 		}
 		catch (IOException | IllegalArgumentException failed) {
 			throw new EngineException(Kind.UNAVAILABLE, executable + " (from " + source + ") does not work as Python: " + failed.getMessage() +
-				". Choose another in Superlens Setup...", String.join("\n", lines));
+				". Choose another in Superlens Setup...", said);
 		}
 		catch (InterruptedException stopped) {
 			Thread.currentThread().interrupt();
@@ -164,9 +156,22 @@ public final class PythonEnvironment {
 		}
 	}
 
-	private static void read(Process process, List<String> lines) throws IOException {
-		try (BufferedReader reader = new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8))) {
-			for (String line = reader.readLine(); line != null; line = reader.readLine()) lines.add(line);
+	/** Runs a script to its end, within a minute, and gives all that it said. */
+	private String run(String script) throws IOException, InterruptedException {
+		final Path answer = Files.createTempFile("superlens-", ".txt");
+		try {
+			final ProcessBuilder builder = new ProcessBuilder(executable.getPath(), "-c", script).redirectErrorStream(true).redirectOutput(answer.toFile());
+			builder.environment().putAll(variables());
+			final Process process = builder.start();
+			process.getOutputStream().close();
+			if (!process.waitFor(PATIENCE_SECONDS, TimeUnit.SECONDS)) {
+				process.destroyForcibly().waitFor();
+				throw new IOException("no answer in " + PATIENCE_SECONDS + " seconds");
+			}
+			return new String(Files.readAllBytes(answer), StandardCharsets.UTF_8);
+		}
+		finally {
+			Files.deleteIfExists(answer);
 		}
 	}
 

@@ -84,7 +84,8 @@ public final class ImagePlusIO {
 		description.put("shape", shape);
 		description.put("dtype", dtype(imp));
 		description.put("pixel_nm", Units.nanometres(calibration.pixelWidth, calibration.getXUnit()));
-		description.put("z_step_nm", Units.nanometres(calibration.pixelDepth, calibration.getZUnit()));
+		final boolean deep = imp.getNSlices() > 1;
+		description.put("z_step_nm", !deep ? null : Units.nanometres(calibration.pixelDepth, calibration.getZUnit()));
 		description.put("frame_interval_s", Units.seconds(calibration.frameInterval, calibration.getTimeUnit()));
 		return description;
 	}

@@ -2,6 +2,8 @@ package io.github.superlens.ui;
 
 import java.awt.Color;
 import java.awt.Dimension;
+import java.awt.Image;
+import java.awt.Window;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -97,31 +99,31 @@ final class Forecast implements AutoCloseable {
 	}
 
 	private void tell(MacroOptions typed) {
-		String words;
-		boolean good = true;
-		try {
-			words = Outlook.words(Values.read(spec, typed), image);
-		}
-		catch (EngineException refused) {
-			words = refused.getMessage();
-			good = false;
-		}
-		final String said = words;
-		final Color color = good ? Color.DARK_GRAY : REFUSED;
+		final String words = words(typed);
 		SwingUtilities.invokeLater(() -> {
 			if (closed) return;
-			verdict.setForeground(color);
-			verdict.setText(html(said));
-			final java.awt.Window window = SwingUtilities.getWindowAncestor(verdict);
+			verdict.setForeground(Color.DARK_GRAY);
+			verdict.setText(html(words));
+			final Window window = SwingUtilities.getWindowAncestor(verdict);
 			if (window != null) window.pack();
 		});
+	}
+
+	/** What the run will make, or what is still missing. */
+	private String words(MacroOptions typed) {
+		try {
+			return Outlook.words(Values.read(spec, typed), image);
+		}
+		catch (EngineException missing) {
+			return missing.getMessage();
+		}
 	}
 
 	private void show(MacroOptions typed) {
 		if (spec.param("na") == null || closed) return;
 		final Outlook.Spot spot = Outlook.psf(typed, image);
 		SwingUtilities.invokeLater(() -> {
-			picture.setIcon(spot == null ? null : new ImageIcon(spot.image().getScaledInstance(SIDE, SIDE, java.awt.Image.SCALE_FAST)));
+			picture.setIcon(spot == null ? null : new ImageIcon(spot.image().getScaledInstance(SIDE, SIDE, Image.SCALE_FAST)));
 			picture.setText(spot == null ? "" : spot.words());
 		});
 	}

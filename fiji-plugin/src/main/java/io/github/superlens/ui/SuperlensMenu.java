@@ -53,7 +53,10 @@ public final class SuperlensMenu implements PlugIn {
 		final Values values;
 		try {
 			values = spec.params().isEmpty() ? Values.read(spec, MacroOptions.parse("")) : ParamDialog.ask(spec, image);
-			if (values == null) return;
+			if (values == null) {
+				recordNothing();
+				return;
+			}
 			record(values);
 		}
 		catch (EngineException failed) {
@@ -64,8 +67,14 @@ public final class SuperlensMenu implements PlugIn {
 			command.run(values, host);
 		}
 		catch (EngineException failed) {
+			recordNothing();
 			Failures.show(failed);
 		}
+	}
+
+	/** What was not done is not recorded. */
+	private static void recordNothing() {
+		if (IJ.recording()) Recorder.setCommand(null);
 	}
 
 	private static void record(Values values) {

@@ -136,7 +136,7 @@ class CommandsTest {
 	}
 
 	@ParameterizedTest
-	@ValueSource(strings = { "simulate", "stripes" })
+	@ValueSource(strings = { "stripes" })
 	void whatTheEngineCannotDoYetIsSaidInASentence(String name) {
 		final EngineException refused = assertThrows(EngineException.class, () -> run(name, "", image()));
 		assertTrue(refused.getMessage().contains("newer superlens"), refused.getMessage());

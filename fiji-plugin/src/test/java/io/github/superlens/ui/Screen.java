@@ -22,6 +22,8 @@ import javax.swing.AbstractButton;
 import javax.swing.JTextField;
 import javax.swing.SwingUtilities;
 
+import ij.gui.GenericDialog;
+
 /** Eyes and hands for tests that run ImageJ on a screen: finds windows and what is in them, presses buttons, and takes pictures. */
 final class Screen {
 
@@ -46,6 +48,12 @@ final class Screen {
 	/** A visible window whose title begins like this; null when there is none. */
 	static Window window(String title) {
 		for (final Window window : Window.getWindows()) if (window.isShowing() && titleOf(window).startsWith(title)) return window;
+		return null;
+	}
+
+	/** A message of ImageJ's kind that is open; null when there is none. */
+	static Window message() {
+		for (final Window window : Window.getWindows()) if (window.isShowing() && window instanceof GenericDialog) return window;
 		return null;
 	}
 

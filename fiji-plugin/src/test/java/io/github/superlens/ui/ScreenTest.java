@@ -63,7 +63,7 @@ class ScreenTest {
 	}
 
 	@ParameterizedTest
-	@CsvSource({ "Enhance,enhance", "Train,train", "Predict,predict", "PSF,psf", "Compare,compare", "Setup,setup" })
+	@CsvSource({ "Enhance,enhance", "Train,train", "Predict,predict", "Localize,localize", "Simulate,simulate", "PSF,psf", "Compare,compare", "Setup,setup" })
 	void anItemOpensItsDialogAndCancelDoesNothing(String name, String picture) throws Exception {
 		final Window dialog = opened("Superlens " + name);
 		Screen.pause(1200);
@@ -105,6 +105,17 @@ class ScreenTest {
 	}
 
 	@Test
+	void whatIsCancelledIsNotRecorded() {
+		final Recorder recorder = new Recorder();
+		final Window dialog = opened("Superlens Enhance");
+		Screen.press(dialog, "Cancel");
+		Screen.await("the end of the dialog", () -> !dialog.isShowing());
+		Screen.pause(300);
+		assertNull(recorded(recorder));
+		recorder.close();
+	}
+
+	@Test
 	void aWrongValueIsSaidInTheDialogWhichStays() throws Exception {
 		final Window dialog = opened("Superlens Enhance");
 		Screen.type(dialog, "Numerical aperture of the objective.", "high");
@@ -142,22 +153,16 @@ class ScreenTest {
 		engine.answer = FakeEngine.failure("user", "the model is for pixels of 65 nm and this image has 31.3 nm.");
 		final Window dialog = opened("Superlens Enhance");
 		Screen.press(dialog, "OK");
-		final Window said = Screen.await("the sentence", () -> {
-			final Window found = Screen.window("Superlens");
-			return found instanceof ij.gui.GenericDialog ? found : null;
-		});
+		final Window said = Screen.await("the sentence", Screen::message);
 		Screen.picture(said, "failure");
 		javax.swing.SwingUtilities.invokeLater(said::dispose);
 	}
 
 	@ParameterizedTest
-	@CsvSource({ "Superlens Simulate...", "Superlens Remove Stripes..." })
+	@CsvSource({ "Superlens Remove Stripes..." })
 	void whatCannotBeDoneYetIsSaidInADialog(String label) {
 		IJ.doCommand(label);
-		final Window said = Screen.await("the sentence", () -> {
-			final Window found = Screen.window("Superlens");
-			return found instanceof ij.gui.GenericDialog ? found : null;
-		});
+		final Window said = Screen.await("the sentence", Screen::message);
 		javax.swing.SwingUtilities.invokeLater(said::dispose);
 		Screen.await("the end", () -> !said.isShowing());
 	}
