@@ -76,7 +76,8 @@ def test_the_citation_file_names_the_papers_behind_the_methods() -> None:
     assert all({"title", "authors", "type"} <= reference.keys() for reference in cited["references"])
 
 
-def test_the_benchmark_page_is_what_its_numbers_give() -> None:
-    script = ROOT / "tests" / "quality" / "write_docs.py"
+@pytest.mark.parametrize("name", ["write_docs.py", "smlm.py"])
+def test_the_benchmark_page_is_what_its_numbers_give(name: str) -> None:
+    script = ROOT / "tests" / "quality" / name
     done = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

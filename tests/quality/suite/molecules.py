@@ -26,7 +26,7 @@ from superlens.camera import Camera
 from superlens.model import Model, shipped
 from superlens.simulate import Filaments, Independent, SmlmScene, Uniform, simulate_smlm
 from superlens.simulate.movie import Movie
-from superlens.smlm import Localizations, cramer_rao_nm, histogram, match, scores
+from superlens.smlm import Localizations, cramer_rao_nm, histogram, map_error, match, scores
 
 from .store import ROOT, Cell, Outcome
 
@@ -88,7 +88,7 @@ def summed_map(seed: int, frames: int, density: float, models: str) -> Outcome:
     wide = np.kron(mean - np.quantile(mean, 0.02), np.ones((UPSAMPLING, UPSAMPLING)))
     numbers: dict[str, float | str | None] = {"molecules": len(movie.truth), "found": len(found.localizations)}
     for name, image in (("map", found.density.data), ("list", listed_map), ("widefield", wide)):
-        numbers[f"{name}_nmse"], numbers[f"{name}_correlation"] = map_scores(image, truth)
+        numbers[f"{name}_nmse"], numbers[f"{name}_correlation"] = map_error(image, truth)
     part = np.s_[128:384, 128:384]
     return Outcome(
         numbers,
@@ -139,7 +139,7 @@ def sample(models: str) -> Outcome:
     found = sl.localize(movie)
     numbers = _scored(found.localizations, truth, "")
     everything = histogram(truth.positions_nm, found.density.data.shape, FINE_NM)
-    numbers["map_nmse"], numbers["map_correlation"] = map_scores(found.density.data, everything)
+    numbers["map_nmse"], numbers["map_correlation"] = map_error(found.density.data, everything)
     return Outcome(numbers)
 
 
@@ -180,7 +180,7 @@ def speed(frames: int, exact_frames: int, seed: int, models: str) -> Outcome:
 
 
 def memory(few: int, many: int, models: str) -> Outcome:
-    """Peak resident memory of a fresh process that localizes a short and a long movie of 32 x 32 pixels, all in."""
+    """Peak resident memory of a fresh process that localizes a short and a long movie of 16 x 16 pixels, all in."""
     peaks = {name: _peak_of(frames) for name, frames in (("few", few), ("many", many))}
     return Outcome({"few_mb": peaks["few"], "many_mb": peaks["many"], "ratio": peaks["many"] / peaks["few"]})
 
@@ -193,13 +193,6 @@ def training(preset: str, density: float, frames: int, seed: int) -> Outcome:
     seconds = time.perf_counter() - began
     found = sl.localize(movie.frames, model)
     return Outcome({"seconds": seconds, **_scored(found.localizations, movie.truth, "")})
-
-
-def map_scores(image: NDArray[Any], truth: NDArray[Any]) -> tuple[float, float]:
-    """Normalised mean squared error after the best scalar, and correlation, both blurred by one fine pixel."""
-    m, t = _blurred(image), _blurred(truth)
-    scale = float((m * t).sum() / max((m * m).sum(), 1e-12))
-    return float(((scale * m - t) ** 2).sum() / (t**2).sum()), float(np.corrcoef(m.ravel(), t.ravel())[0, 1])
 
 
 def _blurred(image: NDArray[Any]) -> NDArray[np.float64]:
@@ -294,12 +287,12 @@ def _peak_of(frames: int) -> float:
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "movie.tif"
-        scene = SmlmScene(yx_shape=(32, 32), blinking=Independent(0.3), sensor=CAMERA)
+        scene = SmlmScene(yx_shape=(16, 16), blinking=Independent(0.3), sensor=CAMERA)
         once = simulate_smlm(500, scene, rng=np.random.default_rng(1)).frames.data
         with tifffile.TiffWriter(path, bigtiff=True) as writer:
             writer.write(
                 (once[i % 500] for i in range(frames)),
-                shape=(frames, 32, 32),
+                shape=(frames, 16, 16),
                 dtype=np.uint16,
                 photometric="minisblack",
             )
