@@ -200,6 +200,22 @@ def test_compare_gives_the_error_map_and_the_numbers_of_evaluate(caller: Caller,
     assert (tmp_path / "map.tif").is_file()
 
 
+def test_stripes_are_taken_off_as_by_python(caller: Caller, tmp_path: Path) -> None:
+    from superlens.correction import even_sensor, without_stripes
+
+    rng = np.random.default_rng(0)
+    data = (caller.noisy((3, 64, 64)) + rng.integers(0, 40, (1, 64, 1))).astype(np.uint16)
+    dark = write(tmp_path / "dark.tif", Image(rng.integers(0, 5, (64, 64)).astype(np.uint16)))
+    parameters = {"offset_map": str(dark), "remove_stripes": "x"}
+    answer, images = caller.call("stripes", parameters, [(caller.described(data, "TYX"), data)])
+    assert answer.ok, answer.error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SuperlensWarning)
+        expected = without_stripes(even_sensor(Image(data, "TYX", 65.0), offset=read(dark)), "x")
+    np.testing.assert_array_equal(images["corrected"], expected.data)
+    assert any("stripes" in message for message in answer.messages)
+
+
 # -- planning -----------------------------------------------------------------------------------------------------------
 
 

@@ -169,4 +169,4 @@ def check_predicts(folder: Path, caller: Caller, model_file: Path, tmp_path: Pat
     np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), expected.data)
     assert told["shape"] == [80, 96] and told["pixel"] == pytest.approx(0.0325)
     assert told["title"] == "cell-sr" and told["untouched"]
-    assert "na" in told["refused"]
+    assert "wavelength_nm" in told["refused"]

@@ -19,8 +19,7 @@ COMMANDS = {**MENU, **{verb: item.command for verb, item in VERBS.items() if ite
 NOT_IN_FIJI = {"resume", "verbose"} | {
     # of runs through files, block by block
     *("also", "block", "dry_run", "fill_missing", "memory_gb", "restart", "scheduler", "workers"),
-    # corrections of recordings, which blocks do not go through
-    *("remove_stripes", "offset_map", "gain_map"),
+    "fill_missing",  # of files that ImageJ does not open
 }
 SHARED = sorted(set(MENU) & set(main.commands))
 

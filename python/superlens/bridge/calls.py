@@ -164,6 +164,8 @@ class Call:
         image = self._sampled(spec).image(read_block(spec, block))
         if checked:
             check_image(image)
+            choice = self.choice(ImageChoice)
+            image = choice.corrected(image) if choice.corrects else image
         return Source(image, _named(spec))
 
     def _sampled(self, spec: InputSpec) -> InputSpec:

@@ -68,9 +68,10 @@ class ImageChoice:
 
         image = read(path, axes=self.axes, pixel_nm=self.pixel_nm, fill_missing=self.fill_missing)
         check_image(image)
-        return self._corrected(image) if self.corrects else image
+        return self.corrected(image) if self.corrects else image
 
-    def _corrected(self, image: Image) -> Image:
+    def corrected(self, image: Image) -> Image:
+        """Take off what is asked for: the sensor's own offsets and gains, then stripes."""
         from superlens.correction import even_sensor, without_stripes
         from superlens.io import read
 

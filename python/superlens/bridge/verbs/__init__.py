@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from superlens.bridge.calls import Verb
 from superlens.bridge.parameters import Command
 from superlens.bridge.verbs.about import DOCTOR, HELP, MODELS, PING, SETUP
+from superlens.bridge.verbs.correcting import STRIPES
 from superlens.bridge.verbs.learning import ENHANCE, PREDICT, TRAIN
 from superlens.bridge.verbs.measuring import COMPARE, PSF_VERB
 from superlens.bridge.verbs.molecules import LOCALIZE, SIMULATE
@@ -27,11 +28,12 @@ VERBS: Mapping[str, Verb] = {
     "localize": LOCALIZE,
     "simulate": SIMULATE,
     "psf": PSF_VERB,
+    "stripes": STRIPES,
     "compare": COMPARE,
 }
 """By the name in requests; ``plan``, ``finish`` and ``cancel`` concern other calls and belong to `superlens.bridge.dispatch`."""
 
-_IN_THE_MENU = ("enhance", "train", "predict", "localize", "simulate", "psf", "compare", "models")
+_IN_THE_MENU = ("enhance", "train", "predict", "localize", "simulate", "psf", "stripes", "compare", "models")
 
 MENU: Mapping[str, Command] = {
     **{verb: command for verb in _IN_THE_MENU if (command := VERBS[verb].command) is not None},

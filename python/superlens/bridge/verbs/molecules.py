@@ -328,7 +328,12 @@ LOCALIZE = Verb(
     command=command(
         "Superlens Localize...",
         "Find single molecules in the open movie: a table, and a super-resolved image of them.",
-        (*_localize.params, INPUT, _SHOW_DENSITY, *(part for part in PARTS if part.name == "channels")),
+        (
+            *_localize.params,
+            INPUT,
+            _SHOW_DENSITY,
+            *(part for part in PARTS if part.name == "channels"),
+        ),
         told={
             "show_density": Told("Show the sum of the density maps", client=True),
             "model": Told(
