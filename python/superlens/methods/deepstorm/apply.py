@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.methods.deepstorm.calibrate import CAUTION, found_within, stated_error
 from superlens.methods.deepstorm.detect import Detector
+from superlens.methods.deepstorm.frames import peak_share
 from superlens.model import Model
 from superlens.progress import Cancelled, Progress, silent
 from superlens.recording import Recording, check_movie, compared, frames_of
@@ -155,20 +156,15 @@ def localize_movie(
     """
     count, height, width = check_movie(movie)
     first, last = _span(frames, count)
-    detector = Detector.of(model)
-    assert movie.pixel_nm is not None
-    zoom = _zoom(detector, told, movie)
-    summed, mean = _Sum(zoom, detector.config.upsampling, (height, width)), np.zeros((height, width))
-    rows: list[dict[str, NDArray[Any]]] = []
+    reader = _Reader.of(model, told, movie)
     likeness = compared(movie, told, (first, last))
-    done, messages = first, [*filter(None, [why]), *told.messages, *likeness.messages]
+    messages = [*filter(None, [why]), *told.messages, *likeness.messages]
+    rows, done = [], first
     at_once = max(1, min(_AT_ONCE // (height * width), 64))
     try:
         for start in range(first, last, at_once):
             stop = min(start + at_once, last)
-            counts = frames_of(movie, slice(start, stop))
-            rows.append(_block(counts, start, detector, told, zoom, summed, movie.pixel_nm))
-            mean += counts.sum(axis=0, dtype=np.float64)
+            rows.append(reader.read(frames_of(movie, slice(start, stop)), start))
             done = stop
             progress(done - first, last - first, f"{sum(len(r['frame']) for r in rows)} molecules")
     except Cancelled:
@@ -178,19 +174,31 @@ def localize_movie(
     columns = {name: np.concatenate([r[name] for r in rows]) for name in rows[0]}
     history = {"superlens": {"what": "single-molecule localization", "network": model.config.network}}
     table = Localizations(columns, movie.pixel_nm, (height, width), done, history)
-    localized = _finished(
-        movie,
-        model,
-        told,
-        table,
-        summed,
-        mean / (done - first),
-        (first, done, last),
-        (link_nm, dark_frames),
-        zoom,
-        messages,
+    if not len(table):
+        messages.append("no molecule was found: the table is empty")
+    drift = estimate_drift(table)
+    corrected = correct_drift(table, drift)
+    link_nm = link_nm or (3 * float(np.median(table["uncertainty_nm"])) if len(table) else 30.0)
+    about = {
+        "frames": f"{first + 1}:{done}",
+        **reader.parameters(),
+        "link_nm": round(link_nm, 2),
+        "dark_frames": dark_frames,
+    }
+    return Localized(
+        localizations=corrected,
+        linked=link(corrected, distance_nm=link_nm, dark_frames=dark_frames),
+        density=reader.density(movie.name, about),
+        mean=reader.mean(movie.name),
+        estimate=told,
+        drift=drift,
+        model=model,
+        frames=(first + 1, done),
+        parameters=about,
+        messages=(*messages, drift.note, *reader.messages()),
+        why=why,
+        likeness=likeness,
     )
-    return replace(localized, why=why, likeness=likeness)
 
 
 def _span(frames: tuple[int, int] | None, count: int) -> tuple[int, int]:
@@ -205,144 +213,120 @@ def _span(frames: tuple[int, int] | None, count: int) -> tuple[int, int]:
     return first - 1, last
 
 
-def _zoom(detector: Detector, told: MovieEstimate, movie: Recording) -> float:
-    """By how much frames are enlarged so that molecules are as wide as in training; 1 where they nearly are."""
-    assert movie.pixel_nm is not None
-    zoom = detector.config.sigma_pixels / (told.sigma_nm / movie.pixel_nm)
-    if not _RESCALED[0] <= zoom <= _RESCALED[1]:
-        raise SuperlensError(
-            f"molecules are {told.sigma_nm:.0f} nm wide (sigma), {told.sigma_nm / movie.pixel_nm:.2f} pixels of {movie.pixel_nm:g} nm, "
-            f"and the model takes {detector.config.sigma_pixels:g} pixels; expected {detector.config.sigma_pixels / _RESCALED[1]:.2f} to "
-            f"{detector.config.sigma_pixels / _RESCALED[0]:.2f}. Check --pixel-nm, or train a model on this movie: superlens train --method deepstorm"
+@dataclass(slots=True, eq=False)
+class _Reader:
+    """Reads frames with a model, and keeps the sums of frames and of density maps.
+
+    ``zoom`` is by how much frames are enlarged so that molecules are as wide as in training; 1 where they nearly are.
+    """
+
+    detector: Detector
+    told: MovieEstimate
+    pixel_nm: float
+    zoom: float
+    frames: int = 0
+    _light: Floats | None = None
+    _maps: Floats | None = None
+
+    @classmethod
+    def of(cls, model: Model, told: MovieEstimate, movie: Recording) -> _Reader:
+        detector, pixel_nm = Detector.of(model), movie.pixel_nm or 1.0
+        ours, theirs = detector.config.sigma_pixels, told.sigma_nm / pixel_nm
+        low, high = _RESCALED
+        if not low <= ours / theirs <= high:
+            raise SuperlensError(
+                f"molecules are {told.sigma_nm:.0f} nm wide (sigma), {theirs:.2f} pixels of {pixel_nm:g} nm, and the model takes {ours:g} "
+                f"pixels; expected {ours / high:.2f} to {ours / low:.2f}. Check --pixel-nm, or train a model on this movie: "
+                "superlens train --method deepstorm"
+            )
+        return cls(detector, told, pixel_nm, 1.0 if abs(ours / theirs - 1) <= _AS_TRAINED else ours / theirs)
+
+    def read(self, counts: Array, start: int) -> dict[str, NDArray[Any]]:
+        """Rows of the table for frames, shape (T, Y, X), of which the first has the index ``start``."""
+        told, detector = self.told, self.detector
+        electrons = np.asarray(told.camera.to_electrons(counts), np.float32)
+        seen, photons = electrons, told.photons
+        sigma = told.sigma_nm / self.pixel_nm
+        if self.zoom != 1.0:
+            seen = ndimage.zoom(electrons, (1, self.zoom, self.zoom), order=3, mode="nearest", grid_mode=True)
+            photons *= peak_share(sigma) / peak_share(detector.config.sigma_pixels)  # enlarged, a peak stays as high
+        maps = detector.maps(seen, photons, told.background)
+        self._add(counts, maps)
+        frame, places, height = detector.read(maps)
+        places = places * (np.array(electrons.shape[:0:-1]) / np.array(seen.shape[:0:-1]))
+        wider = sigma / detector.config.sigma_pixels
+        refined = refine(
+            electrons,
+            frame,
+            places,
+            sigma=sigma,
+            photons=told.photons,
+            background=told.background,
+            read_noise_e=told.camera.read_noise_e,
+            found_within=wider * found_within(detector, crowding_of(frame, places, sigma)),
+            caution=CAUTION,
         )
-    return 1.0 if abs(zoom - 1) <= _AS_TRAINED else zoom
+        limits = np.array(electrons.shape[:0:-1]) * self.pixel_nm
+        rows = {
+            "frame": frame + start + 1,
+            "x_nm": np.clip(refined.x * self.pixel_nm, 0, limits[0]),
+            "y_nm": np.clip(refined.y * self.pixel_nm, 0, limits[1]),
+            "photons": told.excess * refined.photons,
+            "sigma_nm": np.full(len(frame), told.sigma_nm),
+            "background": told.excess * refined.background,
+            "background_std": told.excess * np.sqrt(refined.background + told.camera.read_noise_e**2),
+            "uncertainty_nm": stated_error(refined, detector, wider) * self.pixel_nm,
+            "probability": np.clip(height, 0, 1).astype(np.float64),
+        }
+        order = np.lexsort((refined.x, frame))
+        return {name: values[order] for name, values in rows.items()}
 
+    def _add(self, counts: Array, maps: Array) -> None:
+        light, density = (stack.sum(axis=0, dtype=np.float64) for stack in (counts, maps))
+        self._light = light if self._light is None else self._light + light
+        self._maps = density if self._maps is None else self._maps + density
+        self.frames += len(counts)
 
-class _Sum:
-    """The sum of density maps, on the grid of the network; put on the fine grid of the camera at the end."""
+    def mean(self, name: str) -> Image:
+        """Mean of the frames, counts."""
+        assert self._light is not None
+        return Image((self._light / self.frames).astype(np.float32), "YX", pixel_nm=self.pixel_nm, name=name)
 
-    def __init__(self, zoom: float, upsampling: int, yx_shape: tuple[int, int]) -> None:
-        self._zoom, self._fine = zoom, (yx_shape[0] * upsampling, yx_shape[1] * upsampling)
-        self._total: Floats | None = None
+    def density(self, name: str, about: Mapping[str, Any]) -> Image:
+        """Sum of the maps on the fine grid of the camera: molecules a pixel."""
+        assert self._light is not None and self._maps is not None
+        upsampling, total = self.detector.config.upsampling, self._maps
+        if self.zoom != 1.0:
+            ratio = [side / (upsampling * own) for side, own in zip(total.shape, self._light.shape, strict=True)]
+            total = ndimage.zoom(total, [1 / r for r in ratio], order=1, mode="nearest", grid_mode=True)
+            total = np.maximum(total, 0) * math.prod(ratio)
+        history = {"superlens": {"what": "sum of density maps, molecules a pixel", **about}}
+        return Image(total.astype(np.float32), "YX", pixel_nm=self.pixel_nm / upsampling, name=name, history=history)
 
-    def add(self, maps: Array) -> None:
-        part = maps.sum(axis=0, dtype=np.float64)
-        self._total = part if self._total is None else self._total + part
+    def parameters(self) -> dict[str, Any]:
+        """What frames were read with, true photons and gain where the camera multiplies electrons."""
+        told, detector = self.told, self.detector
+        return {
+            "pixel_nm": self.pixel_nm,
+            "sigma_nm": round(told.sigma_nm, 2),
+            "photons": round(told.excess * told.photons, 1),
+            "background": round(told.excess * told.background, 2),
+            "density_um2": round(told.density_um2, 3),
+            "camera_gain": told.camera.gain / told.excess,
+            "camera_multiplies": told.excess > 1,
+            "camera_offset": told.camera.offset,
+            "camera_read_noise_e": told.camera.read_noise_e,
+            "sources": dict(told.sources),
+            "threshold": detector.threshold,
+            "upsampling": detector.config.upsampling,
+            "rescaled": round(self.zoom, 4),
+        }
 
-    def on_grid(self) -> Array:
-        assert self._total is not None
-        if self._zoom == 1.0:
-            return self._total.astype(np.float32)
-        ratio = [side / fine for side, fine in zip(self._total.shape, self._fine, strict=True)]
-        resampled = ndimage.zoom(self._total, [1 / r for r in ratio], order=1, mode="nearest", grid_mode=True)
-        return np.asarray(np.maximum(resampled, 0) * ratio[0] * ratio[1], np.float32)
-
-
-def _block(
-    counts: Array, start: int, detector: Detector, told: MovieEstimate, zoom: float, summed: _Sum, pixel_nm: float
-) -> dict[str, NDArray[Any]]:
-    """Work on some frames: add their maps to the sum, return the rows of the table."""
-    electrons = np.asarray(told.camera.to_electrons(counts), np.float32)
-    seen, background = electrons, told.background
-    if zoom != 1.0:
-        seen = np.asarray(ndimage.zoom(electrons, (1, zoom, zoom), order=3, mode="nearest", grid_mode=True), np.float32)
-    # An enlarged frame holds the same light per old pixel: a molecule's peak is the same share of the light as in training.
-    maps = detector.maps(seen, told.photons / _kept(detector, told, zoom, pixel_nm), background)
-    summed.add(maps)
-    frame, places, height = detector.read(maps)
-    places = places * (np.array(electrons.shape[:0:-1]) / np.array(seen.shape[:0:-1]))
-    sigma = told.sigma_nm / pixel_nm
-    wider = sigma / detector.config.sigma_pixels
-    refined = refine(
-        electrons,
-        frame,
-        places,
-        sigma=sigma,
-        photons=told.photons,
-        background=background,
-        read_noise_e=told.camera.read_noise_e,
-        found_within=wider * found_within(detector, crowding_of(frame, places, sigma)),
-        caution=CAUTION,
-    )
-    order = np.lexsort((refined.x, frame))
-    limits = np.array(electrons.shape[:0:-1]) * pixel_nm
-    rows = {
-        "frame": frame + start + 1,
-        "x_nm": np.clip(refined.x * pixel_nm, 0, limits[0]),
-        "y_nm": np.clip(refined.y * pixel_nm, 0, limits[1]),
-        "photons": told.excess * refined.photons,
-        "sigma_nm": np.full(len(frame), told.sigma_nm),
-        "background": told.excess * refined.background,
-        "background_std": told.excess * np.sqrt(refined.background + told.camera.read_noise_e**2),
-        "uncertainty_nm": stated_error(refined, detector, wider) * pixel_nm,
-        "probability": np.clip(height, 0, 1).astype(np.float64),
-    }
-    return {name: values[order] for name, values in rows.items()}
-
-
-def _kept(detector: Detector, told: MovieEstimate, zoom: float, pixel_nm: float) -> float:
-    """What the peak of a molecule loses when its light is shared by more pixels than in training."""
-    from superlens.methods.deepstorm.frames import peak_share
-
-    return peak_share(detector.config.sigma_pixels) / peak_share(told.sigma_nm / pixel_nm) if zoom != 1.0 else 1.0
-
-
-def _finished(
-    movie: Recording,
-    model: Model,
-    told: MovieEstimate,
-    table: Localizations,
-    summed: _Sum,
-    mean: Floats,
-    span: tuple[int, int, int],
-    linking: tuple[float | None, int],
-    zoom: float,
-    messages: list[str],
-) -> Localized:
-    first, done, last = span
-    drift = estimate_drift(table)
-    messages.append(drift.note)
-    corrected = correct_drift(table, drift)
-    link_nm = linking[0] or (3 * float(np.median(table["uncertainty_nm"])) if len(table) else 30.0)
-    if not len(table):
-        messages.append("no molecule was found: the table is empty")
-    if zoom != 1.0:
-        messages.append(
-            f"molecules are {told.sigma_nm / (movie.pixel_nm or 1):.2f} pixels wide and the model was trained for "
-            f"{model.config.settings['sigma_pixels']:g}: frames were rescaled by {zoom:.2f} for the network"
+    def messages(self) -> tuple[str, ...]:
+        """What the user should know of how frames were read."""
+        if self.zoom == 1.0:
+            return ()
+        return (
+            f"molecules are {self.told.sigma_nm / self.pixel_nm:.2f} pixels wide and the model was trained for "
+            f"{self.detector.config.sigma_pixels:g}: frames were rescaled by {self.zoom:.2f} for the network",
         )
-    upsampling = int(model.config.settings["upsampling"])
-    about = {
-        "frames": f"{first + 1}:{done}",
-        "pixel_nm": movie.pixel_nm,
-        "sigma_nm": round(told.sigma_nm, 2),
-        "photons": round(told.excess * told.photons, 1),
-        "background": round(told.excess * told.background, 2),
-        "density_um2": round(told.density_um2, 3),
-        "camera_gain": told.camera.gain / told.excess,
-        "camera_multiplies": told.excess > 1,
-        "camera_offset": told.camera.offset,
-        "camera_read_noise_e": told.camera.read_noise_e,
-        "sources": dict(told.sources),
-        "threshold": model.config.settings["threshold"],
-        "link_nm": round(link_nm, 2),
-        "dark_frames": linking[1],
-        "upsampling": upsampling,
-        "rescaled": round(zoom, 4),
-    }
-    history = {"superlens": {"what": "sum of density maps, molecules a pixel", **about}}
-    fine = Image(
-        summed.on_grid(), "YX", pixel_nm=(movie.pixel_nm or 1.0) / upsampling, name=movie.name, history=history
-    )
-    return Localized(
-        localizations=corrected,
-        linked=link(corrected, distance_nm=link_nm, dark_frames=linking[1]),
-        density=fine,
-        mean=Image(mean.astype(np.float32), "YX", pixel_nm=movie.pixel_nm, name=movie.name),
-        estimate=told,
-        drift=drift,
-        model=model,
-        frames=(first + 1, done),
-        parameters=about,
-        messages=tuple(messages),
-    )
