@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 from click.testing import Result
 
 from superlens.bridge import launch
+from superlens.bridge.verbs import MENU
 from superlens.errors import SuperlensError
 
 Caller = Any
@@ -144,6 +145,58 @@ def test_a_notebook_predicts_an_open_image_with_the_pixels_of_python(
     imagej: Path, caller: Caller, model_file: Path, tmp_path: Path
 ) -> None:
     check_predicts(imagej, caller, model_file, tmp_path)
+
+
+WITH_A_WINDOW = """
+import json, sys, threading
+import numpy as np
+import jpype
+import superlens as sl
+
+running = sl.fiji.start(sys.argv[1])
+told = {"showing": bool(running.window.isShowing())}
+told["labels"] = [str(label) for label in jpype.JClass("ij.Menus").getCommands().keySet() if "Superlens" in str(label)]
+IJ = jpype.JClass("ij.IJ")
+told["macro"] = str(IJ.runMacro('run("Superlens PSF...", "na=1.3 wavelength_nm=525 pixel_nm=65"); return getTitle();'))
+imp = IJ.getImage()
+np.save(sys.argv[2], np.array(imp.getProcessor().getPixels()).reshape(imp.getHeight(), imp.getWidth()))
+imp.changes = False
+imp.close()
+threading.Timer(1, lambda: running.window.quit()).start()
+running.wait()
+print(json.dumps(told))
+"""
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A screen that nobody sees."""
+    if shutil.which("Xvfb") is None:
+        pytest.skip("no Xvfb")
+    reading, writing = os.pipe()
+    server = subprocess.Popen(["Xvfb", "-displayfd", str(writing)], pass_fds=(writing,), stderr=subprocess.DEVNULL)
+    os.close(writing)
+    with os.fdopen(reading) as told:
+        monkeypatch.setenv("DISPLAY", f":{told.readline().strip()}")
+    yield
+    server.terminate()
+    server.wait()
+
+
+@pytest.mark.fiji
+@pytest.mark.slow
+@needs_plugin
+@pytest.mark.usefixtures("screen")
+def test_the_menus_of_a_window_reach_the_engine_until_it_is_closed(
+    imagej: Path, tmp_path: Path, caller: Caller
+) -> None:
+    from superlens.optics import Objective
+
+    told = in_a_process(WITH_A_WINDOW, imagej, tmp_path / "psf.npy")
+    assert told["showing"] and told["macro"] == "psf"
+    assert set(told["labels"]) == {command.label for command in MENU.values()}
+    expected = Objective(**caller.optics).psf(65.0).data.astype(np.float32)
+    np.testing.assert_array_equal(np.load(tmp_path / "psf.npy"), expected)
 
 
 @pytest.mark.fiji
