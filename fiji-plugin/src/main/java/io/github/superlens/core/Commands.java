@@ -26,7 +26,7 @@ public final class Commands {
 		commands.put("localize", new Localize());
 		commands.put("simulate", new Simulate());
 		commands.put("psf", new Psf());
-		commands.put("stripes", new Coming("stripes", "Superlens Remove Stripes..."));
+		commands.put("stripes", new Stripes());
 		commands.put("compare", new Compare());
 		commands.put("models", new Models());
 		commands.put("setup", new Setup());

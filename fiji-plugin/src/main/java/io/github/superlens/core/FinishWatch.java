@@ -8,6 +8,7 @@ import io.github.superlens.engine.Engine;
 import io.github.superlens.engine.EngineException;
 import io.github.superlens.engine.Json;
 import io.github.superlens.engine.Progress;
+import io.github.superlens.engine.Reply;
 import io.github.superlens.engine.Version;
 
 /** While a call is going on, passes on the wish to stop learning and keep what is learned. Closing it ends the watch. */
@@ -37,8 +38,7 @@ final class FinishWatch implements AutoCloseable {
 
 	private void watch() {
 		try {
-			while (!over && !progress.isFinishRequested()) Thread.sleep(POLL_MS);
-			if (!over) engine.call(Json.write(request()), new ByteBuffer[0], new ByteBuffer[0], Progress.SILENT);
+			while (!over && !(progress.isFinishRequested() && heard())) Thread.sleep(POLL_MS);
 		}
 		catch (InterruptedException closed) {
 			Thread.currentThread().interrupt();
@@ -46,6 +46,12 @@ final class FinishWatch implements AutoCloseable {
 		catch (EngineException lost) {
 			progress.update("the engine did not hear \"Finish now\"", 0, 0, null);
 		}
+	}
+
+	/** Whether the engine took notice; it cannot before the call has reached it. */
+	private boolean heard() throws EngineException {
+		final Reply reply = Reply.read(engine.call(Json.write(request()), new ByteBuffer[0], new ByteBuffer[0], Progress.SILENT));
+		return Boolean.TRUE.equals(reply.info().get("heard"));
 	}
 
 	private Map<String, Object> request() {

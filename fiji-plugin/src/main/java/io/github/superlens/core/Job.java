@@ -140,6 +140,7 @@ final class Job {
 
 	private Reply call(Map<String, Object> request, List<ImageBlock> rooms, List<ImageBlock> sent) throws EngineException {
 		final Engine engine = host.engine();
+		if (request.containsKey("of")) return Reply.read(engine.call(Json.write(request), buffers(sent), new ByteBuffer[0], host.progress()));
 		try (FinishWatch watch = new FinishWatch(engine, request.get("run").toString(), host.progress())) {
 			return Reply.read(engine.call(Json.write(request), buffers(sent), buffers(rooms), host.progress()));
 		}

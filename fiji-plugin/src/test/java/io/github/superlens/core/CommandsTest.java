@@ -11,8 +11,6 @@ import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
 
 import ij.IJ;
 import ij.ImagePlus;
@@ -133,13 +131,6 @@ class CommandsTest {
 		engine.answer = FakeEngine.failure("user", "wavelength_nm is 0.525; expected 300 to 1100.");
 		final EngineException refused = assertThrows(EngineException.class, () -> run("enhance", "na=1.3 wavelength_nm=0.525", image()));
 		assertEquals("wavelength_nm is 0.525; expected 300 to 1100.", refused.getMessage());
-	}
-
-	@ParameterizedTest
-	@ValueSource(strings = { "stripes" })
-	void whatTheEngineCannotDoYetIsSaidInASentence(String name) {
-		final EngineException refused = assertThrows(EngineException.class, () -> run(name, "", image()));
-		assertTrue(refused.getMessage().contains("newer superlens"), refused.getMessage());
 	}
 
 	@Test

@@ -8,12 +8,19 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.File;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Paths;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -114,9 +121,13 @@ class ApposeEngineTest {
 
 	@Test
 	void noSharedMemoryIsLeftBehind() throws EngineException {
-		final int before = blocks();
-		new Run(48, 40, 1).call(Progress.SILENT);
-		assertEquals(before, blocks());
+		final Run run = new Run(48, 40, 2);
+		final Set<String> during = new TreeSet<>();
+		run.listener.onFirst = () -> during.addAll(blocks());
+		run.call(run.listener);
+		assertEquals(2, during.size());
+		for (final String block : during) assertFalse(new File(block).exists(), block);
+		assertTrue(blocks().isEmpty());
 	}
 
 	@Test
@@ -143,7 +154,7 @@ class ApposeEngineTest {
 
 	private static boolean readable(long pid) {
 		try {
-			final String state = new String(java.nio.file.Files.readAllBytes(java.nio.file.Paths.get("/proc/" + pid + "/stat")));
+			final String state = new String(Files.readAllBytes(Paths.get("/proc/" + pid + "/stat")));
 			return !state.contains(") Z");
 		}
 		catch (IOException gone) {
@@ -160,9 +171,14 @@ class ApposeEngineTest {
 		}
 	}
 
-	private static int blocks() {
-		final String[] names = new File("/dev/shm").list();
-		return names == null ? 0 : names.length;
+	/** The blocks of shared memory that this process looks into. */
+	private static Set<String> blocks() {
+		try (Stream<String> maps = Files.lines(Paths.get("/proc/self/maps"))) {
+			return maps.filter(line -> line.contains(" /dev/shm/")).map(line -> line.substring(line.indexOf("/dev/shm/"))).collect(Collectors.toCollection(TreeSet::new));
+		}
+		catch (IOException notLinux) {
+			throw new UncheckedIOException(notLinux);
+		}
 	}
 
 	/** One training on a small image of noise around a line. */

@@ -83,7 +83,7 @@ public final class FakeEngine implements Engine {
 	}
 
 	private static Map<String, Object> psf() {
-		final Map<String, Object> psf = new LinkedHashMap<>(Json.object(Json.parse("{\"role\":\"psf\",\"name\":\"psf\",\"axes\":\"YX\",\"shape\":[5,5]," +
+		final Map<String, Object> psf = new LinkedHashMap<>(Json.object(Json.parse("{\"role\":\"psf\",\"name\":\"psf\",\"axes\":\"YX\",\"shape\":[25,25]," +
 			"\"dtype\":\"float32\",\"pixel_nm\":65.0,\"scale\":1,\"block\":0,\"show\":true}")));
 		return psf;
 	}
@@ -115,10 +115,17 @@ public final class FakeEngine implements Engine {
 		for (int i = 0; i < out.length; i++) {
 			final Map<String, Object> output = new LinkedHashMap<>(Json.object(Json.array(request.get("outputs")).get(i)));
 			output.put("block", i);
-			if (in.length > 0) fill(Json.object(inputs.get(0)), in[0], output, out[i]);
+			if (output.get("role").equals("psf")) spot(out[i]);
+			else if (in.length > 0) fill(Json.object(inputs.get(0)), in[0], output, out[i]);
 			made.add(output);
 		}
 		return reply(made, "early", finished);
+	}
+
+	/** A round spot in the middle, as a PSF is. */
+	private static void spot(ByteBuffer out) {
+		final FloatBuffer target = out.duplicate().order(ByteOrder.nativeOrder()).asFloatBuffer();
+		for (int i = 0; i < target.limit(); i++) target.put(i, (float) Math.exp(-(Math.pow(i % 25 - 12, 2) + Math.pow(i / 25 - 12, 2)) / 8));
 	}
 
 	private static void fill(Map<String, Object> input, ByteBuffer in, Map<String, Object> output, ByteBuffer out) {

@@ -78,12 +78,6 @@ class HeadlessMacroTest {
 		assertEquals("io.github.superlens.ui.SuperlensMenu(\"" + name + "\")", said("List.setCommands;\n", "List.get(\"Superlens " + label + "\")"));
 	}
 
-	@ParameterizedTest
-	@CsvSource({ "stripes,Remove Stripes..." })
-	void whatCannotBeDoneYetFailsTheMacro(String name, String label) throws IOException {
-		assertEquals("", said(FAKE + "run(\"Superlens " + label + "\");\n", "\"went on\""));
-	}
-
 	@Test
 	void modelsLandInATable() throws IOException {
 		assertEquals("light", said(FAKE + "run(\"Superlens Models...\");\n", "getResultString(\"name\", 0)"));

@@ -54,10 +54,10 @@ class RealRunTest {
 
 	@Test
 	void menuMacroAndCommandLineGiveTheSamePixels() throws Exception {
-		final ImagePlus image = crop("cell.tif", 96);
+		final ImagePlus image = crop("cell.tif", 64);
 		final float[] fromMenu = pixels(enhanced(image, 20, false));
 		WindowManager.setCurrentWindow(image.getWindow());
-		IJ.runMacro("run(\"Superlens Enhance...\", \"na=1.49 wavelength_nm=525 pixel_nm=62.6 steps=20 seed=1\");");
+		IJ.runMacro("run(\"Superlens Enhance...\", \"na=1.49 wavelength_nm=525 pixel_nm=62.6 steps=20 seed=1 threads=1\");");
 		final float[] fromMacro = pixels(WindowManager.getCurrentImage());
 		assertArrayEquals(fromMenu, fromMacro);
 		assertArrayEquals(fromMenu, fromCommandLine(folder.resolve("cell.tif")));
@@ -65,21 +65,30 @@ class RealRunTest {
 
 	@Test
 	void theWindowsOfARunAreWorthAPicture() throws Exception {
-		final ImagePlus image = crop("microtubules.tif", 192);
-		final ImagePlus result = enhanced(image, 80, true);
+		final ImagePlus image = crop("microtubules.tif", 112);
+		final ImagePlus result = enhanced(image, 200, true);
 		assertEquals("microtubules-sr", result.getTitle());
-		result.getWindow().setLocation(420, 200);
+		IJ.run(image, "Set... ", "zoom=200");
 		image.getWindow().setLocation(20, 200);
-		image.getCanvas().setMagnification(2);
-		image.getWindow().pack();
+		result.getWindow().setLocation(30 + image.getWindow().getWidth(), 200);
 		Screen.pause(1500);
-		Screen.picture(new Rectangle(10, 190, 840, 500), "result");
+		Screen.picture(image.getWindow().getBounds().union(result.getWindow().getBounds()), "result");
 		assertTrue(result.getInfoProperty().contains("Superlens Enhance..."));
+	}
+
+	@Test
+	void theSetupSaysWhichPythonWorksNow() throws Exception {
+		IJ.doCommand("Superlens Setup...");
+		final Window dialog = Screen.await("the dialog", () -> Screen.dialog("Superlens Setup"));
+		Screen.await("the Python", () -> Screen.find(dialog, javax.swing.JLabel.class, label -> label.getText() != null && label.getText().contains(python.getName())));
+		Screen.picture(dialog, "setup");
+		Screen.press(dialog, "Cancel");
+		Screen.await("the end of the dialog", () -> !dialog.isShowing());
 	}
 
 	private static ImagePlus crop(String name, int side) {
 		final ImagePlus sample = IJ.openImage(System.getProperty("sample"));
-		sample.setRoi(40, 60, side, side);
+		sample.setRoi(8, 8, side, side);
 		final ImagePlus image = sample.crop();
 		image.getCalibration().setUnit("nm");
 		image.getCalibration().pixelWidth = image.getCalibration().pixelHeight = 62.6;
@@ -93,11 +102,12 @@ class RealRunTest {
 	private static ImagePlus enhanced(ImagePlus image, int steps, boolean picture) throws Exception {
 		WindowManager.setCurrentWindow(image.getWindow());
 		IJ.doCommand("Superlens Enhance...");
-		final Window dialog = Screen.await("the dialog", () -> Screen.window("Superlens Enhance"));
+		final Window dialog = Screen.await("the dialog", () -> Screen.dialog("Superlens Enhance"));
 		Screen.press(dialog, "Advanced");
 		Screen.type(dialog, "Numerical aperture of the objective.", "1.49");
 		Screen.type(dialog, "Wavelength of the detected light, in nm.", "525");
 		Screen.type(dialog, "Most training steps.", Integer.toString(steps));
+		Screen.type(dialog, "Processor threads; default: all.", "1");
 		Screen.type(dialog, "Same seed, steps and device: same pixels. Default: 0.", "1");
 		if (picture) {
 			Screen.press(dialog, "Advanced");
@@ -108,7 +118,7 @@ class RealRunTest {
 		Screen.press(dialog, "OK");
 		final Window progress = Screen.await("the progress", () -> Screen.window("Superlens Enhance... "));
 		if (picture) {
-			Screen.await("the curve of the loss", () -> Screen.find(progress, LossChart.class, chart -> chart.points() > 3));
+			Screen.await("the curve of the loss", () -> Screen.find(progress, LossChart.class, chart -> chart.points() > 1));
 			Screen.picture(progress, "progress");
 		}
 		final String title = image.getTitle().replace(".tif", "-sr");
@@ -122,7 +132,7 @@ class RealRunTest {
 	private static float[] fromCommandLine(Path file) throws IOException, InterruptedException {
 		final Path out = folder.resolve("out");
 		final ProcessBuilder line = new ProcessBuilder(python.getPath(), "-c", "from superlens.cli import main; main()", "enhance", file.toString(), "--na", "1.49",
-			"--wavelength-nm", "525", "--steps", "20", "--seed", "1", "--out", out.toString());
+			"--wavelength-nm", "525", "--pixel-nm", "62.6", "--threads", "1", "--steps", "20", "--seed", "1", "--out", out.toString());
 		line.redirectErrorStream(true).redirectOutput(folder.resolve("said.txt").toFile());
 		assertEquals(0, line.start().waitFor(), RealRunTest::said);
 		return pixels(IJ.openImage(out.resolve("cell_sr.tif").toString()));

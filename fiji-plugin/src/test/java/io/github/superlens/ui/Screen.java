@@ -27,7 +27,7 @@ import ij.gui.GenericDialog;
 /** Eyes and hands for tests that run ImageJ on a screen: finds windows and what is in them, presses buttons, and takes pictures. */
 final class Screen {
 
-	private static final long PATIENCE_MS = 180_000;
+	private static final long PATIENCE_MS = 300_000;
 	private static final File PICTURES = new File(System.getProperty("pictures", "target/pictures"));
 
 	private Screen() {
@@ -48,6 +48,12 @@ final class Screen {
 	/** A visible window whose title begins like this; null when there is none. */
 	static Window window(String title) {
 		for (final Window window : Window.getWindows()) if (window.isShowing() && titleOf(window).startsWith(title)) return window;
+		return null;
+	}
+
+	/** A visible dialog of this title; null when there is none. */
+	static Window dialog(String title) {
+		for (final Window window : Window.getWindows()) if (window.isShowing() && window instanceof Dialog && titleOf(window).equals(title)) return window;
 		return null;
 	}
 

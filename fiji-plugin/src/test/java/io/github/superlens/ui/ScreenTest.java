@@ -63,11 +63,11 @@ class ScreenTest {
 	}
 
 	@ParameterizedTest
-	@CsvSource({ "Enhance,enhance", "Train,train", "Predict,predict", "Localize,localize", "Simulate,simulate", "PSF,psf", "Compare,compare", "Setup,setup" })
+	@CsvSource({ "Enhance,enhance", "Train,train", "Predict,predict", "Localize,localize", "Simulate,simulate", "PSF,psf", "Remove Stripes,stripes", "Compare,compare", "Setup,setup" })
 	void anItemOpensItsDialogAndCancelDoesNothing(String name, String picture) throws Exception {
 		final Window dialog = opened("Superlens " + name);
 		Screen.pause(1200);
-		Screen.picture(dialog, picture);
+		Screen.picture(dialog, "dialog-" + picture);
 		Screen.press(dialog, "Cancel");
 		Screen.await("the end of the dialog", () -> !dialog.isShowing());
 		assertTrue(engine.requests.stream().noneMatch(request -> picture.equals(request.get("verb")) && !picture.equals("psf")));
@@ -81,7 +81,7 @@ class ScreenTest {
 		assertNotNull(Screen.await("the field of the steps", () -> Screen.find(dialog, JTextField.class, field -> field.isShowing() && "Most training steps.".equals(field
 			.getToolTipText()))));
 		Screen.pause(800);
-		Screen.picture(dialog, "enhance-advanced");
+		Screen.picture(dialog, "dialog-advanced");
 		Screen.press(dialog, "Cancel");
 	}
 
@@ -122,7 +122,7 @@ class ScreenTest {
 		Screen.press(dialog, "OK");
 		Screen.await("the sentence", () -> Screen.find(dialog, javax.swing.JLabel.class, label -> label.getText() != null && label.getText().contains("na is high")));
 		assertTrue(dialog.isShowing());
-		Screen.picture(dialog, "wrong-value");
+		Screen.picture(dialog, "dialog-wrong-value");
 		Screen.press(dialog, "Cancel");
 	}
 
@@ -154,26 +154,17 @@ class ScreenTest {
 		final Window dialog = opened("Superlens Enhance");
 		Screen.press(dialog, "OK");
 		final Window said = Screen.await("the sentence", Screen::message);
-		Screen.picture(said, "failure");
+		Screen.picture(said, "dialog-failure");
 		javax.swing.SwingUtilities.invokeLater(said::dispose);
-	}
-
-	@ParameterizedTest
-	@CsvSource({ "Superlens Remove Stripes..." })
-	void whatCannotBeDoneYetIsSaidInADialog(String label) {
-		IJ.doCommand(label);
-		final Window said = Screen.await("the sentence", Screen::message);
-		javax.swing.SwingUtilities.invokeLater(said::dispose);
-		Screen.await("the end", () -> !said.isShowing());
 	}
 
 	@Test
 	void modelsAndHelpOpenTheirWindows() throws Exception {
 		IJ.doCommand("Superlens Models...");
-		Screen.picture(Screen.await("the table", () -> Screen.window("Superlens models")), "models");
+		Screen.picture(Screen.await("the table", () -> Screen.window("Superlens models")), "window-models");
 		IJ.doCommand("Superlens Help");
 		final Window help = Screen.await("the help", () -> Screen.window("Superlens " + io.github.superlens.engine.Version.OF_PLUGIN));
-		Screen.picture(help, "help");
+		Screen.picture(help, "window-help");
 		help.dispose();
 	}
 
@@ -190,7 +181,7 @@ class ScreenTest {
 	private Window opened(String title) {
 		WindowManager.setCurrentWindow(image.getWindow());
 		IJ.doCommand(title + "...");
-		return Screen.await("the dialog " + title, () -> Screen.window(title));
+		return Screen.await("the dialog " + title, () -> Screen.dialog(title));
 	}
 
 	private String stem() {
