@@ -70,6 +70,7 @@ class RealRunTest {
 		assertEquals("microtubules-sr", result.getTitle());
 		IJ.run(image, "Set... ", "zoom=200");
 		image.getWindow().setLocation(20, 200);
+		Screen.pause(1500);
 		result.getWindow().setLocation(30 + image.getWindow().getWidth(), 200);
 		Screen.pause(1500);
 		Screen.picture(image.getWindow().getBounds().union(result.getWindow().getBounds()), "result");
