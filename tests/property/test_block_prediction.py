@@ -216,3 +216,15 @@ def test_a_preview_of_a_terabyte_writes_nothing(small_model: Path, tmp_path: Pat
     with pytest.raises(SuperlensError, match="GB free"), pytest.warns(SuperlensWarning, match="sample"):
         predict_file(small_model, source, tmp_path / "b.ome.zarr")
     assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"]
+
+
+def test_a_process_that_holds_much_already_still_gets_memory_for_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    from superlens.methods.zsdeconv import stream
+
+    monkeypatch.setattr(stream, "_resident_bytes", lambda: 3e9)
+    monkeypatch.setattr(stream, "free_memory", lambda: 8e9)
+    assert stream._memory_for_a_block(None) == 5e8
+    assert stream._memory_for_a_block(4.0) == 1e9
+    assert stream._memory_for_a_block(2.0) < 0  # what was asked for cannot be kept: refused
+    monkeypatch.setattr(stream, "_resident_bytes", lambda: 5e8)
+    assert stream._memory_for_a_block(None) == 1.5e9

@@ -46,6 +46,7 @@ from superlens.tiling import free_memory
 __all__ = ["Preview", "predict_file", "preview"]
 
 _MOST_MEMORY = 2e9  # more is rarely faster, and other programs want to live
+_LEAST_MEMORY = 5e8
 _TRIAL_SIDE = 128
 
 
@@ -172,13 +173,12 @@ def _plan(request: Request) -> BlockPlan:
     predictor, options = request.predictor, request.options
     yx = request.image.yx_shape
     if options.block is None:
-        memory = min(free_memory() / 2, _MOST_MEMORY) if options.memory_gb is None else options.memory_gb * 1e9
         block = choose_block(
             yx,
             predictor.halo,
             predictor.align,
             bytes_per_pixel=predictor.bytes_per_pixel,
-            memory_bytes=memory - _resident_bytes(),
+            memory_bytes=_memory_for_a_block(options.memory_gb),
         )
     else:
         if options.block < predictor.align:
@@ -325,6 +325,14 @@ def _seconds_per_pixel(request: Request) -> float:
         began = time.perf_counter()
         predictor(counts, np.full_like(counts, 10), request.kinds)
     return (time.perf_counter() - began) / side**2
+
+
+def _memory_for_a_block(memory_gb: float | None) -> float:
+    """What is left for a block within the memory that the process may take; a process that holds much already gets a little more."""
+    if memory_gb is not None:
+        return memory_gb * 1e9 - _resident_bytes()
+    free = free_memory() / 2
+    return max(min(free, _MOST_MEMORY - _resident_bytes()), min(free, _LEAST_MEMORY))
 
 
 def _resident_bytes() -> float:
