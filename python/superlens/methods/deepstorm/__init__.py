@@ -28,6 +28,7 @@ from superlens.errors import SuperlensError
 from superlens.methods.deepstorm.apply import Localized, localize_movie
 from superlens.methods.deepstorm.choice import choose_model, config_for
 from superlens.methods.deepstorm.learn import learn
+from superlens.methods.deepstorm.original import import_original
 from superlens.methods.deepstorm.own import OwnFrames
 from superlens.methods.deepstorm.settings import DeepStormConfig
 from superlens.model import Model
@@ -36,7 +37,7 @@ from superlens.recording import Recording, check_movie, estimate_conditions, fra
 from superlens.smlm import Localizations
 from superlens.smlm.estimation import Known
 
-__all__ = ["DeepStormConfig", "Known", "Localized", "localize", "train_deepstorm"]
+__all__ = ["DeepStormConfig", "Known", "Localized", "import_original", "localize", "train_deepstorm"]
 
 
 def localize(

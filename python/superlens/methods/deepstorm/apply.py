@@ -300,6 +300,9 @@ class _Reader:
             ratio = [side / (upsampling * own) for side, own in zip(total.shape, self._light.shape, strict=True)]
             total = ndimage.zoom(total, [1 / r for r in ratio], order=1, mode="nearest", grid_mode=True)
             total = np.maximum(total, 0) * math.prod(ratio)
+        shift = self.detector.config.label_shift
+        if shift:
+            total = ndimage.shift(total, shift, order=1, mode="constant")
         history = {"superlens": {"what": "sum of density maps, molecules a pixel", **about}}
         return Image(total.astype(np.float32), "YX", pixel_nm=self.pixel_nm / upsampling, name=name, history=history)
 

@@ -144,7 +144,7 @@ class Detector:
         return cls(model.network, config, units, threshold, within, spread)
 
     def maps(self, electrons: Array, photons: float, background: float) -> Array:
-        """Density of molecules in each fine pixel, shape (B, fine Y, fine X), of frames in electrons, shape (B, Y, X)."""
+        """Density of molecules in each fine pixel, without the shift of labels, shape (B, fine Y, fine X), of frames in electrons, shape (B, Y, X)."""
         return self.densities(self.units(electrons, photons, background))
 
     def densities(self, frames: Array) -> Array:
@@ -157,5 +157,5 @@ class Detector:
         found = [peaks(density, self.threshold, self.config.upsampling) for density in maps]
         frame = np.repeat(np.arange(len(maps)), [len(p) for p, _ in found])
         empty: list[NDArray[np.float64]] = [np.empty((0, 2))]
-        places = np.concatenate(empty + [p for p, _ in found])
+        places = np.concatenate(empty + [p for p, _ in found]) + self.config.label_shift / self.config.upsampling
         return frame, places, np.concatenate([np.empty(0, np.float32), *(h for _, h in found)])

@@ -59,6 +59,8 @@ class DeepStormConfig(Config):
         Weight of the mean absolute density.
     kernel_sum : float
         Sum of the kernel that the density is blurred by in the loss; the original's is 2.
+    label_shift : float
+        Fine pixels, along x and along y, from where the network puts a molecule to where it is; other than 0 only for imported weights.
     """
 
     preset: Literal["fast", "standard", "paper"] = "fast"
@@ -85,6 +87,7 @@ class DeepStormConfig(Config):
     gain: float = Field(default=100.0, gt=0)
     sparsity: float = Field(default=0.5, ge=0)
     kernel_sum: float = Field(default=1.0, gt=0)
+    label_shift: float = Field(default=0.0, ge=-1, le=1)
 
     @classmethod
     def of(cls, preset: str = "fast", **changes: Any) -> DeepStormConfig:
