@@ -68,7 +68,7 @@ def summary(everything: list[Cell], store: Store) -> dict[str, Any]:
     records = {cell.name: store.record(cell) for cell in everything}
     done = {name: record for name, record in records.items() if record is not None}
     return {
-        "written": provenance(),
+        "written": {**provenance(), "git": ", ".join(sorted({r["git"] for r in done.values()}))},
         "cells": {
             name: {"numbers": r["numbers"], "parameters": r["parameters"], "seconds": r["seconds"]}
             for name, r in done.items()
