@@ -77,6 +77,14 @@ def test_one_sparse_frame_is_enough() -> None:
     assert "isolated" in told.sources["sigma_nm"]
 
 
+@pytest.mark.parametrize("frames", [1, 4])
+def test_few_crowded_frames_tell_the_width_too(frames: int) -> None:
+    told = estimate_movie(movie(4.0, frames=frames).frames.data, 100.0)
+    assert told.sigma_nm == pytest.approx(110.0, rel=0.2)
+    assert told.photons == pytest.approx(2278.0, rel=0.6)
+    assert "within frames" in told.sources["sigma_nm"]
+
+
 def test_frames_without_blinks_are_told() -> None:
     noise = np.random.default_rng(0).poisson(100.0, (40, 32, 32))
     with pytest.raises(SuperlensError, match="nothing blinks"):

@@ -23,6 +23,8 @@ Recording: TypeAlias = Image | LazyImage
 """A movie in memory or in a file."""
 
 _SAMPLE_PIXELS = 64e6
+_SAMPLE_FRAMES = 100
+"""A part that is shorter tells too little of itself."""
 
 
 def check_movie(movie: Recording) -> tuple[int, int, int]:
@@ -92,10 +94,25 @@ def compared(movie: Recording, told: MovieEstimate, span: tuple[int, int]) -> Li
 
 
 def _sample(movie: Recording, span: tuple[int, int]) -> Array:
-    """Frames spread over a part of the movie, as many as fit into memory with ease."""
-    first, last = span
+    """Frames spread over a part of the movie, as many as fit into memory with ease; of a short part its surroundings too."""
+    first, last = _widened(span, 1 if movie.axes == "YX" else movie.data.shape[0])
     most = max(8, min(400, int(_SAMPLE_PIXELS // math.prod(movie.data.shape[-2:]))))
     return frames_of(movie, first + sample_frames(last - first, most))
+
+
+def _widened(span: tuple[int, int], count: int) -> tuple[int, int]:
+    """The part, or where it is short a longer one around it, first included, last not.
+
+    Examples
+    --------
+    >>> _widened((40, 45), 1000), _widened((0, 5), 60), _widened((0, 500), 1000)
+    ((0, 100), (0, 60), (0, 500))
+    """
+    first, last = span
+    if last - first >= _SAMPLE_FRAMES:
+        return span
+    start = max(0, min((first + last - _SAMPLE_FRAMES) // 2, count - _SAMPLE_FRAMES))
+    return start, min(count, start + _SAMPLE_FRAMES)
 
 
 def _estimated(movie: Recording, known: Known, sample: Array) -> MovieEstimate:

@@ -46,6 +46,7 @@ _AGREE = 0.12
 _FEWEST_FRAMES = 8
 _MOST_MISFIT = 1.6  # three deviations above 1, for windows of 7 x 7 pixels
 _REACH = 4  # pixels: lags of the fluctuations that are fitted
+_SMOOTH = 8.0  # pixels: what is smoother within a frame is no molecule
 _LOW = 0.02  # share of the pixels of all frames that are taken for background
 _SIGMA_PIXELS = (0.5, 4.0)
 
@@ -168,18 +169,21 @@ def estimate_movie(
     lone_nm = float(np.median(spots.sigma_nm)) if len(spots) else 0.0
     if sigma_nm is not None:
         sources["sigma_nm"] = "given"
-    elif fitted is None or (len(spots) >= _FEWEST_SPOTS and abs(lone_nm / pixel_nm / fitted.width - 1) < _AGREE):
+    elif fitted is None or (
+        len(spots) >= (_FEWEST_SPOTS if len(counts) >= _FEWEST_FRAMES else _FEWEST_ALONE)
+        and abs(lone_nm / pixel_nm / fitted.width - 1) < _AGREE
+    ):
         sigma_nm = lone_nm
         sources["sigma_nm"] = f"{len(spots)} isolated blinks, each fitted"
     else:
         sigma_nm = fitted.width * pixel_nm
-        sources["sigma_nm"] = "how neighbouring pixels fluctuate together"
+        sources["sigma_nm"] = _how(counts)
     background = _background(electrons, camera, sigma_nm / pixel_nm)
     sources["background"] = "the darkest places"
     light = max(float(electrons.mean()) - background, 0.0)
     if fitted is not None and light > 0:
         photons = fitted.strength / light
-        sources["photons"] = "fluctuations over mean light"
+        sources["photons"] = f"{_how(counts)}, over mean light"
     else:
         photons = float(np.sum(spots.photons**2) / np.sum(spots.photons))
         sources["photons"] = f"{len(spots)} isolated blinks, each fitted"
@@ -187,6 +191,13 @@ def estimate_movie(
     sources["density_um2"] = "mean light above the background over the light of a molecule"
     return MovieEstimate(
         camera, sigma_nm, photons, background, density, sources, spots if len(spots) else None, (), excess
+    )
+
+
+def _how(counts: Array) -> str:
+    few = len(counts) < _FEWEST_FRAMES
+    return (
+        "how neighbouring pixels differ together within frames" if few else "how neighbouring pixels fluctuate together"
     )
 
 
@@ -214,20 +225,24 @@ class _Shape:
 
 
 def _fluctuations(electrons: Array) -> Floats | None:
-    """Covariance of pixels a lag apart over time, shape (2 reach + 1, 2 reach + 1), electrons squared; None for too few frames."""
+    """Covariance of pixels a lag apart, shape (2 reach + 1, 2 reach + 1), electrons squared; None for too small a field.
+
+    Over time; of too few frames within each, about what is smooth: structure then counts as molecules.
+    """
     number = len(electrons)
-    if number < _FEWEST_FRAMES or min(electrons.shape[1:]) <= 2 * _REACH:
+    if min(electrons.shape[1:]) <= 4 * _REACH:
         return None
+    few = number < _FEWEST_FRAMES
     run = 50 if number >= 100 else number
     total, weight = np.zeros((2 * _REACH + 1,) * 2), 0
     for at in range(0, number - run + 1, run):
         part = electrons[at : at + run]
-        part = part - part.mean(axis=0)
+        part = part - (ndimage.gaussian_filter(part, (0, _SMOOTH, _SMOOTH)) if few else part.mean(axis=0))
         inner = part[:, _REACH:-_REACH, _REACH:-_REACH]
         for y in range(-_REACH, _REACH + 1):
             for x in range(_REACH + 1):
                 moved = part[:, _REACH + y : part.shape[1] - _REACH + y, _REACH + x : part.shape[2] - _REACH + x]
-                total[_REACH + y, _REACH + x] += float(np.mean(inner * moved)) * run / (run - 1)
+                total[_REACH + y, _REACH + x] += float(np.mean(inner * moved)) * (1.0 if few else run / (run - 1))
         weight += 1
     total[:, :_REACH] = total[::-1, ::-1][:, :_REACH]
     return total / weight
