@@ -373,6 +373,12 @@ _OPTICS = (
     click.option("--psf-z-step-nm", type=float, help="Distance of the PSF file's planes; default: what the file says."),
 )
 
+_CAMERA = (
+    click.option("--offset", type=float, help="Camera counts without light; estimated when not given."),
+    click.option("--gain", type=float, help="Camera counts per electron; estimated when not given."),
+    click.option("--read-noise-e", type=float, help="Camera read noise in electrons; estimated when not given."),
+)
+
 _LEARNING = (
     click.option("--preset", type=click.Choice(("fast", "standard", "paper")), default="fast", show_default=True),
     click.option("--config", type=path_type, help="Settings in a YAML file, instead of a preset."),
@@ -382,9 +388,7 @@ _LEARNING = (
     click.option("--seed", type=int, help="Same seed, steps and device: same pixels. Default: 0."),
     click.option("--denoise-only", is_flag=True, help="Denoise without super-resolving; needs no optics."),
     click.option("--from-scratch", is_flag=True, help="Do not start from the pretrained model."),
-    click.option("--offset", type=float, help="Camera counts without light; estimated when not given."),
-    click.option("--gain", type=float, help="Camera counts per electron; estimated when not given."),
-    click.option("--read-noise-e", type=float, help="Camera read noise in electrons; estimated when not given."),
+    *_CAMERA,
     click.option(
         "--units", type=click.Choice(("counts", "electrons")), help="Unit of the output; electrons need --gain."
     ),
@@ -401,9 +405,7 @@ _MOVIE = (
     click.option("--psf-sigma-nm", type=float, help="Standard deviation of a molecule's image, in nm; else estimated."),
     click.option("--na", type=float, help="Numerical aperture; with --wavelength-nm instead of --psf-sigma-nm."),
     click.option("--wavelength-nm", type=float, help="Wavelength of the detected light, in nm."),
-    click.option("--offset", type=float, help="Camera counts without light; estimated when not given."),
-    click.option("--gain", type=float, help="Camera counts per electron; estimated when not given."),
-    click.option("--read-noise-e", type=float, help="Camera read noise in electrons; estimated when not given."),
+    *_CAMERA,
     click.option("--em", is_flag=True, help="The camera multiplies electrons (EMCCD): photons count twice as many."),
 )
 
