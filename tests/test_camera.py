@@ -11,6 +11,7 @@ import pytest
 import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from superlens.camera import Camera, check_noise, estimate_camera, recorrupt, smoothed_signal
 from superlens.errors import SuperlensError
@@ -243,8 +244,6 @@ def test_correlation_along_one_axis_is_found_along_that_axis() -> None:
 
 @pytest.mark.parametrize("how", ["scaled up", "smoothed", "binned from shifts"])
 def test_processed_images_are_found_out(how: str) -> None:
-    from scipy import ndimage
-
     counts, _ = picture("filaments", Camera(1.0, 100.0, 1.5), photons=30.0)
     worked = {
         "scaled up": lambda: ndimage.zoom(counts, 2, order=1),
@@ -252,6 +251,27 @@ def test_processed_images_are_found_out(how: str) -> None:
         "binned from shifts": lambda: 0.5 * (counts[1:, 1:] + counts[:-1, :-1]),
     }[how]()
     assert not check_noise(worked).independent
+
+
+@pytest.mark.parametrize("kind", ["filaments", "dead_leaves"])
+@pytest.mark.parametrize("photons", [20.0, 1000.0])
+@pytest.mark.parametrize("how", ["resampled", "smoothed"])
+def test_bright_structure_does_not_pass_for_the_noise_that_interpolation_left(
+    kind: str, photons: float, how: str
+) -> None:
+    work = {
+        "resampled": lambda a: ndimage.zoom(a, 2, order=1, grid_mode=True, mode="nearest")[::2, ::2],
+        "smoothed": lambda a: ndimage.gaussian_filter(a, 0.6),
+    }[how]
+    counts, clean = picture(kind, Camera(1.0, 100.0, 1.5), photons=photons, side=192)
+    worked, noise = work(counts), work(counts - 100.0 - clean)
+    shared = float(np.mean(noise[:, 1:] * noise[:, :-1]) / np.mean(noise**2))
+    found = check_noise(worked)
+    assert not found.independent
+    assert found.neighbour_correlation == pytest.approx((shared, shared), abs=0.1)
+    camera = estimate_camera(worked).camera
+    stated = np.sqrt(np.mean(camera.variance(work(clean) + 100.0 - camera.offset)))
+    assert stated == pytest.approx(noise.std(), rel=0.25)  # sharp edges at 1000 photons add a fifth
 
 
 def test_correlated_noise_can_be_drawn_and_is_measured_again() -> None:

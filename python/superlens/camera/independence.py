@@ -23,6 +23,7 @@ _EDGE = 0.41  # cycles per pixel: beyond it a sampled microscope image holds noi
 _MOST_BLOCKS = 4096
 _THRESHOLD = 0.15
 _STEEPEST = 1.8  # power at 0.38-0.46 cycles per pixel over power in the corner: 1 for white noise, up to 1.6 with sharp structure
+_UNEXPLAINED = 1.35  # factor by which that may differ from what correlations along x and y make of it: sharp structure reaches 1.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,8 +71,9 @@ def check_noise(data: ArrayLike) -> NoiseCheck:
     -----
     Optics pass no detail above their cut-off, so there the spectrum is noise alone. Blocks with the least structure are transformed. Power at high
     frequencies of y, as a function of the frequency along x, gives the correlation along x, and the other way round; the covariance is their product.
-    That fails where a filter took the noise away just there, which shows as power that still falls towards the corner of the
-    spectrum: then the whole spectrum of the flattest blocks is taken for noise, and the correlation is approximate.
+    Interpolation and Gaussian filters leave such noise. Where that product does not explain the corner of the spectrum, as after other filters or with
+    rounding on top, the whole spectrum of the flattest blocks is taken for noise: the correlation is approximate, and too high where even those hold
+    structure.
 
     Examples
     --------
@@ -91,12 +93,14 @@ def check_noise(data: ArrayLike) -> NoiseCheck:
     calm = _calmest(power, _structure_band(power.shape[-1]), len(power) // 4)
     spectrum = power[calm].mean(axis=0)
     steepness = _steepness(spectrum, high)
-    kernel = _separable_covariance(spectrum, high) if steepness < _STEEPEST else _full_covariance(power)
+    explained = _is_product(spectrum, high, len(calm))
+    kernel = _separable_covariance(spectrum, high) if explained else _full_covariance(power)
     x, y = float(kernel[2, 3]), float(kernel[3, 2])
     # The error of a correlation from few blocks, measured on white noise.
     limit = max(_THRESHOLD, 0.8 / np.sqrt(len(calm)))
-    independent = max(abs(x), abs(y)) < limit and steepness < _STEEPEST
-    return NoiseCheck((x, y), kernel, bool(independent), _note(x, y, steepness, independent))
+    worked = steepness >= _STEEPEST or not explained
+    independent = max(abs(x), abs(y)) < limit and not worked
+    return NoiseCheck((x, y), kernel, bool(independent), _note(x, y, worked, independent))
 
 
 def _planes(data: ArrayLike) -> Array:
@@ -152,6 +156,14 @@ def _steepness(spectrum: Array, high: NDArray[np.bool_]) -> float:
     return float(spectrum[(radius >= 0.38) & (radius < 0.46)].mean() / max(corner, 1e-300))
 
 
+def _is_product(spectrum: Array, high: NDArray[np.bool_], blocks: int) -> bool:
+    """Whether the corner is as steep as a product of one factor along x and one along y would be."""
+    product = spectrum[:, high].mean(axis=1)[:, None] * spectrum[high, :].mean(axis=0)[None, :]
+    differs = _steepness(spectrum, high) / _steepness(product, high)
+    allowed = _UNEXPLAINED + 1.4 / np.sqrt(blocks)  # three standard errors, measured on white noise
+    return bool(1 / allowed < differs < allowed)
+
+
 def _separable_covariance(spectrum: Array, high: NDArray[np.bool_]) -> Array:
     along_x = _lags(spectrum[high, :].mean(axis=0))
     along_y = _lags(spectrum[:, high].mean(axis=1))
@@ -185,9 +197,9 @@ def _full_covariance(power: Array) -> Array:
     return np.asarray(lags / lags[2, 2])
 
 
-def _note(x: float, y: float, steepness: float, independent: bool) -> str:
+def _note(x: float, y: float, worked: bool, independent: bool) -> str:
     found = f"The noise of neighbouring pixels is correlated by {x:.2f} along x and {y:.2f} along y"
-    if steepness >= _STEEPEST:
+    if worked:
         return (
             f"{found}, about, and has lost its high frequencies: the image was scaled, filtered, compressed or re-sampled, or is sampled too "
             "coarsely to tell. Use raw camera data; of an image scaled up by 2 take every second pixel."

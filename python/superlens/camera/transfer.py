@@ -30,6 +30,7 @@ _MOST_PLANES = 12
 _CLASSES = 32
 _SHARED = 7.0  # pixels whose squared residuals carry the information of one, for fourth differences along two axes
 _CLIPPED_SQUARE = 0.9205369  # E[min(z^2, 4)] of a standard normal z
+_LEAST_SEEN = 0.1  # share of correlated noise that fourth differences have to see
 _DIFFERENCES = {3: np.array([1.0, -2.0, 1.0]), 5: np.array([1.0, -4.0, 6.0, -4.0, 1.0])}
 
 
@@ -146,12 +147,10 @@ def _planes(data: ArrayLike) -> Array:
 
 def _photon_transfer(planes: Array, check: NoiseCheck) -> _Plot:
     """Sort pixels by local brightness and measure the noise of each class."""
-    # Correlated noise is weak where fourth differences look; second differences look lower, and the known spectrum corrects the rest.
-    taps = _DIFFERENCES[5 if check.independent else 3]
-    kernel = taps / np.sqrt(np.sum(taps**2))
-    cut = len(taps) // 2
+    kernel, seen = _differences(check)
+    cut = len(kernel) // 2
     inner = (slice(None), slice(cut, -cut), slice(cut, -cut))
-    residual = _separable(planes, kernel)[inner] / np.sqrt(_power_seen(kernel, check))
+    residual = _separable(planes, kernel)[inner] / np.sqrt(seen)
     # E[residual^2] is the mean of the pixels' variances with the weights kernel^2, hence the variance at their mean so weighted.
     local = _separable(planes, kernel**2)[inner]
     sorting = ndimage.gaussian_filter(planes, (0, _SMOOTHING, _SMOOTHING), mode="reflect")[inner]
@@ -174,6 +173,19 @@ def _photon_transfer(planes: Array, check: NoiseCheck) -> _Plot:
     return plot
 
 
+def _differences(check: NoiseCheck) -> tuple[Array, float]:
+    """The filter that noise is read through, and the share of the noise variance that passes it.
+
+    Fourth differences keep structure out best. Noise that has lost its high frequencies is weak there: then second differences look lower.
+    """
+    for order in (5, 3):
+        kernel = _DIFFERENCES[order] / np.sqrt(np.sum(_DIFFERENCES[order] ** 2))
+        seen = _power_seen(kernel, check)
+        if seen >= _LEAST_SEEN:
+            break
+    return kernel, max(seen, 0.02)
+
+
 def _separable(planes: Array, kernel: Array) -> Array:
     return np.asarray(
         ndimage.correlate1d(ndimage.correlate1d(planes, kernel, 1, mode="reflect"), kernel, 2, mode="reflect")
@@ -190,7 +202,7 @@ def _power_seen(kernel: Array, check: NoiseCheck) -> float:
     index = np.arange(-half, half + 1)
     room[index[:, None], index[None, :]] = check.covariance
     power = np.fft.fft2(room).real
-    return max(float(np.mean(power * response[:, None] * response[None, :])), 0.02)
+    return float(np.mean(power * response[:, None] * response[None, :]))
 
 
 def _unclipped(planes: Array, reach: int) -> tuple[NDArray[np.bool_], float, tuple[str, ...]]:
