@@ -1,8 +1,8 @@
 """What a network is told besides the image: its noise, and what its PSF lets through.
 
 Between an `Image` and a conditioned network lies one small step that training, zero-shot adaptation and prediction must do in exactly
-the same way. In: an image plane in counts above the offset, the standard deviation of its noise, and the PSF. Out: the channels
-``(Y, X, 5)`` that the light two-stage network expects:
+the same way. In: a plane or a volume in counts above the offset, the standard deviation of its noise, and the PSF. Out: the channels
+``([Z,] Y, X, 5)`` that the light two-stage network expects:
 
 ====  ======================================================================================================
 0     the image, ``(y - level) / contrast``
@@ -21,13 +21,22 @@ Dong et al., Deep Wiener Deconvolution, NeurIPS 2020. Zhang et al., FFDNet, IEEE
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-__all__ = ["BANK_RADIUS", "CHANNELS", "REGULARISATION", "Normaliser", "WienerBank", "condition", "wiener_kernels"]
+__all__ = [
+    "BANK_RADIUS",
+    "BANK_RADIUS_Z",
+    "CHANNELS",
+    "REGULARISATION",
+    "Normaliser",
+    "WienerBank",
+    "condition",
+    "wiener_kernels",
+]
 
 REGULARISATION = (0.3, 0.03, 0.003)
 """Noise-to-signal power ratios of the Wiener filters, strongest first."""
@@ -35,10 +44,14 @@ REGULARISATION = (0.3, 0.03, 0.003)
 BANK_RADIUS = 16
 """Radius of the filters, in camera pixels."""
 
+BANK_RADIUS_Z = 8
+"""Radius of the filters of volumes along z, in slices."""
+
 CHANNELS = 2 + len(REGULARISATION)
 """Number of channels that `condition` returns."""
 
 Array = NDArray[np.float32]
+Border = Literal["symmetric", "wrap"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +99,7 @@ class WienerBank:
 
     Attributes
     ----------
-    kernels : ndarray, shape (K, 2 * BANK_RADIUS + 1, 2 * BANK_RADIUS + 1), float32
+    kernels : ndarray, shape (K, [2 * BANK_RADIUS_Z + 1,] 2 * BANK_RADIUS + 1, 2 * BANK_RADIUS + 1), float32
         Centred kernels, one for each value of `REGULARISATION`.
     """
 
@@ -98,92 +111,107 @@ class WienerBank:
 
         Parameters
         ----------
-        psf, target : ndarray, shape (odd, odd), sum 1
+        psf, target : ndarray, shape ([odd,] odd, odd), sum 1
             The PSF and the narrower PSF of the sharp image, both on the fine grid.
         scale : int
-            Fine pixels in a camera pixel, along each axis.
+            Fine pixels in a camera pixel, along y and x.
         """
         size = 4 * BANK_RADIUS
-        while size * scale < max(psf.shape):
+        while size * scale < max(psf.shape[-2:]):
             size *= 2
-        return cls(wiener_kernels(_camera_otf(psf, size, scale), _camera_otf(target, size, scale), size))
+        depth = () if psf.ndim == 2 else (max(4 * BANK_RADIUS_Z, fft.next_fast_len(2 * psf.shape[0])),)
+        shape = (*depth, size, size)
+        return cls(wiener_kernels(_camera_otf(psf, shape, scale), _camera_otf(target, shape, scale), shape))
 
-    def apply(self, plane: Array) -> Array:
-        """Filter a plane with mirrored edges.
+    def apply(self, values: Array, *, border: Border = "symmetric") -> Array:
+        """Filter a plane or a volume.
 
         Parameters
         ----------
-        plane : ndarray, shape (Y, X), float32
+        values : ndarray, shape ([Z,] Y, X), float32
+        border : {"symmetric", "wrap"}
+            What lies beyond the lateral edges; beyond the first and last slice it is the mirrored volume.
 
         Returns
         -------
-        ndarray, shape (Y, X, K), float32
+        ndarray, shape ([Z,] Y, X, K), float32
         """
-        r = BANK_RADIUS
-        padded = np.pad(plane, r, mode="symmetric")
+        radii = _radii(values.ndim)
+        padded = np.pad(values, [(r, r) for r in radii[:-2]] + [(0, 0)] * 2, mode="symmetric")
+        padded = np.pad(padded, [(0, 0)] * (values.ndim - 2) + [(r, r) for r in radii[-2:]], mode=border)
         shape = [fft.next_fast_len(n, real=True) for n in padded.shape]
-        spectrum = fft.rfft2(padded, shape)
-        out = np.empty((*plane.shape, len(self.kernels)), np.float32)
+        spectrum = fft.rfftn(padded, shape)
+        out = np.empty((*values.shape, len(self.kernels)), np.float32)
+        inner = tuple(slice(2 * r, 2 * r + n) for r, n in zip(radii, values.shape, strict=True))
         for i, kernel in enumerate(self.kernels):
-            full = fft.irfft2(spectrum * fft.rfft2(kernel, shape), shape)
-            out[..., i] = full[2 * r : 2 * r + plane.shape[0], 2 * r : 2 * r + plane.shape[1]]
+            out[..., i] = fft.irfftn(spectrum * fft.rfftn(kernel, shape), shape)[inner]
         return out
 
 
-def wiener_kernels(otf: NDArray[np.inexact[Any]], target: NDArray[np.inexact[Any]], size: int) -> Array:
+def wiener_kernels(otf: NDArray[np.inexact[Any]], target: NDArray[np.inexact[Any]], shape: tuple[int, ...]) -> Array:
     """Centred, tapered kernels of the bank.
 
     Parameters
     ----------
-    otf, target : ndarray, shape (size, size // 2 + 1), complex or real
+    otf, target : ndarray, shape ([Z,] Y, X // 2 + 1), complex or real
         Half-plane transfer functions on the camera grid, DC first.
-    size : int
-        Side of the periodic grid, even, at least twice the filter's diameter.
+    shape : tuple of int
+        ``([Z,] Y, X)`` of the periodic grid, even laterally, at least twice the filter's diameter.
     """
-    r = BANK_RADIUS
+    radii = _radii(len(shape))
     power = np.abs(otf) ** 2
-    taper = np.hanning(2 * r + 3)[1:-1] ** 0.25
-    window = np.outer(taper, taper)
-    kernels = np.empty((len(REGULARISATION), 2 * r + 1, 2 * r + 1), np.float32)
+    window = np.ones(())
+    for r in radii:
+        window = np.multiply.outer(window, np.hanning(2 * r + 3)[1:-1] ** 0.25)
+    kernels = np.empty((len(REGULARISATION), *(2 * r + 1 for r in radii)), np.float32)
     for i, weight in enumerate(REGULARISATION):
-        kernel = fft.irfft2(np.conj(otf) * target / (power + weight), (size, size))
-        kernel = np.roll(kernel, (r, r), axis=(0, 1))[: 2 * r + 1, : 2 * r + 1]
-        kernels[i] = kernel * window
+        kernel = fft.irfftn(np.conj(otf) * target / (power + weight), shape)
+        kernel = np.roll(kernel, radii, axis=tuple(range(len(shape))))
+        kernels[i] = kernel[tuple(slice(2 * r + 1) for r in radii)] * window
     return kernels
 
 
-def condition(counts: Array, sigma: Array, normaliser: Normaliser, bank: WienerBank) -> Array:
+def _radii(ndim: int) -> tuple[int, ...]:
+    return (BANK_RADIUS_Z, BANK_RADIUS, BANK_RADIUS)[-ndim:]
+
+
+def condition(
+    counts: Array, sigma: Array, normaliser: Normaliser, bank: WienerBank, *, border: Border = "symmetric"
+) -> Array:
     """The channels that a conditioned network sees.
 
     Parameters
     ----------
-    counts : ndarray, shape (Y, X), float32, counts above the offset
-    sigma : ndarray, shape (Y, X), float32, counts
+    counts : ndarray, shape ([Z,] Y, X), float32, counts above the offset
+    sigma : ndarray, shape ([Z,] Y, X), float32, counts
         Standard deviation of the noise.
     normaliser : Normaliser
     bank : WienerBank
+    border : {"symmetric", "wrap"}
+        As for `WienerBank.apply`.
 
     Returns
     -------
-    ndarray, shape (Y, X, CHANNELS), float32
+    ndarray, shape ([Z,] Y, X, CHANNELS), float32
     """
     plane = normaliser.forward(counts)
     out = np.empty((*plane.shape, CHANNELS), np.float32)
     out[..., 0] = plane
     out[..., 1] = 1.0 + np.log10(np.maximum(sigma / normaliser.contrast, 1e-4))
-    out[..., 2:] = bank.apply(plane)
+    out[..., 2:] = bank.apply(plane, border=border)
     return out
 
 
-def _camera_otf(psf: NDArray[np.float64], size: int, scale: int) -> NDArray[np.complex128]:
+def _camera_otf(psf: NDArray[np.float64], shape: tuple[int, ...], scale: int) -> NDArray[np.complex128]:
     """Transfer function from the fine grid to the camera pixel, at the camera's frequencies."""
-    fine = np.zeros((size * scale, size * scale))
-    fine[: psf.shape[0], : psf.shape[1]] = psf
-    fine = np.roll(fine, (-(psf.shape[0] // 2), -(psf.shape[1] // 2)), axis=(0, 1))
-    spectrum = fft.rfft2(fine)
+    size = shape[-1]
+    fine = np.zeros((*shape[:-2], size * scale, size * scale))
+    fine[tuple(slice(side) for side in psf.shape)] = psf
+    fine = np.roll(fine, tuple(-(side // 2) for side in psf.shape), axis=tuple(range(psf.ndim)))
+    spectrum = fft.rfftn(fine)
     half = size // 2
     rows = np.r_[0:half, size * scale - (size - half) : size * scale]
-    otf = spectrum[rows][:, : half + 1]
+    otf = spectrum[..., rows, :][..., : half + 1]
     ky = fft.fftfreq(size)[:, None]
     kx = fft.rfftfreq(size)[None, :]
     return np.asarray(otf * _box(ky, scale) * _box(kx, scale), np.complex128)

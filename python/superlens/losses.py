@@ -57,7 +57,7 @@ def log_mse(a: Tensor, b: Tensor, *, floor: float = 1e-5) -> Tensor:
     floor : float
         Added to each mean squared difference, in squared image units.
     """
-    return ops.mean(ops.log(ops.mean(ops.square(a - b), axis=(1, 2, 3)) + floor))
+    return ops.mean(ops.log(ops.mean(ops.square(a - b), axis=tuple(range(1, len(a.shape)))) + floor))
 
 
 def laplace_nll(error: Tensor, log_sigma: Tensor) -> Tensor:
@@ -148,10 +148,10 @@ def camera_pixels(image: Tensor, scale: int) -> Tensor:
 
 
 def crop(image: Tensor, margin: int) -> Tensor:
-    """Leave out ``margin`` pixels on each side."""
+    """Leave out ``margin`` pixels on each lateral side of ``(B, [Z,] Y, X, C)``."""
     if margin == 0:
         return image
-    return image[:, margin:-margin, margin:-margin, :]
+    return image[..., margin:-margin, margin:-margin, :]
 
 
 def hessian(image: Tensor) -> Tensor:

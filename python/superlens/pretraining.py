@@ -111,12 +111,12 @@ def draw_example(pool: NDArray[np.float16], rng: Rng) -> tuple[Array, Array, Arr
     background = photons * (0.0 if rng.random() < 0.25 else np.exp(rng.uniform(np.log(0.02), np.log(4.0))))
     clean, sharp = (np.maximum(clean, 0) * factor + background, sharp * factor + background)
     read_noise = rng.uniform(0, 4) if rng.random() < 0.8 else 0.0
-    noisy = _noisy(clean, read_noise, rng)
+    noisy = noisy_like(clean, read_noise, rng)
 
     smoothed = ndimage.uniform_filter(noisy, 5, mode="wrap")
     gain_error, read_error = np.exp(rng.normal(0, 0.12, 2))
     sigma = np.sqrt(np.maximum(smoothed, 0.05) * gain_error + (read_noise * read_error) ** 2).astype(np.float32)
-    normaliser = _jitter(Normaliser.measure(smoothed, sigma), rng)
+    normaliser = jittered(Normaliser.measure(smoothed, sigma), rng)
     conditioned = _condition_periodic(noisy, sigma, normaliser, otf, target)
     return (
         conditioned[:PATCH, :PATCH],
@@ -259,18 +259,20 @@ def _bin(fine: Array) -> Array:
     return np.asarray(fine.reshape(_CAMERA, 2, _CAMERA, 2).mean((1, 3)))
 
 
-def _noisy(clean: Array, read_noise: float, rng: Rng) -> Array:
+def noisy_like(clean: Array, read_noise: float, rng: Rng) -> Array:
+    """Expose a noise-free image or volume, in electrons; some cameras' neighbouring pixels share noise."""
     noisy = rng.poisson(clean) + read_noise * rng.standard_normal(clean.shape, np.float32)
     if rng.random() < 0.15:  # neighbouring pixels that share noise
         noise = noisy - clean
         share = rng.uniform(0.05, 0.35)
-        for axis in (0, 1):
+        for axis in (-2, -1):
             noise = noise + share * np.roll(noise, 1, axis)
         noisy = clean + noise / (1 + share * share)
     return noisy.astype(np.float32)
 
 
-def _jitter(normaliser: Normaliser, rng: Rng) -> Normaliser:
+def jittered(normaliser: Normaliser, rng: Rng) -> Normaliser:
+    """A normaliser as another part of the image might have given it."""
     if rng.random() < 0.4:
         return normaliser
     contrast = normaliser.contrast * np.exp(rng.uniform(-0.8, 0.5))
@@ -282,7 +284,7 @@ def _condition_periodic(noisy: Array, sigma: Array, normaliser: Normaliser, otf:
     half = _CAMERA // 2
     rows = np.r_[0:half, _FINE - half : _FINE]
     box = np.cos(np.pi * fft.fftfreq(_CAMERA) / 2)[:, None] * np.cos(np.pi * fft.rfftfreq(_CAMERA) / 2)[None, :]
-    kernels = wiener_kernels(otf[rows][:, : half + 1] * box, target[rows][:, : half + 1] * box, _CAMERA)
+    kernels = wiener_kernels(otf[rows][:, : half + 1] * box, target[rows][:, : half + 1] * box, (_CAMERA, _CAMERA))
     plane = normaliser.forward(noisy)
     spectrum = fft.rfft2(plane)
     out = np.empty((_CAMERA, _CAMERA, CHANNELS), np.float32)
@@ -335,7 +337,7 @@ def pretrain(
         set_weights(network, begin)
     plan = Plan(steps=steps, learning_rate=learning_rate, check_every=250, average=0.998)
     draw = _Stream(pool, size=batch, seed=seed, steps=steps, workers=workers)
-    return network, fit(network, _loss, draw, plan, checkpoint=checkpoint, progress=progress)
+    return network, fit(network, two_stage_loss, draw, plan, checkpoint=checkpoint, progress=progress)
 
 
 def calibrate(
@@ -388,7 +390,8 @@ class _Stream:
         return one.conditioned, (one.clean, one.sharp)
 
 
-def _loss(targets: Sequence[Any], outputs: Sequence[Any]) -> Any:
+def two_stage_loss(targets: Sequence[Any], outputs: Sequence[Any]) -> Any:
+    """Logarithm of the squared error of both stages, and the likelihood of the stated errors of the second."""
     clean, sharp = (losses.crop(t, m) for t, m in zip(targets, (_MARGIN, 2 * _MARGIN), strict=True))
     denoised, sharpened, log_sigma = (
         losses.crop(o, m) for o, m in zip(outputs, (_MARGIN, 2 * _MARGIN, 2 * _MARGIN), strict=True)

@@ -1,6 +1,6 @@
 """Networks: Keras graphs from arrays to arrays, built by name.
 
-A network knows channels-last batches ``(B, Y, X, C)`` and nothing of files, nanometres or noise models. Every architecture here is
+A network knows channels-last batches ``(B, [Z,] Y, X, C)`` and nothing of files, nanometres or noise models. Every architecture here is
 one function that returns a `keras.Model`; `build` finds it by the name that is stored in a model file, so that loading a file runs
 no code but ours.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from superlens.errors import SuperlensError
 from superlens.networks.deepstorm import (
@@ -19,7 +19,8 @@ from superlens.networks.deepstorm import (
     deepstorm,
     deepstorm_camera,
 )
-from superlens.networks.light import LIGHT_ALIGN, LIGHT_HALO, light_two_stage
+from superlens.networks.light import LIGHT_ALIGN, LIGHT_HALO, LIGHT_REACH_Z, light_two_stage, light_two_stage_volume
+from superlens.networks.rcan import two_stage_rcan
 from superlens.networks.unet import UNET_ALIGN, UNET_HALO, two_stage_unet
 
 if TYPE_CHECKING:
@@ -39,18 +40,26 @@ class Architecture:
     align : int
         Sides of an input must be multiples of this many pixels.
     halo : int
-        Radius of the receptive field, in input pixels: what a tile must carry on each side.
+        Radius of the receptive field, in input pixels: what a tile must carry on each side. None where the whole input counts.
+    axes : {"YX", "ZYX"}
+        Whether it takes images or volumes.
+    reach_z : int
+        Radius of the receptive field along z, in slices.
     """
 
     make: Callable[..., keras.Model]
     align: int
-    halo: int
+    halo: int | None
+    axes: Literal["YX", "ZYX"] = "YX"
+    reach_z: int = 0
 
 
 _ARCHITECTURES: Mapping[str, Architecture] = {
     "deepstorm": Architecture(deepstorm, DEEPSTORM_ALIGN, DEEPSTORM_HALO),
     "deepstorm-camera": Architecture(deepstorm_camera, DEEPSTORM_ALIGN, DEEPSTORM_CAMERA_HALO),
     "light": Architecture(light_two_stage, LIGHT_ALIGN, LIGHT_HALO),
+    "light-volume": Architecture(light_two_stage_volume, LIGHT_ALIGN, LIGHT_HALO, "ZYX", LIGHT_REACH_Z),
+    "rcan": Architecture(two_stage_rcan, 1, None, "ZYX"),
     "unet": Architecture(two_stage_unet, UNET_ALIGN, UNET_HALO),
 }
 

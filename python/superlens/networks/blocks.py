@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import layers, ops
 
-__all__ = ["SubPixel"]
+__all__ = ["FoldPlanes", "Neighbours", "SubPixel", "UnfoldPlanes"]
 
 
 @keras.saving.register_keras_serializable("superlens")
@@ -29,3 +29,53 @@ class SubPixel(layers.Layer):
         """Shape of what `call` returns."""
         sides = [None if side is None else self.factor * side for side in shape[1:3]]
         return (shape[0], *sides, (shape[3] or 0) // self.factor**2)
+
+
+@keras.saving.register_keras_serializable("superlens")
+class FoldPlanes(layers.Layer):
+    """The slices of volumes as a batch of images: ``(B, Z, Y, X, C)`` to ``(B * Z, Y, X, C)``."""
+
+    def call(self, volume: keras.KerasTensor) -> keras.KerasTensor:
+        """Fold; a view, nothing moves."""
+        shape = ops.shape(volume)
+        return ops.reshape(volume, (-1, shape[2], shape[3], volume.shape[-1]))
+
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Shape of what `call` returns."""
+        return (None, *shape[2:])
+
+
+@keras.saving.register_keras_serializable("superlens")
+class UnfoldPlanes(layers.Layer):
+    """The way back of `FoldPlanes`, with the number of slices of a second tensor ``(B, Z, ...)``."""
+
+    def call(self, inputs: list[keras.KerasTensor]) -> keras.KerasTensor:
+        """From ``[(B * Z, Y, X, C), (B, Z, ...)]`` to ``(B, Z, Y, X, C)``."""
+        planes, like = inputs
+        shape = ops.shape(planes)
+        return ops.reshape(planes, (-1, ops.shape(like)[1], shape[1], shape[2], planes.shape[-1]))
+
+    def compute_output_shape(self, shapes: list[tuple[int | None, ...]]) -> tuple[int | None, ...]:
+        """Shape of what `call` returns."""
+        planes, like = shapes
+        return (like[0], like[1], *planes[1:])
+
+
+@keras.saving.register_keras_serializable("superlens")
+class Neighbours(layers.Layer):
+    """Each slice beside the one below and the one above it; the first and the last slice stand for what lies beyond them."""
+
+    def call(self, inputs: list[keras.KerasTensor]) -> keras.KerasTensor:
+        """From ``[(B * Z, Y, X, C), (B, Z, ...)]`` to ``(B * Z, Y, X, 3 * C)``."""
+        planes, like = inputs
+        shape, depth, channels = ops.shape(planes), ops.shape(like)[1], planes.shape[-1]
+        volume = ops.reshape(planes, (-1, depth, shape[1], shape[2], channels))
+        below = ops.concatenate([volume[:, :1], volume[:, :-1]], axis=1)
+        above = ops.concatenate([volume[:, 1:], volume[:, -1:]], axis=1)
+        both = ops.concatenate([below, volume, above], axis=-1)
+        return ops.reshape(both, (-1, shape[1], shape[2], 3 * channels))
+
+    def compute_output_shape(self, shapes: list[tuple[int | None, ...]]) -> tuple[int | None, ...]:
+        """Shape of what `call` returns."""
+        planes = shapes[0]
+        return (*planes[:3], 3 * (planes[3] or 0))

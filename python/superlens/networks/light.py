@@ -12,6 +12,9 @@ it small and steady.
 In: ``(B, Y, X, C)``, sides multiples of 4, channel 0 the noisy image, the rest conditions. Out: the denoised image ``(B, Y, X, 1)``,
 the sharp image ``(B, scale * Y, scale * X, 1)``, and the logarithm of the standard deviation of its error, of the same shape.
 
+For volumes, ``(B, Z, Y, X, C)``, the same network works on every slice, and after each block a small layer mixes a slice with the one
+below and the one above. These layers begin as the identity, so that a network for volumes can begin from the weights of one for images.
+
 References
 ----------
 Qiao et al., Nat. Commun. 15, 4180 (2024), for the two stages. Shi et al., CVPR 2016, for the sub-pixel head. Dong et al., Deep Wiener
@@ -20,18 +23,23 @@ Deconvolution, NeurIPS 2020, for Wiener-filtered features.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import keras
 from keras import layers, ops
 
-from superlens.networks.blocks import SubPixel
+from superlens.networks.blocks import FoldPlanes, Neighbours, SubPixel, UnfoldPlanes
 
-__all__ = ["LIGHT_ALIGN", "LIGHT_HALO", "light_two_stage"]
+__all__ = ["LIGHT_ALIGN", "LIGHT_HALO", "LIGHT_REACH_Z", "light_two_stage", "light_two_stage_volume"]
 
 LIGHT_ALIGN = 4
 """Two 2x2 poolings: sides are multiples of 4."""
 
 LIGHT_HALO = 68
 """Receptive field radius of both stages, 67 pixels, rounded up to a multiple of 4; held by a delta test."""
+
+LIGHT_REACH_Z = 10
+"""Slices that the network for volumes sees on each side: one for each of five mixing layers in each stage; held by a delta test."""
 
 
 def light_two_stage(*, channels: int = 5, scale: int = 2, widths: tuple[int, ...] = (32, 64, 128)) -> keras.Model:
@@ -57,17 +65,68 @@ def light_two_stage(*, channels: int = 5, scale: int = 2, widths: tuple[int, ...
     ValueError
         If ``scale``, ``channels`` or the number of widths is out of range.
     """
+    _check(scale, channels, widths)
+    inputs = keras.Input((None, None, channels), name="conditioned")
+    return keras.Model(inputs, _two_stages(inputs, scale, widths, _as_it_is), name="light_two_stage")
+
+
+def light_two_stage_volume(
+    *, channels: int = 5, scale: int = 2, widths: tuple[int, ...] = (32, 64, 128)
+) -> keras.Model:
+    """Build the light two-stage network for volumes.
+
+    Parameters
+    ----------
+    channels, scale, widths
+        As for `light_two_stage`; the sampling along z is never changed.
+
+    Returns
+    -------
+    keras.Model
+        From ``(B, Z, Y, X, C)`` to ``denoised``, ``sharp`` and ``log_sigma``, ``(B, Z, Y, X, 1)`` on their grids, all float32.
+
+    Raises
+    ------
+    ValueError
+        If ``scale``, ``channels`` or the number of widths is out of range.
+    """
+    _check(scale, channels, widths)
+    volume = keras.Input((None, None, None, channels), name="conditioned")
+
+    def mix(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+        width = x.shape[-1]
+        few = layers.Conv2D(width // 4, 1, kernel_initializer="he_normal", name=f"{name}_z_few")(x)
+        near = Neighbours(name=f"{name}_z")([layers.LeakyReLU(0.1, name=f"{name}_z_relu")(few), volume])
+        near = layers.Conv2D(width, 1, kernel_initializer="zeros", name=f"{name}_z_all")(near)
+        return layers.Add(name=f"{name}_z_add")([x, near])
+
+    outputs = _two_stages(FoldPlanes(name="planes")(volume), scale, widths, mix)
+    names = ("denoised_volume", "sharp_volume", "log_sigma_volume")
+    unfolded = [UnfoldPlanes(name=name, dtype="float32")([o, volume]) for name, o in zip(names, outputs, strict=True)]
+    return keras.Model(volume, unfolded, name="light_two_stage_volume")
+
+
+def _check(scale: int, channels: int, widths: tuple[int, ...]) -> None:
     if scale not in (1, 2) or channels < 1 or len(widths) != 3:
         raise ValueError(
             f"scale is {scale!r}, channels {channels} and widths {widths}; expected 1 or 2, at least 1, and three widths"
         )
-    inputs = keras.Input((None, None, channels), name="conditioned")
+
+
+Mix = Callable[[keras.KerasTensor, str], keras.KerasTensor]
+
+
+def _as_it_is(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    return x
+
+
+def _two_stages(inputs: keras.KerasTensor, scale: int, widths: tuple[int, ...], mix: Mix) -> list[keras.KerasTensor]:
     noisy = inputs[..., :1]
-    features = _unet(inputs, widths, "denoise")
+    features = _unet(inputs, widths, "denoise", mix)
     denoised = layers.Add(name="denoised", dtype="float32")([noisy, _to_image(features, 1, "denoise_head")])
 
     x = layers.Concatenate(name="sharpen_in")([denoised, inputs, features])
-    features = _unet(x, widths, "sharpen")
+    features = _unet(x, widths, "sharpen", mix)
     correction = SubPixel(name="sharpen_subpixel", dtype="float32")(_to_image(features, 4, "sharpen_head"))
     base = _Interpolate(name="interpolate", dtype="float32")(denoised)
     sharp = layers.Add(name="sharp" if scale == 2 else "sharp_fine", dtype="float32")([base, correction])
@@ -79,14 +138,14 @@ def light_two_stage(*, channels: int = 5, scale: int = 2, widths: tuple[int, ...
     if scale == 1:
         sharp = layers.AveragePooling2D(2, name="sharp", dtype="float32")(sharp)
         log_sigma = layers.AveragePooling2D(2, name="log_sigma", dtype="float32")(log_sigma)
-    return keras.Model(inputs, [denoised, sharp, log_sigma], name="light_two_stage")
+    return [denoised, sharp, log_sigma]
 
 
-def _unet(x: keras.KerasTensor, widths: tuple[int, ...], name: str) -> keras.KerasTensor:
+def _unet(x: keras.KerasTensor, widths: tuple[int, ...], name: str, mix: Mix) -> keras.KerasTensor:
     skips = []
     for level, width in enumerate(widths):
         x = _conv(x, width, f"{name}_down{level}_0")
-        x = _residual(x, width, f"{name}_down{level}_1")
+        x = mix(_residual(x, width, f"{name}_down{level}_1"), f"{name}_down{level}")
         if level < len(widths) - 1:
             skips.append(x)
             x = layers.AveragePooling2D(2, name=f"{name}_pool{level}")(x)
@@ -96,7 +155,7 @@ def _unet(x: keras.KerasTensor, widths: tuple[int, ...], name: str) -> keras.Ker
         x = SubPixel(name=f"{name}_up{level}")(x)
         x = layers.Concatenate(name=f"{name}_join{level}")([x, skips[level]])
         x = _conv(x, width, f"{name}_up{level}_0")
-        x = _residual(x, width, f"{name}_up{level}_1")
+        x = mix(_residual(x, width, f"{name}_up{level}_1"), f"{name}_up{level}")
     return x
 
 
