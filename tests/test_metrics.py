@@ -15,8 +15,11 @@ from scipy import ndimage, stats
 from skimage import measure
 from skimage import metrics as other
 
+from superlens.camera import Camera
 from superlens.errors import SuperlensError
 from superlens.metrics import (
+    BlurWidth,
+    blur_width,
     decorrelation_resolution,
     dip_between_peaks,
     flux_ratio,
@@ -34,6 +37,8 @@ from superlens.metrics import (
     rsp_rse,
     ssim,
 )
+from superlens.optics import PSF
+from superlens.simulate import STRUCTURES, expose
 
 
 def texture(side=64, sigma=2.0, seed=0):
@@ -377,3 +382,46 @@ def _real(name):
     if not (root / name).exists():
         pytest.skip(f"{name} is not here; SUPERLENS_DATA names the folder of sample data")
     return root / name
+
+
+# -- the blur beside the PSF ---------------------------------------------------------------------------------------------
+
+
+def blurred(kind: str, fwhm_nm: float, *, photons: float = 300.0, told_nm: float | None = None) -> BlurWidth:
+    """What is said of a specimen on pixels of 100 nm."""
+    rng = np.random.default_rng(2)
+    specimen = STRUCTURES[kind]((256, 256), rng)
+    psf = PSF.gaussian(fwhm_nm, 50.0)
+    counts, _, _ = expose(specimen, psf, Camera(1.0, 100.0, 1.5), photons=photons, background=5.0, rng=rng)
+    found = blur_width(counts, PSF.gaussian(told_nm or fwhm_nm, 50.0), 100.0)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("kind", ["filaments", "vesicles", "er_network", "nuclei", "mitochondria", "dead_leaves"])
+@pytest.mark.parametrize("photons", [10.0, 300.0])
+def test_nothing_is_said_of_an_image_with_its_own_psf(kind: str, photons: float) -> None:
+    assert not blurred(kind, 300.0, photons=photons).note
+
+
+@pytest.mark.parametrize("factor", [0.6, 1.5])
+def test_a_psf_of_another_width_than_the_image_is_found_out(factor: float) -> None:
+    found = blurred("filaments", 300.0, told_nm=300.0 / factor)
+    assert found.verdict == ("wider" if factor > 1 else "narrower")
+    assert found.factor == pytest.approx(factor, rel=0.1)
+    assert "as if its PSF were" in found.note
+
+
+def test_the_width_of_the_blur_does_not_hang_on_brightness_or_offset() -> None:
+    rng = np.random.default_rng(3)
+    counts = PSF.gaussian(300.0, 100.0).blur(rng.poisson(0.05, (96, 96)).astype(float)) * 500
+    counts = rng.poisson(counts + 3).astype(float)
+    first, second = (blur_width(c, PSF.gaussian(200.0, 50.0), 100.0) for c in (counts, 7 * counts - 50))
+    assert first is not None and second is not None
+    assert (first.factor, first.low, first.high) == (second.factor, second.low, second.high)
+
+
+def test_an_even_or_tiny_image_has_no_width() -> None:
+    psf = PSF.gaussian(300.0, 100.0)
+    assert blur_width(np.ones((64, 64)), psf, 100.0) is None
+    assert blur_width(np.random.default_rng(0).random((63, 200)), psf, 100.0) is None

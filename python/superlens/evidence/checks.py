@@ -15,6 +15,8 @@ Where the ranges come from:
 * **Uncertainty.** Half of the pixels with signal known to 30 % or better is what a picture needs to be measured on.
 * **Beyond the response.** A PSF made 1.5 times narrower passes nothing beyond 1.5 times the cutoff. Power there is noise or an
   artefact of the grid; half a percent of it is an amplitude of 7 % of the contrast.
+* **Blur beside the PSF.** Told only where the spectrum decides: on simulated specimens of every kind, light level and PSF it was never wider
+  than 1.12 times the true PSF, nor narrower than that where the true PSF could not explain the image.
 * **Finest detail.** Told and not judged. Decorrelation analysis looks at phases: without a noise floor, as after a network, it counts
   detail of any faintness, so that its number is neither a resolution nor a fault. A correlation of two outputs would say as little,
   since both share what the network has learned.
@@ -50,7 +52,7 @@ def checks(numbers: Mapping[str, float], *, sharpened: bool) -> tuple[Metric, ..
         judged by the report from the photon-transfer data.
     """
     always = (_flux(numbers), _spread(numbers), _white(numbers), _rsp(numbers))
-    sharp = (_prior(numbers), _uncertainty(numbers), _beyond(numbers)) if sharpened else ()
+    sharp = (_blur(numbers), _prior(numbers), _uncertainty(numbers), _beyond(numbers)) if sharpened else ()
     return (*always, *sharp, *_told(numbers, sharpened))
 
 
@@ -112,6 +114,21 @@ def _rsp(numbers: Mapping[str, float]) -> Metric:
         if ceiling >= 0.3
         else "The input is nearly all noise, so that no output can correlate with it.",
     )
+
+
+def _blur(numbers: Mapping[str, float]) -> Metric:
+    value = numbers["blur_over_psf"]
+    meaning = "Width of the blur in the image over that of the PSF, at least; from how the spectrum of the image falls."
+    if value > _BLUR[1]:
+        meaning += " The image holds less detail than these optics pass: check NA, wavelength, pixel size and focus."
+    elif value < _BLUR[0]:
+        meaning += " The image holds more detail than these optics pass: check NA, wavelength and pixel size."
+    elif not math.isfinite(value):
+        meaning += " This image has too little light, or too little fine detail, to tell."
+    return Metric("blur beside the PSF", value, "", "0.89 to 1.12", _grade(value, _BLUR, (0.8, 1.25)), meaning)
+
+
+_BLUR = (1 / 1.12, 1.12)
 
 
 def _prior(numbers: Mapping[str, float]) -> Metric:

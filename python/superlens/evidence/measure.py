@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 
 from superlens.camera import NoiseCheck
 from superlens.deconvolve.blur import binned
-from superlens.metrics import decorrelation_resolution, flux_ratio, power_spectrum_radial, residual_whiteness, rsp_rse
+from superlens.metrics import (
+    blur_width,
+    decorrelation_resolution,
+    flux_ratio,
+    power_spectrum_radial,
+    residual_whiteness,
+    rsp_rse,
+)
 from superlens.optics import PSF, relative_kernel
 from superlens.optics.sampling import convolve
 
@@ -146,6 +153,8 @@ def measure(result: Result) -> Measured:
             Period of the finest detail present. Of the output of a network this is what it drew, not what it resolves.
         ``power_beyond_response``
             Share of the sharp image's power, its mean left out, beyond the frequencies that its stated response passes.
+        ``blur_over_psf``
+            Factor, nearest to 1 within its range, by which the blur in the plane shown is wider than the PSF; NaN where the image cannot tell.
         ``psf_fwhm_nm``, ``target_fwhm_nm``
             Width of the blur in the data, and of the response that the output is stated to have.
         ``held_out_loss``, ``blend``, ``training_steps``, ``training_seconds``
@@ -170,7 +179,7 @@ def measure(result: Result) -> Measured:
     numbers = {name: _mean([row[name] for row in rows]) for name in rows[0]}
     x, y = result.observation.noise.neighbour_correlation
     numbers |= {"neighbour_correlation_x": x, "neighbour_correlation_y": y}
-    numbers |= {**_widths(result), **_training(result)}
+    numbers |= {**_widths(result), **_training(result), "blur_over_psf": _blur_over_psf(result, planes)}
     error_map = maps[planes.shown] if planes.shown in maps else _agreement(planes, planes.shown)[1]
     residual = np.where(planes.bad[planes.shown], np.nan, residuals[planes.shown])
     return Measured(planes, numbers, residual, error_map)
@@ -320,6 +329,16 @@ def _widths(result: Result) -> dict[str, float]:
         return {"psf_fwhm_nm": math.nan, "target_fwhm_nm": math.nan}
     stated = math.nan if config.network == "unet" else psf.fwhm_nm / config.target_factor
     return {"psf_fwhm_nm": psf.fwhm_nm, "target_fwhm_nm": stated}
+
+
+def _blur_over_psf(result: Result, planes: Planes) -> float:
+    psf, pixel_nm = result.model.psf, result.observation.image.pixel_nm
+    if psf is None or psf.data.ndim != 2 or result.image is None or pixel_nm is None:
+        return math.nan
+    found = blur_width(planes.counts[planes.shown], psf, pixel_nm, covariance=result.observation.noise.covariance)
+    if found is None or found.verdict == "open":
+        return math.nan
+    return 1.0 if found.verdict == "fits" else min((found.low, found.high), key=lambda f: abs(math.log(f)))
 
 
 def _training(result: Result) -> dict[str, float]:

@@ -4,9 +4,11 @@ In: arrays, all compared ones of one shape, one unit and one grid. Out: numbers,
 its docstring what data range it takes and whether anything is fitted first, because both move the numbers by more than
 methods differ.
 
-`fidelity` needs the truth, `resolution` needs two images or one, `consistency` needs the data, `profiles` needs a line.
+`fidelity` needs the truth, `resolution` needs two images or one, `consistency` needs the data, `profiles` needs a line, and `blur`
+needs the PSF that the image is said to have.
 """
 
+from superlens.metrics.blur import BlurWidth, blur_width
 from superlens.metrics.consistency import (
     ConsistencyMap,
     Whiteness,
@@ -25,9 +27,11 @@ from superlens.metrics.resolution import (
 )
 
 __all__ = [
+    "BlurWidth",
     "ConsistencyMap",
     "FrcCurve",
     "Whiteness",
+    "blur_width",
     "decorrelation_resolution",
     "dip_between_peaks",
     "flux_ratio",
