@@ -17,6 +17,7 @@ from superlens.methods.zsdeconv.learn import START, Learned, start_of
 from superlens.methods.zsdeconv.light import run_light, through
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.task import Lens
+from superlens.metrics import BlurWidth, blur_width
 from superlens.model import Model
 from superlens.networks import architecture
 from superlens.observation import Observation
@@ -258,6 +259,16 @@ def _messages(learned: Learned, observation: Observation, config: ZSDeconvConfig
             f"training started from shipped weights and went {learned.history.blend:.0%} of the way to this image; "
             "--from-scratch does without them"
         )
+    blur = _blur(learned.model, observation)
+    if blur is not None and blur.note:
+        said.append(blur.note)
     if config.denoise_only:
         said.append("denoising only: no optics were used and no detail was sharpened")
     return tuple(said)
+
+
+def _blur(model: Model, observation: Observation) -> BlurWidth | None:
+    if model.psf is None or model.psf.data.ndim != 2 or model.config.pixel_nm is None:
+        return None
+    plane = observation.counts[len(observation.counts) // 2]
+    return blur_width(plane, model.psf, model.config.pixel_nm, covariance=observation.noise.covariance)
