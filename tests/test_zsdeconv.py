@@ -74,7 +74,7 @@ def slim(monkeypatch):
         None,
     )
     monkeypatch.setattr(learning, "_arguments", arguments)
-    monkeypatch.setattr(learning, "shipped_start", lambda: start)
+    monkeypatch.setattr(learning, "shipped_start", lambda network: start)
     return start
 
 
@@ -141,7 +141,7 @@ def test_model_applied_again_gives_the_same(tmp_path, monkeypatch, learned):
 
 def test_stated_error_is_at_least_half_the_distance_from_the_start(monkeypatch, slim):
     sure = Model(slim.config.model_copy(update={"spread": 0.02}), slim.network, None)
-    monkeypatch.setattr(learning, "shipped_start", lambda: sure)
+    monkeypatch.setattr(learning, "shipped_start", lambda network: sure)
     monkeypatch.setattr(learning, "_as_far_as_the_data_ask", lambda start, end, risks: (end, 1.0))
     near = enhance(picture(), OPTICS, config=start_only())
     far = enhance(picture(), OPTICS, config=quick(steps=3, learning_rate=1e-2))
@@ -410,7 +410,7 @@ def test_more_steps_are_taken_from_nothing():
 
 
 def test_from_scratch_does_without_the_shipped_weights(monkeypatch, learned):
-    def missing():
+    def missing(network):
         raise AssertionError("the shipped weights were read")
 
     monkeypatch.setattr(learning, "shipped_start", missing)

@@ -23,9 +23,11 @@ __all__ = [
     "blur",
     "camera_pixels",
     "crop",
+    "filtered",
     "laplace_nll",
     "hessian",
     "log_mse",
+    "mirrored",
     "optics_margin",
     "sparse_density",
     "squared",
@@ -140,10 +142,58 @@ def optics_margin(kernel: NDArray[np.floating], scale: int) -> int:
     return -(-(int(kernel.shape[0]) // 2) // scale)
 
 
+def filtered(volume: Tensor, transfer: NDArray[np.complexfloating]) -> Tensor:
+    """Multiply the spectra of volumes by a transfer function; the borders are periodic.
+
+    Parameters
+    ----------
+    volume : tensor, shape (B, Z, Y, X, 1)
+        Z, Y and X as those of `transfer`. Two volumes of a batch share one transform, as its real and its imaginary part.
+    transfer : ndarray, shape (Z, Y, X), complex
+        Of a real kernel.
+
+    Returns
+    -------
+    tensor, the shape of `volume`
+    """
+    x = volume[..., 0]
+    single = x.shape[0] is None or x.shape[0] % 2
+    pair = (x, ops.zeros_like(x)) if single else (x[0::2], x[1::2])
+    moved = np.ascontiguousarray(np.moveaxis(transfer, 0, -1)).astype(np.complex64)
+    re, im = ops.convert_to_tensor(moved.real.copy()), ops.convert_to_tensor(moved.imag.copy())
+    a, b = (_z_last(part) for part in ops.fft2(pair))
+    a, b = ops.fft((a, b))
+    a, b = a * re - b * im, a * im + b * re
+    a, b = ops.fft((a, -b))  # the inverse transform, but for its sign and size
+    a, b = (ops.moveaxis(part / transfer.shape[0], -1, 1) for part in (a, -b))
+    a, b = ops.ifft2((a, b))
+    both = a if single else ops.reshape(ops.stack([a, b], axis=1), (-1, *transfer.shape))
+    return both[..., None]
+
+
+def _z_last(x: Tensor) -> Tensor:
+    return ops.moveaxis(x, 1, -1)
+
+
+def mirrored(volume: Tensor, margins: tuple[int, int, int]) -> Tensor:
+    """Continue volumes ``(B, Z, Y, X, C)`` by their own mirror image, so many voxels on each side of Z, Y and X."""
+    for axis, margin in enumerate(margins, start=1):
+        if margin:
+            side = volume.shape[axis]
+            first = ops.flip(ops.take(volume, range(margin), axis=axis), axis)
+            last = ops.flip(ops.take(volume, range(side - margin, side), axis=axis), axis)
+            volume = ops.concatenate([first, volume, last], axis=axis)
+    return volume
+
+
 def camera_pixels(image: Tensor, scale: int) -> Tensor:
     """The mean over each ``scale x scale`` block: fine grid to camera grid."""
     if scale == 1:
         return image
+    if len(image.shape) == 5:
+        return ops.average_pool(
+            image, (1, scale, scale), strides=(1, scale, scale), padding="valid", data_format="channels_last"
+        )
     return ops.average_pool(image, scale, strides=scale, padding="valid", data_format="channels_last")
 
 
@@ -155,20 +205,28 @@ def crop(image: Tensor, margin: int) -> Tensor:
 
 
 def hessian(image: Tensor) -> Tensor:
-    """Mean of the squared second differences, summed over xx, yy, xy and yx."""
-    dy = image[:, 1:, :, :] - image[:, :-1, :, :]
-    dx = image[:, :, 1:, :] - image[:, :, :-1, :]
-    dyy = dy[:, 1:, :, :] - dy[:, :-1, :, :]
-    dxx = dx[:, :, 1:, :] - dx[:, :, :-1, :]
-    dxy = dy[:, :, 1:, :] - dy[:, :, :-1, :]
-    return ops.mean(ops.square(dyy)) + ops.mean(ops.square(dxx)) + 2.0 * ops.mean(ops.square(dxy))
+    """Mean of the squared second differences, summed over all ordered pairs of axes of ``(B, [Z,] Y, X, C)``."""
+    axes = range(1, len(image.shape) - 1)
+    first = {axis: _difference(image, axis) for axis in axes}
+    total = 0.0
+    for a in axes:
+        for b in axes:
+            if b >= a and min(first[a].shape[b] or 2, 2) > 1:
+                total += (1.0 if a == b else 2.0) * ops.mean(ops.square(_difference(first[a], b)))
+    return total
+
+
+def _difference(image: Tensor, axis: int) -> Tensor:
+    side = image.shape[axis]
+    behind = [slice(None)] * len(image.shape)
+    ahead = list(behind)
+    behind[axis], ahead[axis] = slice(None, -1), slice(1, side)
+    return image[tuple(ahead)] - image[tuple(behind)]
 
 
 def total_variation(image: Tensor) -> Tensor:
-    """Mean of the squared first differences, summed over x and y."""
-    dy = image[:, 1:, :, :] - image[:, :-1, :, :]
-    dx = image[:, :, 1:, :] - image[:, :, :-1, :]
-    return ops.mean(ops.square(dy)) + ops.mean(ops.square(dx))
+    """Mean of the squared first differences, summed over the spatial axes."""
+    return sum(ops.mean(ops.square(_difference(image, axis))) for axis in range(1, len(image.shape) - 1))
 
 
 def sparse_density(

@@ -11,7 +11,9 @@ Three rules make the tiled result equal to the untiled one, so that nothing has 
 * *One grid.* Networks that pool by 4 commute with shifts by 4 only. All blocks start at multiples of ``align`` of one
   grid that is laid over the whole image, and their sides are multiples of ``align``.
 * *Reflection.* Beyond the border of the image the blocks see the image mirrored at its border pixels (which are not
-  repeated), again and again where the halo is longer than the image.
+  repeated), again and again where the halo is longer than the image. A function that minds borders itself, in its own
+  way, is better served with ``ends="open"``: no block reaches beyond the image then, and every border that a block has
+  in the image's interior lies a halo away from its core.
 
 All blocks of one run have the same shape, so a compiled network is traced once.
 """
@@ -23,7 +25,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,13 +33,14 @@ from numpy.typing import NDArray
 from superlens.errors import SuperlensError
 from superlens.progress import Progress, silent
 
-__all__ = ["BlockFunction", "Tile", "choose_tile", "free_memory", "map_tiles", "plan"]
+__all__ = ["BlockFunction", "Ends", "Tile", "choose_tile", "free_memory", "map_tiles", "plan"]
 
 Array: TypeAlias = NDArray[Any]
 BlockFunction: TypeAlias = Callable[[Array], Any]
 """Maps a block ``(1, [Z,] Y, X, C)`` to an array, or a tuple or list of arrays, ``(1, [Z * sz,] Y * sy, X * sx, C')``."""
 PerAxis: TypeAlias = int | Sequence[int]
 Scale: TypeAlias = int | Sequence[int | Sequence[int]]
+Ends: TypeAlias = Literal["mirrored", "open"]
 
 _logger = logging.getLogger(__name__)
 
@@ -102,7 +105,9 @@ class Tile:
         return tuple(slice(c.start * factor, c.stop * factor) for c, factor in zip(self.core, scale, strict=True))
 
 
-def plan(shape: Sequence[int], tile: PerAxis | None, halo: PerAxis, align: PerAxis = 1) -> list[Tile]:
+def plan(
+    shape: Sequence[int], tile: PerAxis | None, halo: PerAxis, align: PerAxis = 1, *, ends: Ends = "mirrored"
+) -> list[Tile]:
     """Lay out the tiles of an image.
 
     Parameters
@@ -115,6 +120,8 @@ def plan(shape: Sequence[int], tile: PerAxis | None, halo: PerAxis, align: PerAx
         Pixels that a block reaches beyond its core on each side, rounded up to `align`.
     align : int or sequence of int
         Block origins and sides are multiples of it.
+    ends : {"mirrored", "open"}
+        Whether blocks reach beyond the image, or are moved back into it.
 
     Returns
     -------
@@ -137,7 +144,7 @@ def plan(shape: Sequence[int], tile: PerAxis | None, halo: PerAxis, align: PerAx
     aligns = _per_axis("align", align, len(sides), least=1)
     halos = _aligned(_per_axis("halo", halo, len(sides), least=0), aligns)
     tiles = sides if tile is None else _per_axis("tile", tile, len(sides), least=1)
-    axes = [_plan_axis(*numbers) for numbers in zip(sides, tiles, halos, aligns, strict=True)]
+    axes = [_plan_axis(*numbers, ends) for numbers in zip(sides, tiles, halos, aligns, strict=True)]
     result = []
     for index in np.ndindex(*(len(axis) for axis in axes)):
         core, origin, block = zip(*(axis[i] for axis, i in zip(axes, index, strict=True)), strict=True)
@@ -152,6 +159,7 @@ def map_tiles(
     halo: PerAxis,
     tile: PerAxis | None = None,
     align: PerAxis = 1,
+    ends: Ends = "mirrored",
     scale: Scale | None = None,
     progress: Progress = silent,
     out_of_memory: tuple[type[BaseException], ...] = (),
@@ -172,6 +180,8 @@ def map_tiles(
         Sides of the tiles without halo, rounded up to `align`; None for the whole image in one. See `choose_tile`.
     align : int or sequence of int
         The product of the poolings of `fn` along an axis.
+    ends : {"mirrored", "open"}
+        What blocks at the border of the image are: see the rules above.
     scale : int, or sequence with one entry (an int, or one int an axis) for each array that `fn` returns, or None
         Upsampling that is expected of `fn`. None takes what the first block shows.
     progress : Progress
@@ -213,7 +223,7 @@ def map_tiles(
     short: tuple[type[BaseException], ...] = (MemoryError, *out_of_memory)
     while True:
         try:
-            return _run(fn, array, plan(shape, sides, halo, aligns), scale, progress)
+            return _run(fn, array, plan(shape, sides, halo, aligns, ends=ends), scale, progress)
         except short as error:
             smaller = _halved(sides, aligns)
             if smaller == sides:
@@ -232,6 +242,7 @@ def choose_tile(
     *,
     bytes_per_pixel: float,
     memory_bytes: float | None = None,
+    ends: Ends = "mirrored",
 ) -> tuple[int, ...]:
     """Find the largest tile whose block fits into memory.
 
@@ -245,6 +256,8 @@ def choose_tile(
         Memory that the function needs at its peak for each pixel of a block, halo included.
     memory_bytes : float, optional
         Memory that may be used. Half of what is free on this machine when not given.
+    ends : {"mirrored", "open"}
+        As in `plan`.
 
     Returns
     -------
@@ -270,7 +283,12 @@ def choose_tile(
     whole = _aligned(_per_axis("shape", list(shape), len(shape), least=1), aligns)
     parts = [1] * len(whole)
     tile = whole
-    while (need := bytes_per_pixel * math.prod(t + 2 * h for t, h in zip(tile, halos, strict=True))) > memory:
+
+    def block() -> list[int]:
+        sides = [t + 2 * h for t, h in zip(tile, halos, strict=True)]
+        return sides if ends == "mirrored" else [min(side, most) for side, most in zip(sides, whole, strict=True)]
+
+    while (need := bytes_per_pixel * math.prod(block())) > memory:
         if tile == aligns:
             raise SuperlensError(
                 f"the smallest tile, {_by(tile)} pixels with a halo of {_by(halos)}, needs {need / 1e9:.2g} GB, and "
@@ -304,13 +322,17 @@ def _free_memory_by_sysconf() -> int:
         raise SuperlensError("free memory is unknown on this system. Install psutil, or give the tile size.") from error
 
 
-def _plan_axis(side: int, tile: int, halo: int, align: int) -> list[tuple[slice, int, int]]:
+def _plan_axis(side: int, tile: int, halo: int, align: int, ends: Ends) -> list[tuple[slice, int, int]]:
     whole = math.ceil(side / align) * align
     tile = min(math.ceil(tile / align) * align, whole)
+    block = tile + 2 * halo
     result = []
     for start in range(0, side, tile):
         origin = min(start, whole - tile) - halo  # the last block is moved back, along the grid, to keep its shape
-        result.append((slice(start, min(start + tile, side)), origin, tile + 2 * halo))
+        if ends == "open":
+            block = min(block, whole)
+            origin = max(min(origin, whole - block), 0)
+        result.append((slice(start, min(start + tile, side)), origin, block))
     return result
 
 

@@ -40,7 +40,7 @@ class Architecture:
     align : int
         Sides of an input must be multiples of this many pixels.
     halo : int
-        Radius of the receptive field, in input pixels: what a tile must carry on each side. None where the whole input counts.
+        Radius of the receptive field, in input pixels: what a tile must carry on each side. 0 where the whole window counts.
     axes : {"YX", "ZYX"}
         Whether it takes images or volumes.
     reach_z : int
@@ -49,7 +49,7 @@ class Architecture:
 
     make: Callable[..., keras.Model]
     align: int
-    halo: int | None
+    halo: int
     axes: Literal["YX", "ZYX"] = "YX"
     reach_z: int = 0
 
@@ -59,7 +59,7 @@ _ARCHITECTURES: Mapping[str, Architecture] = {
     "deepstorm-camera": Architecture(deepstorm_camera, DEEPSTORM_ALIGN, DEEPSTORM_CAMERA_HALO),
     "light": Architecture(light_two_stage, LIGHT_ALIGN, LIGHT_HALO),
     "light-volume": Architecture(light_two_stage_volume, LIGHT_ALIGN, LIGHT_HALO, "ZYX", LIGHT_REACH_Z),
-    "rcan": Architecture(two_stage_rcan, 1, None, "ZYX"),
+    "rcan": Architecture(two_stage_rcan, 1, 0, "ZYX"),
     "unet": Architecture(two_stage_unet, UNET_ALIGN, UNET_HALO),
 }
 

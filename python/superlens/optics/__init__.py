@@ -7,6 +7,6 @@ between pixel sizes. `relative_kernel` is the blur from one PSF to a wider one. 
 
 from superlens.optics.objective import Modality, Objective
 from superlens.optics.psf import PSF
-from superlens.optics.relative import relative_kernel
+from superlens.optics.relative import relative_kernel, relative_transfer
 
-__all__ = ["PSF", "Modality", "Objective", "relative_kernel"]
+__all__ = ["PSF", "Modality", "Objective", "relative_kernel", "relative_transfer"]

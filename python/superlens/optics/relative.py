@@ -15,7 +15,7 @@ from superlens.errors import SuperlensError
 from superlens.optics.psf import PSF
 from superlens.optics.sampling import spectrum
 
-__all__ = ["relative_kernel"]
+__all__ = ["relative_kernel", "relative_transfer"]
 
 Floats = NDArray[np.float64]
 
@@ -64,6 +64,37 @@ def relative_kernel(psf: PSF, target: PSF, *, floor: float = 5e-3) -> Floats:
     # The cut tails leave the sum slightly off. A level over the whole box is the smallest change that mends it.
     result: Floats = kernel + (1.0 - kernel.sum()) / kernel.size
     return result
+
+
+def relative_transfer(psf: PSF, target: PSF, shape: tuple[int, ...], *, floor: float = 0.02) -> NDArray[np.complex128]:
+    """Transfer function of `relative_kernel` on a periodic grid, for volumes whose kernel would be as wide as the volume itself.
+
+    Parameters
+    ----------
+    psf, target : PSF
+        Both on the same grid.
+    shape : tuple of int
+        Sides of the grid; a PSF that is larger is wrapped around it, so that every row of light still adds up.
+    floor : float
+        As for `relative_kernel`. What a wide-field objective passes and its narrower copy does not, near the missing cone, is left out:
+        with the default 5 to 10 % of the blur, of a compact PSF half a percent.
+
+    Returns
+    -------
+    ndarray, shape `shape`, complex128
+        1 at frequency 0.
+    """
+    _require_same_grid(psf, target)
+    wide, narrow = (_wrapped_spectrum(p.data, shape) for p in (psf, target))
+    quotient = wide * narrow.conj() / (np.abs(narrow) ** 2 + floor**2)
+    return np.asarray(quotient / quotient.flat[0].real)
+
+
+def _wrapped_spectrum(data: Floats, shape: tuple[int, ...]) -> NDArray[np.complex128]:
+    grid = np.zeros(shape)
+    places = [(np.arange(side) - side // 2) % length for side, length in zip(data.shape, shape, strict=True)]
+    np.add.at(grid, np.ix_(*places), data)
+    return np.asarray(fft.fftn(grid))
 
 
 def _require_same_grid(psf: PSF, target: PSF) -> None:

@@ -13,23 +13,26 @@ from scipy import ndimage
 from superlens.camera import Camera
 from superlens.conditioning import BANK_RADIUS, condition
 from superlens.image import Image
-from superlens.methods.zsdeconv.learn import START, Learned, start_of
-from superlens.methods.zsdeconv.light import run_light, through
+from superlens.methods.zsdeconv.learn import STARTS, Learned, start_of
+from superlens.methods.zsdeconv.light import run_light
+from superlens.methods.zsdeconv.paper_volume import INSERT, INSERT_Z
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.task import Lens
+from superlens.methods.zsdeconv.task import TARGET_FACTOR_Z, Lens, VolumeLens, check_step, lens_of, stacked
+from superlens.methods.zsdeconv.volume import run_volume
 from superlens.metrics import BlurWidth, blur_width
 from superlens.model import Model
 from superlens.networks import architecture
 from superlens.observation import Observation
+from superlens.optics import PSF
 from superlens.progress import Progress
-from superlens.tiling import choose_tile, map_tiles
+from superlens.tiling import Ends, choose_tile, map_tiles
 from superlens.training import History, out_of_memory_errors
 
 __all__ = ["BYTES_PER_PIXEL", "Result", "apply", "halo_of", "parameters_of", "stated_error"]
 
 Array = NDArray[np.float32]
 
-BYTES_PER_PIXEL = {"light": 4_000, "unet": 8_000}
+BYTES_PER_PIXEL = {"light": 4_000, "unet": 8_000, "light-volume": 4_000, "rcan": 8_000}
 """Memory that a network needs at its peak for each pixel of a block."""
 
 
@@ -89,22 +92,37 @@ def apply(learned: Learned, observation: Observation, progress: Progress) -> Res
     """Predict one image, plane by plane and tile by tile."""
     model = learned.model
     config = ZSDeconvConfig(**model.config.settings)
-    lens = Lens.of(model.psf, model.config.scale)
+    lens = lens_of(model.psf, model.config.scale, config.axes)
     start = start_of(model)
-    planes = []
-    for i, (counts, sigma) in enumerate(zip(observation.counts, observation.sigma, strict=True)):
-        progress(i, len(observation.counts), "predicting")
-        planes.append(_plane(model, start, lens, config, counts, sigma))
-    progress(len(planes), len(planes), "predicting")
-    denoised, sharp, sigma, prior_only = (None if p[0] is None else np.stack(p) for p in zip(*planes, strict=True))
-    return _result(learned, observation, config, denoised, sharp, sigma, prior_only)
+    if config.axes == "ZYX":
+        check_step(model.psf, observation.image)
+    counts, sigma = (
+        stacked(values, observation.image, config.axes) for values in (observation.counts, observation.sigma)
+    )
+    made = []
+    for i, (one, its_sigma) in enumerate(zip(counts, sigma, strict=True)):
+        progress(i, len(counts), "predicting")
+        made.append(_one(model, start, lens, config, one, its_sigma))
+    progress(len(made), len(made), "predicting")
+    denoised, sharp, stated, prior_only = (None if p[0] is None else np.stack(p) for p in zip(*made, strict=True))
+    return _result(learned, observation, config, denoised, sharp, stated, _planes(prior_only))
 
 
-def _plane(
-    model: Model, start: keras.Model | None, lens: Lens, config: ZSDeconvConfig, counts: Array, sigma: Array
+def _planes(values: NDArray[Any] | None) -> NDArray[Any] | None:
+    return None if values is None else values.reshape(-1, *values.shape[-2:])
+
+
+def _one(
+    model: Model,
+    start: keras.Model | None,
+    lens: Lens | VolumeLens,
+    config: ZSDeconvConfig,
+    counts: Array,
+    sigma: Array,
 ) -> tuple[Array, Array | None, Array | None, NDArray[np.bool_] | None]:
-    if model.config.network == "unet":
-        denoised, sharp = _unet(model, counts)
+    """One image or volume."""
+    if model.config.network in ("unet", "rcan"):
+        denoised, sharp = (_unet if model.config.network == "unet" else _rcan)(model, counts)
         return denoised, None if config.denoise_only else sharp, None, None
     denoised, sharp, log_sigma = _light(model, model.network, lens, config.flips, counts, sigma)
     if config.denoise_only:
@@ -138,55 +156,114 @@ def stated_error(model: Model, sharp: Array, before: Array | None, log_sigma: Ar
 
 
 def _light(
-    model: Model, network: keras.Model, lens: Lens, flips: int, counts: Array, sigma: Array
+    model: Model, network: keras.Model, lens: Lens | VolumeLens, flips: int, counts: Array, sigma: Array
 ) -> tuple[Array, Array, Array]:
-    """Denoised and sharp image in counts, and the logarithm of the sharp image's error in network units."""
+    """Denoised and sharp image or volume in counts, and the logarithm of the sharp one's error in network units."""
     normaliser = model.normaliser
+    if counts.ndim == 3:
+        denoised, fine = _light_volume(model, network, lens, flips, counts, sigma)
+        return normaliser.backward(denoised[..., 0]), normaliser.backward(fine[..., 0]), fine[..., 1]
 
     def block(part: Array) -> list[Array]:
         channels = condition(part[0, ..., 0], part[0, ..., 1], normaliser, lens.bank)
         denoised, sharp, log_sigma = run_light(network, channels, flips=flips)
         return [denoised[None, ..., None], np.stack([sharp, log_sigma], axis=-1)[None]]
 
-    outputs = _tiled(block, np.stack([counts, sigma], axis=-1), halo_of("light"), architecture("light").align, "light")
-    denoised, fine = outputs
+    denoised, fine = _tiled(block, np.stack([counts, sigma], axis=-1), halo_of("light"), "light")
     return normaliser.backward(denoised[..., 0]), normaliser.backward(fine[..., 0]), fine[..., 1]
+
+
+def _light_volume(
+    model: Model, network: keras.Model, lens: Lens | VolumeLens, flips: int, counts: Array, sigma: Array
+) -> tuple[Array, Array]:
+    """Network units, channels last. The stack is mirrored a little beyond its lateral edges; its first and last slices stay ends."""
+    shape = architecture("light-volume")
+    height, width = counts.shape[1:]
+    edges = [(0, 0), *((_EDGE, _EDGE + -side % shape.align) for side in (height, width))]
+    wide, its_sigma = (np.pad(values, edges, mode="symmetric") for values in (counts, sigma))
+    channels = condition(wide, its_sigma, model.normaliser, lens.bank)
+
+    def block(part: Array) -> list[Array]:
+        denoised, sharp, log_sigma = run_volume(network, part[0], flips=flips)
+        return [denoised[None, ..., None], np.stack([sharp, log_sigma], axis=-1)[None]]
+
+    denoised, fine = _tiled(
+        block,
+        channels,
+        (shape.reach_z, shape.halo, shape.halo),
+        "light-volume",
+        align=(1, shape.align, shape.align),
+        ends="open",
+    )
+    scale = fine.shape[-2] // denoised.shape[-2]
+    parts = ((slice(None), *(slice(_EDGE * f, (_EDGE + side) * f) for side in (height, width))) for f in (1, scale))
+    return denoised[next(parts)], fine[next(parts)]
+
+
+_EDGE = 16
+"""Camera pixels by which a volume is mirrored beyond its lateral edges, a multiple of the alignment."""
 
 
 def halo_of(network: str) -> int:
     """Pixels around a block that its result depends on: the network's reach and that of the filters before it."""
-    return architecture(network).halo + (BANK_RADIUS if network == "light" else 0)
+    return architecture(network).halo + (BANK_RADIUS if network.startswith("light") else 0)
 
 
 def _unet(model: Model, counts: Array) -> tuple[Array, Array]:
     normaliser = model.normaliser
-    shape = architecture("unet")
 
     def block(part: Array) -> list[Array]:
         return list(model.network.predict_on_batch(part))
 
-    plane = normaliser.forward(counts)[..., None]
-    denoised, sharp = _tiled(block, plane, halo_of("unet"), shape.align, "unet")
+    denoised, sharp = _tiled(block, normaliser.forward(counts)[..., None], halo_of("unet"), "unet")
     return normaliser.backward(denoised[..., 0]), normaliser.backward(sharp[..., 0])
 
 
-def _tiled(block: Any, array: Array, halo: int, align: int, network: str) -> Any:
-    tile = choose_tile(array.shape[:-1], halo, align, bytes_per_pixel=BYTES_PER_PIXEL[network])
-    return map_tiles(block, array, halo=halo, tile=tile, align=align, out_of_memory=out_of_memory_errors())
+def _rcan(model: Model, counts: Array) -> tuple[Array, Array]:
+    """In windows of the size of the training patches, since the attention looks at the whole window."""
+    config = ZSDeconvConfig(**model.config.settings)
+    low, high = float(counts.min()), float(counts.max())
+    halo = (INSERT_Z, INSERT, INSERT)
+    window = (min(config.depth, len(counts)), *(min(config.patch, side) for side in counts.shape[1:]))
+    core = tuple(max(side - 2 * h, 1) for side, h in zip(window, halo, strict=True))
+
+    def block(part: Array) -> list[Array]:
+        padded = np.pad(part, ((0, 0), *((h, h) for h in halo), (0, 0)))
+        denoised, sharp = model.network.predict_on_batch(padded)
+        inside, fine = (
+            (slice(None), *(slice(h * f, -h * f) for h, f in zip(halo, factors, strict=True)))
+            for factors in ((1, 1, 1), (1, model.config.scale, model.config.scale))
+        )
+        return [denoised[inside], sharp[fine]]
+
+    scaled = ((counts - low) / max(high - low, 1e-9)).astype(np.float32)[..., None]
+    made = map_tiles(block, scaled, halo=halo, tile=core, out_of_memory=out_of_memory_errors())
+    denoised, sharp = ((values[..., 0] * np.float32(high - low) + np.float32(low)) for values in made)
+    return denoised, sharp
 
 
-def _prior_only(sharp: Array, stated: Array, denoised: Array, sigma: Array, lens: Lens) -> NDArray[np.bool_]:
+def _tiled(block: Any, array: Array, halo: Any, network: str, *, align: Any = None, ends: Ends = "mirrored") -> Any:
+    align = align or architecture(network).align
+    tile = choose_tile(array.shape[:-1], halo, align, bytes_per_pixel=BYTES_PER_PIXEL[network], ends=ends)
+    return map_tiles(block, array, halo=halo, tile=tile, align=align, ends=ends, out_of_memory=out_of_memory_errors())
+
+
+def _prior_only(
+    sharp: Array, stated: Array, denoised: Array, sigma: Array, lens: Lens | VolumeLens
+) -> NDArray[np.bool_]:
     """Where detail was added that hides below the noise once it is blurred again.
 
     Detail is what the sharp image has beyond the interpolated denoised one. Its evidence is the chi-square of its camera image over a
     window of the size of the PSF: where that stays below one, no pixel of the data could tell whether the detail is there. Only detail that the model claims, beyond twice its stated error, counts.
     """
-    scale = sharp.shape[0] // denoised.shape[0]
-    detail = sharp - ndimage.zoom(denoised, scale, order=1, grid_mode=True, mode="nearest")
-    seen = through(detail, lens.kernel, scale)
+    scale = sharp.shape[-1] // denoised.shape[-1]
+    factors = (1,) * (sharp.ndim - 2) + (scale, scale)
+    detail = sharp - ndimage.zoom(denoised, factors, order=1, grid_mode=True, mode="nearest")
+    seen = lens.seen(detail, scale)
     side = 5
-    evidence = side**2 * ndimage.uniform_filter((seen / sigma) ** 2, side, mode="reflect")
-    hidden = np.kron(evidence < 1, np.ones((scale, scale), bool))
+    window = (1,) * (sharp.ndim - 2) + (side, side)
+    evidence = side**2 * ndimage.uniform_filter((seen / sigma) ** 2, window, mode="reflect")
+    hidden = np.kron(evidence < 1, np.ones(factors, bool))
     return np.asarray(hidden & (np.abs(detail) > 2 * stated))
 
 
@@ -237,6 +314,7 @@ def parameters_of(made: Model, camera: Camera, config: ZSDeconvConfig) -> dict[s
         "psf": model.psf_source or "none: denoising only",
         "psf_fwhm_nm": None if made.psf is None else round(made.psf.fwhm_nm, 1),
         "target_fwhm_nm": None if made.psf is None else round(made.psf.fwhm_nm / model.target_factor, 1),
+        **_axial_of(made.psf),
         "camera_gain": camera.gain,
         "camera_offset": camera.offset,
         "camera_read_noise_e": camera.read_noise_e,
@@ -247,6 +325,16 @@ def parameters_of(made: Model, camera: Camera, config: ZSDeconvConfig) -> dict[s
     }
 
 
+def _axial_of(psf: PSF | None) -> dict[str, Any]:
+    if psf is None or psf.fwhm_z_nm is None:
+        return {}
+    return {
+        "z_step_nm": psf.z_step_nm,
+        "psf_fwhm_z_nm": round(psf.fwhm_z_nm, 1),
+        "target_fwhm_z_nm": round(psf.fwhm_z_nm / TARGET_FACTOR_Z, 1),
+    }
+
+
 def _messages(learned: Learned, observation: Observation, config: ZSDeconvConfig) -> tuple[str, ...]:
     said = list(observation.messages)
     if "offset" in observation.camera.estimated:
@@ -254,11 +342,13 @@ def _messages(learned: Learned, observation: Observation, config: ZSDeconvConfig
             f"the camera offset was estimated as {observation.camera.offset:.4g} counts and taken off; "
             "give --offset for values that can be compared between images"
         )
-    if learned.history is not None and learned.model.config.provenance["start"] == START:
+    if learned.history is not None and learned.model.config.provenance["start"] in STARTS.values():
         said.append(
             f"training started from shipped weights and went {learned.history.blend:.0%} of the way to this image; "
             "--from-scratch does without them"
         )
+    if config.axes == "ZYX":
+        said.append(_about_depth(observation.image.sizes["Z"], config))
     blur = _blur(learned.model, observation)
     if blur is not None and blur.note:
         said.append(blur.note)
@@ -272,3 +362,14 @@ def _blur(model: Model, observation: Observation) -> BlurWidth | None:
         return None
     plane = observation.counts[len(observation.counts) // 2]
     return blur_width(plane, model.psf, model.config.pixel_nm, covariance=observation.noise.covariance)
+
+
+def _about_depth(slices: int, config: ZSDeconvConfig) -> str:
+    said = f"the {slices} slices were taken as one volume"
+    if config.pairs == "interleave":
+        said += "; training compared every second slice, at twice the recorded z-step, and prediction is at the recorded one"
+    if slices < 12:
+        said += (
+            f"; with {slices} slices much of the light comes from beyond the stack, and the outer ones are less certain"
+        )
+    return said

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -17,14 +17,16 @@ from superlens.conditioning import CHANNELS
 from superlens.errors import SuperlensError
 from superlens.methods.zsdeconv.light import LightRecipe
 from superlens.methods.zsdeconv.paper import PaperRecipe
+from superlens.methods.zsdeconv.paper_volume import PaperVolumeRecipe
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.task import TARGET_FACTOR, Task
+from superlens.methods.zsdeconv.volume import VolumeRecipe
 from superlens.model import CameraConfig, Model, ModelConfig, shipped
 from superlens.networks import build
 from superlens.progress import Progress
-from superlens.training import Checkpoint, History, best_precision, fit, get_weights, precision, set_weights
+from superlens.training import Checkpoint, History, Plan, best_precision, fit, get_weights, precision, set_weights
 
-__all__ = ["START", "Learned", "learn", "shipped_start", "start_of"]
+__all__ = ["STARTS", "Learned", "learn", "shipped_start", "start_of"]
 
 log = logging.getLogger(__name__)
 Array = NDArray[np.float32]
@@ -45,18 +47,20 @@ class Learned:
     history: History | None
 
 
-def learn(task: Task, checkpoint: Path | None, progress: Progress) -> Learned:
-    """Train a model for a task."""
+def learn(task: Task, checkpoint: Path | None, progress: Progress, *, begin: Model | None = None) -> Learned:
+    """Train a model for a task, from the shipped weights or from those of the model ``begin``."""
     config = task.config
     keras.utils.set_random_seed(config.seed)
     arguments = _arguments(config)
-    with precision("float32" if config.network == "unet" else best_precision()):  # the original computes in float32
+    with precision(
+        "float32" if config.network in ("unet", "rcan") else best_precision()
+    ):  # the originals compute in float32
         network = build(config.network, arguments)
     exact = build(config.network, arguments)  # float32, for everything that is measured or kept
-    begun = None if config.from_scratch else shipped_start()
+    begun = begin or (None if config.from_scratch else shipped_start(config.network))
     prior = None if begun is None else get_weights(begun.network)
     set_weights(network, prior or get_weights(exact))
-    recipe = PaperRecipe(task) if config.network == "unet" else LightRecipe(task)
+    recipe = _recipe(task, network)
     for layer in network.layers:
         layer.trainable = not layer.name.startswith(recipe.fixed)
 
@@ -81,26 +85,62 @@ def learn(task: Task, checkpoint: Path | None, progress: Progress) -> Learned:
     return Learned(Model(described, exact, task.psf), history)
 
 
+def _recipe(task: Task, network: keras.Model) -> Recipe:
+    match task.config.network:
+        case "unet":
+            return PaperRecipe(task)
+        case "light":
+            return LightRecipe(task)
+        case "light-volume":
+            return VolumeRecipe(task, network)
+        case _:
+            return PaperVolumeRecipe(task, network)
+
+
+class Recipe(Protocol):
+    """What a way of learning brings."""
+
+    fixed: tuple[str, ...]
+
+    def plan(self) -> Plan:
+        """How long and how fast."""
+
+    def draw(self, step: int) -> tuple[Array, tuple[Array, ...]]:
+        """The batch of a step."""
+
+    def loss(self, targets: Sequence[Any], outputs: Sequence[Any]) -> Any:
+        """What training makes small."""
+
+    def risks(self, network: keras.Model) -> NDArray[np.float64]:
+        """Errors on what training does not see, one for each block of it."""
+
+
 def _arguments(config: ZSDeconvConfig) -> dict[str, Any]:
-    return {"scale": config.scale} if config.network == "unet" else {"channels": CHANNELS, "scale": config.scale}
+    plain = config.network in ("unet", "rcan")
+    return {"scale": config.scale} if plain else {"channels": CHANNELS, "scale": config.scale}
 
 
-def shipped_start() -> Model:
-    """The shipped model that zero-shot learning begins from."""
-    files = shipped()
-    if START not in files:
-        raise SuperlensError(f"the shipped weights {START!r} are missing; reinstall superlens, or use --from-scratch")
-    return Model.load(files[START])
+STARTS = {"light": "zsdeconv-light", "light-volume": "zsdeconv-light-volume"}
+"""Names of the shipped weights that `fast` and `standard` start from, by network."""
 
 
-START = "zsdeconv-light"
-"""Name of the shipped weights that `fast` and `standard` start from."""
+def shipped_start(network: str = "light") -> Model:
+    """The shipped model that zero-shot learning of a network begins from."""
+    files, name = shipped(), STARTS.get(network)
+    if name is None:
+        raise SuperlensError(f"there are no shipped weights for network {network!r}; use --from-scratch")
+    if name not in files:
+        raise SuperlensError(f"the shipped weights {name!r} are missing; reinstall superlens, or use --from-scratch")
+    return Model.load(files[name])
 
 
 def start_of(model: Model) -> keras.Model | None:
     """The start that a model was adapted from; None if it had none or still is that start."""
     made = model.config.provenance
-    return shipped_start().network if made.get("start") == START and made.get("blend") else None
+    shipped_with = STARTS.get(model.config.network)
+    return (
+        shipped_start(model.config.network).network if made.get("start") == shipped_with and made.get("blend") else None
+    )
 
 
 def _as_far_as_the_data_ask(
@@ -132,7 +172,7 @@ def _digest(task: Task) -> str:
     digest = hashlib.sha256(task.config.model_dump_json().encode())
     for observation in task.observations:
         digest.update(np.ascontiguousarray(observation.counts).tobytes())
-    digest.update(np.ascontiguousarray(task.lens.kernel).tobytes())
+    digest.update(np.ascontiguousarray(task.lens.bank.kernels).tobytes())
     return digest.hexdigest()
 
 
@@ -145,6 +185,7 @@ def _model_config(task: Task, arguments: dict[str, Any], history: History, sprea
         method="zsdeconv",
         network=task.config.network,
         network_config=arguments,
+        axes=task.config.axes,
         scale=task.config.scale,
         pixel_nm=task.pixel_nm if task.psf is not None else None,
         target_factor=TARGET_FACTOR,
@@ -165,6 +206,6 @@ def _model_config(task: Task, arguments: dict[str, Any], history: History, sprea
             "kept_step": history.best_step,
             "stopped": history.stopped,
             "blend": history.blend,
-            "start": "random weights" if task.config.from_scratch else START,
+            "start": "random weights" if task.config.from_scratch else STARTS[task.config.network],
         },
     )

@@ -10,17 +10,25 @@ from typing import Any
 import keras
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from superlens import losses
 from superlens.camera import Camera, recorrupt, smoothed_signal
 from superlens.conditioning import condition
-from superlens.methods.zsdeconv.task import Task
+from superlens.methods.zsdeconv.task import Lens, Task, through
 from superlens.networks.light import LIGHT_ALIGN
 from superlens.observation import noise_sigma
 from superlens.training import Plan
 
-__all__ = ["LightRecipe", "TURNS", "compact", "run_light", "through"]
+__all__ = [
+    "TURNS",
+    "LightRecipe",
+    "Turn",
+    "compact",
+    "held_out_blocks",
+    "inverse_variance",
+    "run_light",
+    "weighted",
+]
 
 Array = NDArray[np.float32]
 
@@ -37,6 +45,7 @@ class LightRecipe:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._config = task.config
+        assert isinstance(task.lens, Lens)
         self._kernel = compact(task.lens.kernel)
         self._turns = [turn for turn, _ in TURNS if _unchanged(turn, task.lens.kernel.astype(np.float32))]
         self._margin = max(losses.optics_margin(self._kernel, task.config.scale), 8)
@@ -44,15 +53,15 @@ class LightRecipe:
             _Plane(
                 counts,
                 o.camera,
-                _weight(counts, o.camera),
+                inverse_variance(counts, o.camera),
                 ~bad,
-                _held_out(counts.shape),
+                held_out_blocks(counts.shape),
                 None if o.noise.independent else o.noise.covariance,
             )
             for o in task.observations
             for counts, bad in zip(o.counts, o.bad, strict=True)
         ]
-        self.fixed = ("spread", "sharpen") if task.config.denoise_only else ("spread",)
+        self.fixed: tuple[str, ...] = ("spread", "sharpen") if task.config.denoise_only else ("spread",)
         self._watched = self._planes[:: max(1, len(self._planes) // 3)][:3]
 
     def plan(self) -> Plan:
@@ -104,7 +113,7 @@ class LightRecipe:
         margin = self._margin
         target, weight = losses.crop(goal[..., :1], margin), losses.crop(goal[..., 1:], margin)
         denoised, sharp = losses.crop(outputs[0], margin), outputs[1]
-        total = _weighted(denoised - target, weight)
+        total = weighted(denoised - target, weight)
         if self._config.denoise_only:
             return total
         seen = losses.through_optics(sharp, self._kernel, self._config.scale)
@@ -112,7 +121,7 @@ class LightRecipe:
         inner = losses.crop(sharp, margin * self._config.scale)
         return (
             total
-            + _weighted(seen - target, weight)
+            + weighted(seen - target, weight)
             + 0.5 * self._config.hessian * losses.hessian(inner)
             + 0.5 * self._config.tv * losses.total_variation(inner)
         )
@@ -163,7 +172,7 @@ class _Plane:
         )
 
 
-def _weight(counts: Array, camera: Camera) -> Array:
+def inverse_variance(counts: Array, camera: Camera) -> Array:
     """Inverse variance of each pixel, of mean 1, from the mean of its 24 neighbours.
 
     The pixel itself is left out: were it to set its own weight, a dim fluctuation would count more than a bright one and the
@@ -242,7 +251,7 @@ def _unchanged(turn: Turn, kernel: Array) -> bool:
     )
 
 
-def _held_out(shape: tuple[int, ...]) -> NDArray[np.int64]:
+def held_out_blocks(shape: tuple[int, ...]) -> NDArray[np.int64]:
     """A seventh of the plane in numbered blocks spread over it, -1 elsewhere."""
     cell = max(4, min(_BLOCK, min(shape) // 8))
     row, column = (np.arange(side) // cell for side in shape)
@@ -250,7 +259,8 @@ def _held_out(shape: tuple[int, ...]) -> NDArray[np.int64]:
     return np.where((row[:, None] * 3 + column[None, :]) % 7 == 0, number, -1)
 
 
-def _weighted(residual: Any, weight: Any) -> Any:
+def weighted(residual: Any, weight: Any) -> Any:
+    """Mean of the weighted squares."""
     return keras.ops.mean(weight * keras.ops.square(residual))
 
 
@@ -264,14 +274,3 @@ def compact(kernel: NDArray[np.float64], share: float = 0.998) -> NDArray[np.flo
         if np.abs(centre).sum() >= share * total:
             return np.asarray(centre * (kernel.sum() / centre.sum()))
     return square
-
-
-def through(sharp: Array, kernel: NDArray[np.float64], scale: int) -> Array:
-    """What the camera would see of a sharp image, with mirrored edges."""
-    ry, rx = (side // 2 for side in kernel.shape)
-    padded = np.pad(sharp, [(ry, ry), (rx, rx)], mode="symmetric")
-    shape = [fft.next_fast_len(n, real=True) for n in padded.shape]
-    full = fft.irfft2(fft.rfft2(padded, shape) * fft.rfft2(kernel, shape), shape)
-    seen = full[2 * ry : 2 * ry + sharp.shape[0], 2 * rx : 2 * rx + sharp.shape[1]]
-    height, width = (side // scale for side in sharp.shape)
-    return np.asarray(seen.reshape(height, scale, width, scale).mean((1, 3)), np.float32)

@@ -31,7 +31,7 @@ class PaperRecipe:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._config = task.config
-        self.fixed = ("deconvolve", "head") if task.config.denoise_only else ()
+        self.fixed: tuple[str, ...] = ("deconvolve", "head") if task.config.denoise_only else ()
         known = task.psf or PSF.gaussian(100 * NOMINAL_FWHM, 100 / task.config.scale)
         self._psf = compact(known.data)
         self._planes = [plane for o in task.observations for plane in o.counts]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from superlens.config import Config
 from superlens.errors import SuperlensError
@@ -19,8 +19,13 @@ class ZSDeconvConfig(Config):
     ----------
     preset : {"fast", "standard", "paper"}
         The recipe the other fields started from.
-    network : {"light", "unet"}
-        Architecture; see `superlens.networks`.
+    network : {"light", "unet", "light-volume", "rcan"}
+        Architecture; see `superlens.networks`. The first two take images, the others volumes.
+    axes : {"YX", "ZYX"}
+        Whether every plane is an image of its own, or the slices of a stack are a volume.
+    pairs : {"recorrupt", "interleave"}
+        Where noisy pairs come from: one stack re-corrupted into two, or its even and odd slices, with a term that amends the gap
+        between them (volumes only).
     scale : {1, 2}
         Fine pixels in a camera pixel along each axis.
     steps : int
@@ -44,12 +49,16 @@ class ZSDeconvConfig(Config):
     batch : int
     patch : int
         Side of a training patch, camera pixels, a multiple of 16.
+    depth : int
+        Most slices of a training patch of a volume.
     flips : int
         Turned and mirrored copies that a prediction averages over, 1 to 8.
     """
 
     preset: Literal["fast", "standard", "paper"] = "fast"
-    network: Literal["light", "unet"] = "light"
+    network: Literal["light", "unet", "light-volume", "rcan"] = "light"
+    axes: Literal["YX", "ZYX"] = "YX"
+    pairs: Literal["recorrupt", "interleave"] = "recorrupt"
     scale: Literal[1, 2] = 2
     steps: int = Field(default=120, ge=0)
     minutes: float | None = Field(default=None, gt=0)
@@ -68,7 +77,25 @@ class ZSDeconvConfig(Config):
     learning_rate: float = Field(default=3e-4, gt=0)
     batch: int = Field(default=4, ge=1)
     patch: int = Field(default=96, ge=32, multiple_of=16)
+    depth: int = Field(default=16, ge=5)
     flips: int = Field(default=8, ge=1, le=8)
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        volumes = self.network in ("light-volume", "rcan")
+        if volumes != (self.axes == "ZYX"):
+            raise ValueError(
+                f"network is {self.network} and axes {self.axes}; expected light or unet for YX, light-volume or rcan for ZYX"
+            )
+        if self.pairs == "interleave" and not volumes:
+            raise ValueError(
+                f"pairs is interleave and axes {self.axes}; expected ZYX, since it is slices that are interleaved"
+            )
+        if self.network == "rcan" and self.pairs != "interleave":
+            raise ValueError(
+                f"network is rcan and pairs {self.pairs}; expected interleave, which its recipe is made of"
+            )
+        return self
 
     @classmethod
     def of(cls, preset: str = "fast", **changes: Any) -> ZSDeconvConfig:
@@ -83,6 +110,7 @@ class ZSDeconvConfig(Config):
             raise SuperlensError(f"preset is {preset!r}; expected one of {', '.join(_PRESETS)}")
         values = {
             **_PRESETS[preset],
+            **(_FOR_VOLUMES[preset] if changes.get("axes") == "ZYX" else {}),
             **(_FROM_NOTHING.get(preset, {}) if changes.get("from_scratch") else {}),
             **changes,
         }
@@ -98,6 +126,22 @@ _FROM_NOTHING: dict[str, dict[str, Any]] = {
 Where the blur hides something, the data leave the image free. From nothing the Hessian penalty decides there; the shipped weights
 know better, and the penalty would only smooth what they drew.
 """
+
+_FOR_VOLUMES: dict[str, dict[str, Any]] = {
+    "fast": {"network": "light-volume", "steps": 60, "batch": 2, "patch": 48, "flips": 4},
+    "standard": {"network": "light-volume", "steps": 2000, "batch": 4, "patch": 64},
+    "paper": {
+        "network": "rcan",
+        "pairs": "interleave",
+        "steps": 10_000,
+        "hessian": 0.1,
+        "learning_rate": 1e-4,
+        "batch": 3,
+        "patch": 64,
+        "depth": 13,
+    },
+}
+"""What changes in a preset for volumes."""
 
 _PRESETS: dict[str, dict[str, Any]] = {
     "fast": {},

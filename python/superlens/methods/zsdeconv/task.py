@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 
 from superlens.camera import smoothed_signal
 from superlens.conditioning import Normaliser, WienerBank
@@ -14,12 +16,33 @@ from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.observation import Observation, observe
-from superlens.optics import PSF, Objective, relative_kernel
+from superlens.optics import PSF, Objective, relative_kernel, relative_transfer
 
-__all__ = ["NOMINAL_FWHM", "TARGET_FACTOR", "Lens", "Task", "prepare"]
+__all__ = [
+    "LEAST_SLICES",
+    "NOMINAL_FWHM",
+    "TARGET_FACTOR",
+    "TARGET_FACTOR_Z",
+    "Lens",
+    "Task",
+    "VolumeLens",
+    "check_step",
+    "lens_of",
+    "prepare",
+    "stacked",
+    "through",
+]
+
+Array = NDArray[np.float32]
 
 TARGET_FACTOR = 1.5
 """How many times narrower than the PSF the resolution of the sharp image is."""
+
+TARGET_FACTOR_Z = 1.3
+"""The same along z."""
+
+LEAST_SLICES = 5
+"""Fewer slices are not a volume."""
 
 NOMINAL_FWHM = 3.0
 """Camera pixels; tells a denoiser without optics how smooth light is."""
@@ -47,6 +70,62 @@ class Lens:
         target = known.narrowed(TARGET_FACTOR)
         return cls(relative_kernel(known, target), WienerBank.from_psf(known.data, target.data, scale=scale))
 
+    def seen(self, sharp: Array, scale: int) -> Array:
+        """What the camera would see of a sharp image, with mirrored edges."""
+        return through(sharp, self.kernel, scale)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VolumeLens:
+    """As `Lens`, for volumes: the blur is as wide as the volume, and is kept as two PSFs.
+
+    Attributes
+    ----------
+    psf, target : PSF
+        3D, on the fine grid.
+    bank : WienerBank
+    """
+
+    psf: PSF
+    target: PSF
+    bank: WienerBank
+
+    @classmethod
+    def of(cls, psf: PSF | None, scale: int) -> VolumeLens:
+        """For a PSF on the fine grid; for None, a nominal one."""
+        known = psf or PSF.gaussian(100 * NOMINAL_FWHM, 100 / scale, fwhm_z_nm=150, z_step_nm=100)
+        target = known.narrowed(TARGET_FACTOR, TARGET_FACTOR_Z)
+        return cls(known, target, WienerBank.from_psf(known.data, target.data, scale=scale))
+
+    def margins(self, depth: int) -> tuple[int, int, int]:
+        """Fine voxels by which a volume of so many slices is continued, mirrored, before it is blurred."""
+        return min(depth, self.psf.data.shape[0] // 2), _LATERAL_MARGIN, _LATERAL_MARGIN
+
+    def transfer(self, shape: tuple[int, ...]) -> NDArray[np.complex128]:
+        """Of the blur from the sharp volume to the diffraction-limited one, on a periodic grid of that shape."""
+        return relative_transfer(self.psf, self.target, shape)
+
+    def seen(self, sharp: Array, scale: int) -> Array:
+        """What the camera would see of a sharp volume ``(Z, Y, X)``, with mirrored edges."""
+        margins = self.margins(sharp.shape[0])
+        wide = [fft.next_fast_len(n + 2 * m) for n, m in zip(sharp.shape, margins, strict=True)]
+        after = [n - side - m for n, side, m in zip(wide, sharp.shape, margins, strict=True)]
+        padded = np.pad(sharp, list(zip(margins, after, strict=True)), mode="symmetric")
+        transfer = self.transfer(padded.shape)[..., : padded.shape[-1] // 2 + 1].astype(np.complex64)
+        blurred = fft.irfftn(fft.rfftn(padded) * transfer, padded.shape)
+        inner = tuple(slice(m, m + n) for m, n in zip(margins, sharp.shape, strict=True))
+        depth, height, width = sharp.shape
+        binned = blurred[inner].reshape(depth, height // scale, scale, width // scale, scale).mean((2, 4))
+        return np.asarray(binned, np.float32)
+
+
+_LATERAL_MARGIN = 16
+
+
+def lens_of(psf: PSF | None, scale: int, axes: str) -> Lens | VolumeLens:
+    """The lens of images or of volumes."""
+    return VolumeLens.of(psf, scale) if axes == "ZYX" else Lens.of(psf, scale)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
@@ -70,8 +149,13 @@ class Task:
     observations: list[Observation]
     pixel_nm: float | None
     psf: PSF | None
-    lens: Lens
+    lens: Lens | VolumeLens
     normaliser: Normaliser
+
+    @property
+    def z_step_nm(self) -> float | None:
+        """Distance of slices, of volumes with optics."""
+        return None if self.psf is None else self.psf.z_step_nm
 
 
 def prepare(images: Sequence[Image], optics: Objective | PSF | None, config: ZSDeconvConfig) -> Task:
@@ -87,7 +171,9 @@ def prepare(images: Sequence[Image], optics: Objective | PSF | None, config: ZSD
     if config.units == "electrons" and config.gain is None:
         raise SuperlensError("units is electrons and no gain is given; give the camera's gain, in counts per electron")
     pixel_nm = _one_pixel_size(images, needed=not config.denoise_only)
-    psf = None if config.denoise_only else _fine_psf(optics, pixel_nm, config.scale)
+    volumes = config.axes == "ZYX"
+    z_step_nm = _one_step(images, needed=not config.denoise_only) if volumes else None
+    psf = None if config.denoise_only else _fine_psf(optics, pixel_nm, config.scale, z_step_nm)
     if psf is not None and pixel_nm is not None:
         _refuse_wider_than_image(psf, pixel_nm, images)
     observations = observe(images, offset=config.offset, gain=config.gain, read_noise_e=config.read_noise_e)
@@ -97,7 +183,7 @@ def prepare(images: Sequence[Image], optics: Objective | PSF | None, config: ZSD
         observations=observations,
         pixel_nm=pixel_nm,
         psf=psf,
-        lens=Lens.of(psf, config.scale),
+        lens=lens_of(psf, config.scale, config.axes),
         normaliser=Normaliser.measure(
             np.concatenate([s.ravel() for s in smooth]), np.concatenate([o.sigma.ravel() for o in observations])
         ),
@@ -131,14 +217,77 @@ def _refuse_wider_than_image(psf: PSF, pixel_nm: float, images: Sequence[Image])
             )
 
 
-def _fine_psf(optics: Objective | PSF | None, pixel_nm: float | None, scale: int) -> PSF:
+def _one_step(images: Sequence[Image], *, needed: bool) -> float | None:
+    for image in images:
+        called, slices = image.name or "the image", image.sizes.get("Z", 1)
+        if slices < LEAST_SLICES:
+            raise SuperlensError(
+                f"{called} has {slices} slices along Z; a volume needs at least {LEAST_SLICES}. Give --planes to take each "
+                "slice as an image, or --axes if another axis is Z"
+            )
+        if needed and image.z_step_nm is None:
+            raise SuperlensError(f"{called} has no z-step; give it with --z-step-nm (z_step_nm), in nanometres")
+    steps = sorted({image.z_step_nm for image in images if image.z_step_nm is not None})
+    if steps and steps[-1] > 1.02 * steps[0]:
+        raise SuperlensError(
+            f"the stacks have z-steps of {steps[0]:g} and {steps[-1]:g} nm; one model needs one: run them separately"
+        )
+    return steps[0] if steps else None
+
+
+def check_step(psf: PSF | None, image: Image) -> None:
+    """Refuse a stack whose slices lie farther apart or nearer than those that a model was trained on.
+
+    Raises
+    ------
+    SuperlensError
+        If the steps differ by more than 2 %, or the stack states none.
+    """
+    ours, theirs = None if psf is None else psf.z_step_nm, image.z_step_nm
+    called = image.name or "the image"
+    if ours is None:
+        return
+    if theirs is None:
+        raise SuperlensError(
+            f"{called} has no z-step and the model was trained at {ours:g} nm; give it with --z-step-nm"
+        )
+    if abs(ours - theirs) > 0.02 * ours:
+        raise SuperlensError(
+            f"{called} has a z-step of {theirs:g} nm and the model was trained at {ours:g} nm; use a model for this step, "
+            "or give the right one with --z-step-nm"
+        )
+
+
+def _fine_psf(optics: Objective | PSF | None, pixel_nm: float | None, scale: int, z_step_nm: float | None) -> PSF:
     if optics is None or pixel_nm is None:
         raise SuperlensError("optics is missing; give --na and --wavelength-nm, or --psf, or ask for --denoise-only")
     fine_nm = pixel_nm / scale
-    psf = optics.psf(fine_nm) if isinstance(optics, Objective) else _in_plane(optics).resample(fine_nm)
+    if isinstance(optics, Objective):
+        psf = optics.psf(fine_nm, z_step_nm=z_step_nm)
+    elif z_step_nm is None:
+        psf = optics.at_focus().resample(fine_nm)
+    elif optics.data.ndim == 2:
+        raise SuperlensError(
+            "the PSF is a single plane and the image a volume; give a PSF stack, or --na and --wavelength-nm, "
+            "or --planes to take each slice as an image"
+        )
+    else:
+        psf = optics.resample(fine_nm, z_step_nm)
     psf.check_against(pixel_nm)
     return psf
 
 
-def _in_plane(psf: PSF) -> PSF:
-    return psf.at_focus() if psf.data.ndim == 3 else psf
+def stacked(values: NDArray[Any], image: Image, axes: str) -> NDArray[Any]:
+    """The planes ``(N, Y, X)`` of an observed image as the images or volumes ``(M, [Z,] Y, X)`` that a network takes."""
+    return values.reshape(-1, *image.data.shape[-len(axes) : -2], *values.shape[-2:])
+
+
+def through(sharp: Array, kernel: NDArray[np.float64], scale: int) -> Array:
+    """What the camera would see of a sharp image, with mirrored edges."""
+    ry, rx = (side // 2 for side in kernel.shape)
+    padded = np.pad(sharp, [(ry, ry), (rx, rx)], mode="symmetric")
+    shape = [fft.next_fast_len(n, real=True) for n in padded.shape]
+    full = fft.irfft2(fft.rfft2(padded, shape) * fft.rfft2(kernel, shape), shape)
+    seen = full[2 * ry : 2 * ry + sharp.shape[0], 2 * rx : 2 * rx + sharp.shape[1]]
+    height, width = (side // scale for side in sharp.shape)
+    return np.asarray(seen.reshape(height, scale, width, scale).mean((1, 3)), np.float32)
