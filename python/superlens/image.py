@@ -13,7 +13,7 @@ import functools
 import itertools
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, cast
 
@@ -61,6 +61,8 @@ class Image:
         Stem for the names of outputs.
     history : mapping
         How the image was made, in JSON values; written into files and read back.
+    emission_nm : tuple of float or None
+        Wavelength of the detected light, one for each channel (None where it is not known), or none at all.
 
     Raises
     ------
@@ -82,6 +84,7 @@ class Image:
     channel_names: tuple[str, ...] = ()
     name: str = ""
     history: Mapping[str, Any] = field(default_factory=dict)
+    emission_nm: tuple[float | None, ...] = ()
 
     def __post_init__(self) -> None:
         data = np.asarray(self.data)
@@ -95,8 +98,12 @@ class Image:
         channels = data.shape[self.axes.index("C")] if "C" in self.axes else 1
         if names and len(names) != channels:
             raise SuperlensError(f"channel_names has {len(names)} entries; expected {channels}, one for each channel.")
+        waves = tuple(None if wave is None else _positive("emission_nm", wave) for wave in self.emission_nm)
+        if waves and len(waves) != channels:
+            raise SuperlensError(f"emission_nm has {len(waves)} entries; expected {channels}, one for each channel.")
         object.__setattr__(self, "data", data.astype(data.dtype.newbyteorder("="), copy=False))
         object.__setattr__(self, "channel_names", names)
+        object.__setattr__(self, "emission_nm", waves)
         object.__setattr__(self, "history", dict(self.history))
 
     @property
@@ -179,11 +186,29 @@ class Image:
             if not -size <= pick < size:
                 raise SuperlensError(f"{axis.lower()} is {pick}; expected 0 to {size - 1}.")
         index = tuple(picks.get(axis, slice(None)) for axis in self.axes)
-        names = self.channel_names
-        if names and "C" in picks:
-            names = (names[picks["C"]],)
+        names, waves = self.channel_names, self.emission_nm
+        if "C" in picks:
+            names, waves = names and (names[picks["C"]],), waves and (waves[picks["C"]],)
         axes = "".join(axis for axis in self.axes if axis not in picks)
-        return replace(self, data=self.data[index], axes=axes, channel_names=names)
+        return replace(self, data=self.data[index], axes=axes, channel_names=names, emission_nm=waves)
+
+    def with_channels(self, channels: Sequence[int]) -> Image:
+        """Keep some of the channels, in the order given; the axis stays.
+
+        Examples
+        --------
+        >>> Image(np.zeros((3, 20, 30)), "CYX", channel_names=("a", "b", "c")).with_channels([2, 0]).channel_names
+        ('c', 'a')
+        """
+        for channel in channels:
+            self.select(c=channel)  # refuses what is not there
+        at = list(channels)
+        return replace(
+            self,
+            data=np.take(self.data, at, axis=self.axes.index("C")),
+            channel_names=self.channel_names and tuple(self.channel_names[c] for c in at),
+            emission_nm=self.emission_nm and tuple(self.emission_nm[c] for c in at),
+        )
 
     def planes(self) -> Iterator[tuple[dict[str, int], NDArray[Any]]]:
         """Go through the planes, the last axis before Y fastest.

@@ -1,7 +1,8 @@
 """A trained model: the network and everything needed to use it rightly, in one file.
 
-A model file is a zip of three members: ``model.json`` (the configuration below), ``weights.npz`` and ``psf.npy``. Only numbers and
-text are read from it; the network is built by name from our own code, so that a file from a stranger runs none of its own.
+A model file is a zip of three members: ``model.json`` (the configuration below), ``weights.npz`` and ``psf.npy``; one for several
+channels holds them in a folder for each, ``c0`` and so on, and ``channels.json``. Only numbers and text are read from it; the network
+is built by name from our own code, so that a file from a stranger runs none of its own.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -31,7 +33,7 @@ from superlens.networks import build
 from superlens.optics import PSF
 from superlens.training import out_of_memory_errors, set_weights
 
-__all__ = ["Model", "ModelConfig", "shipped"]
+__all__ = ["ChannelModels", "Model", "ModelConfig", "load_model", "shipped"]
 
 FORMAT = 1
 """Version of the file's layout; a file with a higher one is refused."""
@@ -175,25 +177,17 @@ class Model:
 
     def save(self, path: Path | str, *, dtype: Literal["float32", "float16"] = "float32") -> None:
         """Write the model file, beside and renamed; float16 halves it and keeps three digits of each weight."""
-        path = Path(path)
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("model.json", json.dumps(self.config.model_dump(mode="json"), indent=1))
-            archive.writestr("weights.npz", _packed([w.astype(dtype) for w in weights_of(self.network)]))
-            if self.psf is not None:
-                archive.writestr("psf.npy", _array_bytes(self.psf.data))
-                archive.writestr(
-                    "psf.json", json.dumps({"pixel_nm": self.psf.pixel_nm, "z_step_nm": self.psf.z_step_nm})
-                )
-        beside = path.with_name(path.name + ".part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            beside.write_bytes(buffer.getvalue())
-            os.replace(beside, path)
-        except OSError as error:
-            with suppress(OSError):  # there may be nothing to take away
-                beside.unlink()
-            raise SuperlensError(f"can't write the model {path}: {error.strerror}; choose another place") from error
+        _put(Path(path), self._contents(dtype))
+
+    def _contents(self, dtype: str, folder: str = "") -> dict[str, str | bytes]:
+        contents: dict[str, str | bytes] = {
+            "model.json": json.dumps(self.config.model_dump(mode="json"), indent=1),
+            "weights.npz": _packed([w.astype(dtype) for w in weights_of(self.network)]),
+        }
+        if self.psf is not None:
+            sampling = {"pixel_nm": self.psf.pixel_nm, "z_step_nm": self.psf.z_step_nm}
+            contents |= {"psf.npy": _array_bytes(self.psf.data), "psf.json": json.dumps(sampling)}
+        return {folder + name: content for name, content in contents.items()}
 
     @classmethod
     def load(cls, path: Path | str) -> Model:
@@ -202,37 +196,136 @@ class Model:
         Raises
         ------
         SuperlensError
-            If the file is missing, cut short, or not ours.
+            If the file is missing, cut short, or not ours, or holds a model for each of several channels.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise SuperlensError(f"there is no model file {path}; train one with `superlens train`")
-        try:
-            with zipfile.ZipFile(path) as archive:
-                members = _members(archive)
-            config = ModelConfig(**json.loads(members["model.json"]))
-            if config.format > FORMAT:
-                raise SuperlensError(
-                    f"its format is {config.format} and this superlens reads up to {FORMAT}; update superlens"
-                )
-            if config.network_config.get("scale", config.scale) != config.scale:
-                raise SuperlensError(f"its scale is {config.scale}, its network has {config.network_config['scale']}")
-            network = build(config.network, config.network_config)
-            with np.load(io.BytesIO(members["weights.npz"]), allow_pickle=False) as weights:
-                set_weights(network, [weights[f"w{i}"].astype(np.float32) for i in range(len(weights.files))])
-            psf = None
-            if "psf.npy" in members:
-                about = json.loads(members["psf.json"])
-                data = np.load(io.BytesIO(members["psf.npy"]), allow_pickle=False)
-                psf = PSF(data, about["pixel_nm"], about["z_step_nm"], config.psf_source)
-        except SuperlensError as error:
-            raise SuperlensError(f"the model {path} can't be used: {error}") from error
-        except (*_DAMAGE, *out_of_memory_errors()) as error:
+        found = load_model(path)
+        if isinstance(found, ChannelModels):
             raise SuperlensError(
-                f"{path} is not a superlens model, or it was cut short ({type(error).__name__}); "
-                "copy it again, or train one with `superlens train`"
-            ) from error
+                f"{path} holds models for channels {', '.join(map(str, found.channels))}; expected one model here. "
+                "It is for `superlens predict` and images with these channels"
+            )
+        return found
+
+    @classmethod
+    def _from(cls, members: Mapping[str, bytes]) -> Model:
+        config = ModelConfig(**json.loads(members["model.json"]))
+        if config.format > FORMAT:
+            raise SuperlensError(
+                f"its format is {config.format} and this superlens reads up to {FORMAT}; update superlens"
+            )
+        if config.network_config.get("scale", config.scale) != config.scale:
+            raise SuperlensError(f"its scale is {config.scale}, its network has {config.network_config['scale']}")
+        network = build(config.network, config.network_config)
+        with np.load(io.BytesIO(members["weights.npz"]), allow_pickle=False) as weights:
+            set_weights(network, [weights[f"w{i}"].astype(np.float32) for i in range(len(weights.files))])
+        psf = None
+        if "psf.npy" in members:
+            about = json.loads(members["psf.json"])
+            data = np.load(io.BytesIO(members["psf.npy"]), allow_pickle=False)
+            psf = PSF(data, about["pixel_nm"], about["z_step_nm"], config.psf_source)
         return cls(config, network, psf)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChannelModels:
+    """A model for each of several channels of one kind of image, in one file.
+
+    Attributes
+    ----------
+    channels : tuple of int
+        Index along C of the images they were trained on, rising.
+    models : tuple of Model
+        One for each, of one network, scale and method.
+
+    Raises
+    ------
+    SuperlensError
+        If they do not belong together.
+    """
+
+    channels: tuple[int, ...]
+    models: tuple[Model, ...]
+
+    def __post_init__(self) -> None:
+        if not self.channels or list(self.channels) != sorted(set(self.channels)) or self.channels[0] < 0:
+            raise SuperlensError(f"channels is {list(self.channels)}; expected rising numbers from 0")
+        if len(self.models) != len(self.channels):
+            raise SuperlensError(f"there are {len(self.models)} models for {len(self.channels)} channels")
+        kinds = {(m.config.method, m.config.network, m.config.axes, m.config.scale, m.psf is None) for m in self.models}
+        if len(kinds) != 1:
+            raise SuperlensError("the models of the channels are of different kinds; expected one network and scale")
+
+    def picked(self, image: Image) -> Image:
+        """The channels of an image that there are models for.
+
+        An image with as many channels as models is taken to be these channels alone.
+
+        Raises
+        ------
+        SuperlensError
+            If the image lacks a channel, or a model does not fit it.
+        """
+        count = image.sizes.get("C", 1)
+        if "C" not in image.axes or (count != len(self.channels) and count <= self.channels[-1]):
+            raise SuperlensError(
+                f"{image.name or 'the image'} has {count} channel{'s' * (count > 1)} and the model is for channels "
+                f"{', '.join(map(str, self.channels))}; expected an image with these"
+            )
+        kept = image if count == len(self.channels) else image.with_channels(self.channels)
+        for model in self.models:
+            model.check_fits(kept)
+        return kept
+
+    def save(self, path: Path | str, *, dtype: Literal["float32", "float16"] = "float32") -> None:
+        """Write the file, beside and renamed; the arguments are those of `Model.save`."""
+        contents: dict[str, str | bytes] = {
+            "channels.json": json.dumps({"format": FORMAT, "channels": list(self.channels)})
+        }
+        for number, model in zip(self.channels, self.models, strict=True):
+            contents |= model._contents(dtype, f"c{number}/")
+        _put(Path(path), contents)
+
+    @classmethod
+    def load(cls, path: Path | str) -> ChannelModels:
+        """Read a file; one that holds a single model is taken for channel 0."""
+        found = load_model(path)
+        return found if isinstance(found, ChannelModels) else cls((0,), (found,))
+
+    @classmethod
+    def _from(cls, members: Mapping[str, bytes]) -> ChannelModels:
+        about = json.loads(members["channels.json"])
+        if about["format"] > FORMAT:
+            raise SuperlensError(f"its format is {about['format']}, above {FORMAT}; update superlens")
+        channels = tuple(int(channel) for channel in about["channels"])
+        inside = [
+            {name.removeprefix(f"c{c}/"): data for name, data in members.items() if name.startswith(f"c{c}/")}
+            for c in channels
+        ]
+        return cls(channels, tuple(Model._from(each) for each in inside))
+
+
+def load_model(path: Path | str) -> Model | ChannelModels:
+    """Read a model file, of one model or of one for each channel.
+
+    Raises
+    ------
+    SuperlensError
+        If the file is missing, cut short, or not ours.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SuperlensError(f"there is no model file {path}; train one with `superlens train`")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = _members(archive)
+        return ChannelModels._from(members) if "channels.json" in members else Model._from(members)
+    except SuperlensError as error:
+        raise SuperlensError(f"the model {path} can't be used: {error}") from error
+    except (*_DAMAGE, *out_of_memory_errors()) as error:
+        raise SuperlensError(
+            f"{path} is not a superlens model, or it was cut short ({type(error).__name__}); "
+            "copy it again, or train one with `superlens train`"
+        ) from error
 
 
 def weights_of(network: keras.Model) -> list[NDArray[np.float32]]:
@@ -251,14 +344,31 @@ def shipped() -> Mapping[str, Path]:
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, bytes]:
-    known = ("model.json", "weights.npz", "psf.npy", "psf.json")
+    known = ("model.json", "weights.npz", "psf.npy", "psf.json", "channels.json")
     out = {}
     for info in archive.infolist():
-        if info.filename in known:
+        folder, _, name = info.filename.rpartition("/")
+        if name in known and (not folder or re.fullmatch("c[0-9]+", folder)):
             if info.file_size > _LARGEST_MEMBER:
                 raise ValueError(f"{info.filename} claims {info.file_size} bytes")
             out[info.filename] = archive.read(info)
     return out
+
+
+def _put(path: Path, contents: Mapping[str, str | bytes]) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    beside = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(buffer.getvalue())
+        os.replace(beside, path)
+    except OSError as error:
+        with suppress(OSError):  # there may be nothing to take away
+            beside.unlink()
+        raise SuperlensError(f"can't write the model {path}: {error.strerror}; choose another place") from error
 
 
 def _packed(weights: Sequence[NDArray[np.floating]]) -> bytes:

@@ -8,8 +8,8 @@ and PNG files are read whole.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ class LazyImage:
     ----------
     data : Deferred
         One axis for each letter of `axes`, counts.
-    axes, pixel_nm, z_step_nm, frame_interval_s, channel_names, name, history
+    axes, pixel_nm, z_step_nm, frame_interval_s, channel_names, name, history, emission_nm
         As those of `Image`.
     """
 
@@ -47,6 +47,7 @@ class LazyImage:
     channel_names: tuple[str, ...] = ()
     name: str = ""
     history: Mapping[str, Any] = field(default_factory=dict)
+    emission_nm: tuple[float | None, ...] = ()
 
     @property
     def header(self) -> Image:
@@ -101,6 +102,40 @@ class LazyImage:
         values = self.data[part]
         return values.reshape(values.shape[-2:])
 
+    def index_of(self, number: int) -> dict[str, int]:
+        """Where a plane lies along T, C and Z, as far as the image has them.
+
+        Examples
+        --------
+        >>> LazyImage(Deferred.of(np.zeros((2, 3, 4, 5))), "TCYX").index_of(4)
+        {'T': 1, 'C': 1}
+        """
+        at = np.unravel_index(number, self.data.shape[:-2]) if self.data.ndim > 2 else ()
+        return dict(zip(self.axes, map(int, at), strict=False))
+
+    def with_channels(self, channels: Sequence[int]) -> LazyImage:
+        """Keep some of the channels, in the order given; the axis stays, and nothing is read.
+
+        Examples
+        --------
+        >>> image = LazyImage(Deferred.of(np.arange(24).reshape(3, 2, 4)), "CYX")
+        >>> image.with_channels([2]).plane(0, x=slice(0, 2)).tolist()
+        [[16, 17], [20, 21]]
+        """
+        told = self.header.with_channels(channels)
+        data, at = self.data, self.axes.index("C")
+
+        def region(part: tuple[slice, ...]) -> NDArray[Any]:
+            parts = [data[(*part[:at], slice(c, c + 1), *part[at + 1 :])] for c in channels[part[at]]]
+            return np.concatenate(parts, axis=at)
+
+        return replace(
+            self,
+            data=Deferred.by(region, told.data.shape, data.dtype),
+            channel_names=told.channel_names,
+            emission_nm=told.emission_nm,
+        )
+
     def load(self) -> Image:
         """Read everything.
 
@@ -124,6 +159,7 @@ class LazyImage:
             self.channel_names,
             self.name,
             self.history,
+            self.emission_nm,
         )
 
 
@@ -136,6 +172,8 @@ class ImageFile:
     path : Path
     axes, pixel_nm, z_step_nm, fill_missing
         As for `open_image`.
+    channels : tuple of int, optional
+        Those to take, of an image that has more.
     """
 
     path: Path
@@ -143,16 +181,18 @@ class ImageFile:
     pixel_nm: float | None = None
     z_step_nm: float | None = None
     fill_missing: bool = False
+    channels: tuple[int, ...] | None = None
 
     def open(self) -> LazyImage:
         """Open it without reading its pixels."""
-        return open_image(
+        opened = open_image(
             self.path,
             axes=self.axes,
             pixel_nm=self.pixel_nm,
             z_step_nm=self.z_step_nm,
             fill_missing=self.fill_missing,
         )
+        return opened if self.channels is None else opened.with_channels(self.channels)
 
 
 def open_image(
@@ -212,4 +252,5 @@ def open_image(
         about.channel_names,
         about.name,
         about.history,
+        about.emission_nm,
     )

@@ -76,6 +76,8 @@ class StoredImage:
         Distance of planes, time between frames.
     channel_names : tuple of str
         May be fewer or more than the channels; it counts only when it fits.
+    emission_nm : tuple of float or None
+        Wavelength of the detected light; likewise.
     note : mapping
         What `parse_note` found.
     """
@@ -87,6 +89,7 @@ class StoredImage:
     frame_interval_s: float | None = None
     channel_names: tuple[str, ...] = ()
     note: Mapping[str, Any] = field(default_factory=dict)
+    emission_nm: tuple[float | None, ...] = ()
 
 
 def to_image(
@@ -131,6 +134,7 @@ def facts(
     data, order = _in_order(stored, path, axes)
     channels = data.shape[order.index("C")] if "C" in order else 1
     names = stored.channel_names if len(stored.channel_names) == channels and any(stored.channel_names) else ()
+    waves = stored.emission_nm if len(stored.emission_nm) == channels and any(stored.emission_nm) else ()
     history = stored.note.get("history")
     return {
         "data": data,
@@ -141,6 +145,7 @@ def facts(
         "channel_names": names,
         "name": stem(path),
         "history": history if isinstance(history, dict) else {},
+        "emission_nm": waves,
     }
 
 
@@ -200,6 +205,7 @@ def note_text(image: Image) -> str:
         "frame_interval_s": image.frame_interval_s,
         "channel_names": list(image.channel_names),
         "history": dict(image.history),
+        "emission_nm": list(image.emission_nm),
     }
     try:
         return _NOTE + json.dumps(note, default=_json_value)
@@ -261,6 +267,9 @@ def _as_noted(stored: StoredImage) -> StoredImage:
         names = note.get("channel_names")
         if isinstance(names, list) and not stored.channel_names:
             stored = replace(stored, channel_names=tuple(str(name) for name in names))
+        waves = note.get("emission_nm")
+        if isinstance(waves, list) and not any(stored.emission_nm):
+            stored = replace(stored, emission_nm=tuple(_number(wave) for wave in waves))
     if pixel_nm is not None and _agree(stored.pixel_yx_nm and stored.pixel_yx_nm[1], pixel_nm):
         stored = replace(stored, pixel_yx_nm=(pixel_nm, pixel_nm))
     if z_step_nm is not None and _agree(stored.z_step_nm, z_step_nm):

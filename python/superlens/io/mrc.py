@@ -230,6 +230,7 @@ def _deltavision(path: Path, header: _Header, data: NDArray[Any]) -> StoredImage
         z_step_nm=z_nm if planes > 1 else None,
         frame_interval_s=_interval(path, header, sequence, shape) if frames > 1 else None,
         channel_names=tuple(f"{wave} nm" for wave in waves) if len(waves) == channels and min(waves) > 0 else (),
+        emission_nm=tuple(float(wave) if wave > 0 else None for wave in waves),
     )
 
 

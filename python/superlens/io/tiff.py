@@ -354,12 +354,13 @@ def _from_ome(stored: StoredImage, text: str) -> StoredImage:
         z_step_nm=z_nm,
         frame_interval_s=interval * seconds if interval is not None and seconds is not None else None,
         channel_names=tuple(channel.get("Name", "") for channel in pixels.findall("{*}Channel")),
+        emission_nm=tuple(_ome_length(c, "EmissionWavelength", "nm") for c in pixels.findall("{*}Channel")),
         note=parse_note(image.findtext("{*}Description")),
     )
 
 
-def _ome_length(pixels: ElementTree.Element, name: str) -> float | None:
-    value, nm = _decimal(pixels.get(name)), length_nm(pixels.get(f"{name}Unit", "µm"))
+def _ome_length(element: ElementTree.Element, name: str, unit: str = "µm") -> float | None:
+    value, nm = _decimal(element.get(name)), length_nm(element.get(f"{name}Unit", unit))
     return value * nm if value is not None and nm is not None else None
 
 

@@ -60,9 +60,15 @@ def ome_metadata(image: Image, note: str) -> dict[str, Any]:
         metadata |= {"PhysicalSizeZ": image.z_step_nm / 1e3, "PhysicalSizeZUnit": "µm"}
     if image.frame_interval_s:
         metadata |= {"TimeIncrement": image.frame_interval_s, "TimeIncrementUnit": "s"}
+    channel: dict[str, Any] = {}
     if image.channel_names:
-        metadata["Channel"] = {"Name": list(image.channel_names)}
-    return metadata
+        channel["Name"] = list(image.channel_names)
+    if image.emission_nm and all(image.emission_nm):
+        channel |= {
+            "EmissionWavelength": list(image.emission_nm),
+            "EmissionWavelengthUnit": ["nm"] * len(image.emission_nm),
+        }
+    return {**metadata, "Channel": channel} if channel else metadata
 
 
 def _typed(image: Image, types: tuple[str, ...], path: Path) -> NDArray[Any]:
