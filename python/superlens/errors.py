@@ -7,7 +7,9 @@ is a defect of the program. `Cancelled` is not an error and lives in `superlens.
 
 from __future__ import annotations
 
-__all__ = ["SuperlensError", "SuperlensWarning"]
+from collections.abc import Iterable
+
+__all__ = ["SuperlensError", "SuperlensWarning", "require"]
 
 
 class SuperlensError(ValueError):
@@ -24,3 +26,24 @@ class SuperlensError(ValueError):
 
 class SuperlensWarning(UserWarning):
     """The run goes on, but the user should know this before trusting the result."""
+
+
+def require(name: str, value: float | Iterable[str], ok: bool, allowed: str) -> None:
+    """Refuse the value of an argument in the words that every refusal has.
+
+    Parameters
+    ----------
+    name : str
+    value : float or names
+    ok : bool
+        Whether it is allowed. Comparisons with NaN are false: ``0 < value < inf`` lets neither NaN nor infinity pass.
+    allowed : str
+        What is, with its unit.
+
+    Raises
+    ------
+    SuperlensError
+        Unless `ok`.
+    """
+    if not ok:
+        raise SuperlensError(f"{name} is {value}; expected {allowed}.")

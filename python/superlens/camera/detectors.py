@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from superlens.camera.sensor import Camera
-from superlens.errors import SuperlensError
+from superlens.errors import SuperlensError, require
 
 __all__ = ["EMCCD", "SCMOS", "Sensor"]
 
@@ -81,12 +81,12 @@ class EMCCD:
     """Variance of the light in the picture over that of a camera without multiplication."""
 
     def __post_init__(self) -> None:
-        _require("quantum_efficiency", self.quantum_efficiency, 0 < self.quantum_efficiency <= 1, "above 0, at most 1")
-        _require("spurious_e", self.spurious_e, 0 <= self.spurious_e < 1e4, "0 or more electrons")
-        _require("em_gain", self.em_gain, 1 <= self.em_gain < 1e5, "1 or more")
-        _require("read_noise_e", self.read_noise_e, 0 <= self.read_noise_e < 1e6, "0 or more electrons")
-        _require("electrons_per_count", self.electrons_per_count, 0 < self.electrons_per_count < 1e6, "above 0")
-        _require("offset", self.offset, np.isfinite(self.offset), "a finite number of counts")
+        require("quantum_efficiency", self.quantum_efficiency, 0 < self.quantum_efficiency <= 1, "above 0, at most 1")
+        require("spurious_e", self.spurious_e, 0 <= self.spurious_e < 1e4, "0 or more electrons")
+        require("em_gain", self.em_gain, 1 <= self.em_gain < 1e5, "1 or more")
+        require("read_noise_e", self.read_noise_e, 0 <= self.read_noise_e < 1e6, "0 or more electrons")
+        require("electrons_per_count", self.electrons_per_count, 0 < self.electrons_per_count < 1e6, "above 0")
+        require("offset", self.offset, np.isfinite(self.offset), "a finite number of counts")
 
     @property
     def gain(self) -> float:
@@ -161,7 +161,7 @@ class SCMOS:
     quantum_efficiency: float = 1.0
 
     def __post_init__(self) -> None:
-        _require("quantum_efficiency", self.quantum_efficiency, 0 < self.quantum_efficiency <= 1, "above 0, at most 1")
+        require("quantum_efficiency", self.quantum_efficiency, 0 < self.quantum_efficiency <= 1, "above 0, at most 1")
         for name in ("offset", "variance", "gain"):
             values = np.array(getattr(self, name), np.float64)
             if values.ndim != 2 or values.shape != np.shape(self.offset):
@@ -170,8 +170,8 @@ class SCMOS:
                 raise SuperlensError(f"{name} holds values that are not finite; replace such pixels first.")
             values.setflags(write=False)
             object.__setattr__(self, name, values)
-        _require("variance", float(self.variance.min()), bool(self.variance.min() >= 0), "0 or more counts squared")
-        _require("gain", float(self.gain.min()), bool(self.gain.min() > 0), "above 0 counts per electron")
+        require("variance", float(self.variance.min()), bool(self.variance.min() >= 0), "0 or more counts squared")
+        require("gain", float(self.gain.min()), bool(self.gain.min() > 0), "above 0 counts per electron")
 
     @classmethod
     def typical(
@@ -253,8 +253,3 @@ def _light(photons: ArrayLike) -> Floats:
 
 def _stored(counts: Floats) -> NDArray[np.uint16]:
     return np.clip(np.rint(counts), 0, _TOP).astype(np.uint16)
-
-
-def _require(name: str, value: float, ok: bool, allowed: str) -> None:
-    if not ok:
-        raise SuperlensError(f"{name} is {value}; expected {allowed}.")

@@ -5,7 +5,6 @@ In: photons or counts and an explicit rng. Out: counts, variances, pairs. Estima
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft, ndimage
 
-from superlens.errors import SuperlensError
+from superlens.errors import SuperlensError, require
 
 __all__ = ["Camera", "recorrupt", "smoothed_signal"]
 
@@ -52,14 +51,12 @@ class Camera:
     estimated: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        _require(
-            "gain", self.gain, np.isfinite(self.gain) and self.gain > 0, "a number above 0, in counts per electron"
-        )
-        _require("offset", self.offset, np.isfinite(self.offset), "a finite number of counts")
+        require("gain", self.gain, np.isfinite(self.gain) and self.gain > 0, "a number above 0, in counts per electron")
+        require("offset", self.offset, np.isfinite(self.offset), "a finite number of counts")
         ok = np.isfinite(self.read_noise_e) and self.read_noise_e >= 0
-        _require("read_noise_e", self.read_noise_e, ok, "0 or more electrons")
+        require("read_noise_e", self.read_noise_e, ok, "0 or more electrons")
         unknown = set(self.estimated) - {field.name for field in fields(self)}
-        _require("estimated", sorted(self.estimated), not unknown, "names among gain, offset, read_noise_e")
+        require("estimated", sorted(self.estimated), not unknown, "names among gain, offset, read_noise_e")
 
     def variance(self, signal: ArrayLike) -> Any:
         """Noise variance of pixels with a given mean.
@@ -168,7 +165,7 @@ def recorrupt(
     """
     y = np.asarray(image)
     y = y.astype(_float_type(y), copy=False)
-    _require("alpha", alpha, np.isfinite(alpha) and alpha > 0, "a number above 0 (0.5 to 2 is usual)")
+    require("alpha", alpha, np.isfinite(alpha) and alpha > 0, "a number above 0 (0.5 to 2 is usual)")
     deviation = np.asarray(sigma, y.dtype)
     if deviation.size and not (np.isfinite(deviation).all() and deviation.min() >= 0):
         raise SuperlensError(
@@ -223,8 +220,3 @@ def _correlate(noise: Real, covariance: NDArray[np.float64]) -> Real:
 def _float_type(values: NDArray[Any]) -> np.dtype[Any]:
     """float64 stays; everything else is worked on as float32."""
     return np.dtype(np.float64 if values.dtype == np.float64 else np.float32)
-
-
-def _require(name: str, value: float | Iterable[str], ok: bool, allowed: str) -> None:
-    if not ok:
-        raise SuperlensError(f"{name} is {value}; expected {allowed}.")

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from superlens.errors import SuperlensError
+from superlens.errors import SuperlensError, require
 from superlens.simulate.molecules import Molecules
 
 __all__ = ["Birth", "Blinking", "Independent", "Kinetics", "PhotonLaw", "Population"]
@@ -61,8 +61,8 @@ class PhotonLaw:
     def __post_init__(self) -> None:
         if self.law not in _DRAW:
             raise SuperlensError(f"law is {self.law!r}; expected one of {', '.join(_DRAW)}.")
-        _require("mean_photons", self.mean_photons, self.mean_photons > 0, "photons above 0")
-        _require("std_photons", self.std_photons, self.std_photons >= 0, "0 or more photons")
+        require("mean_photons", self.mean_photons, 0 < self.mean_photons < math.inf, "photons above 0")
+        require("std_photons", self.std_photons, 0 <= self.std_photons < math.inf, "0 or more photons")
         if self.law == "uniform" and self.std_photons * math.sqrt(3.0) > self.mean_photons:
             raise SuperlensError(
                 f"std_photons is {self.std_photons:g}: the uniform law would go below 0. Make it less."
@@ -122,7 +122,7 @@ class Independent:
     density_um2: float = 2.0
 
     def __post_init__(self) -> None:
-        _require("density_um2", self.density_um2, self.density_um2 >= 0, "0 or more molecules per um^2")
+        require("density_um2", self.density_um2, 0 <= self.density_um2 < math.inf, "0 or more molecules per um^2")
 
     def play(self, area_um2: float, birth: Birth, rng: np.random.Generator) -> Iterator[Molecules]:
         """Yield new molecules for each frame, every one in full light."""
@@ -161,9 +161,14 @@ class Kinetics:
     blinks: float = 1.0
 
     def __post_init__(self) -> None:
-        _require("density_um2", self.density_um2, self.density_um2 >= 0, "0 or more molecules per um^2")
+        require("density_um2", self.density_um2, 0 <= self.density_um2 < math.inf, "0 or more molecules per um^2")
         _require_clock(self.on_frames, self.dark_frames)
-        _require("blinks", self.blinks, self.blinks >= 1, "1 or more; Population takes molecules that never bleach")
+        require(
+            "blinks",
+            self.blinks,
+            1 <= self.blinks < math.inf,
+            "1 or more; Population takes molecules that never bleach",
+        )
 
     def play(self, area_um2: float, birth: Birth, rng: np.random.Generator) -> Iterator[Molecules]:
         """Yield the molecules of each frame; those that bleached make room for new ones."""
@@ -204,7 +209,7 @@ class Population:
     blinks: float = 5.0
 
     def __post_init__(self) -> None:
-        _require("molecules_um2", self.molecules_um2, self.molecules_um2 >= 0, "0 or more molecules per um^2")
+        require("molecules_um2", self.molecules_um2, 0 <= self.molecules_um2 < math.inf, "0 or more molecules per um^2")
         _require_clock(self.on_frames, self.dark_frames)
         if not self.blinks >= 1:
             raise SuperlensError(f"blinks is {self.blinks}; expected 1 or more.")
@@ -313,10 +318,5 @@ _DRAW: dict[str, Callable[[float, float, np.random.Generator, int], Floats]] = {
 
 
 def _require_clock(on_frames: float, dark_frames: float) -> None:
-    _require("on_frames", on_frames, on_frames > 0, "a time above 0, in frames")
-    _require("dark_frames", dark_frames, dark_frames > 0, "a time above 0, in frames")
-
-
-def _require(name: str, value: float, ok: bool, allowed: str) -> None:
-    if not (math.isfinite(value) and ok):
-        raise SuperlensError(f"{name} is {value}; expected {allowed}.")
+    require("on_frames", on_frames, 0 < on_frames < math.inf, "a time above 0, in frames")
+    require("dark_frames", dark_frames, 0 < dark_frames < math.inf, "a time above 0, in frames")

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from superlens.errors import SuperlensError
+from superlens.errors import SuperlensError, require
 from superlens.image import Image
 from superlens.simulate.drawing import poisson_count, worms
 
@@ -303,12 +303,10 @@ def _whole(box: Box) -> tuple[int, int]:
 def _require_positive(settings: object, *names: str) -> None:
     for name in names:
         value = getattr(settings, name)
-        if not (math.isfinite(value) and value > 0):
-            raise SuperlensError(f"{name} is {value}; expected a number above 0.")
+        require(name, value, 0 < value < math.inf, "a number above 0")
 
 
 def _require_not_negative(settings: object, *names: str) -> None:
     for name in names:
         value = getattr(settings, name)
-        if not (math.isfinite(value) and value >= 0):
-            raise SuperlensError(f"{name} is {value}; expected 0 or more.")
+        require(name, value, 0 <= value < math.inf, "0 or more")
