@@ -21,6 +21,7 @@ from superlens.errors import SuperlensError
 
 Caller = Any
 
+SAMPLE = Path(launch.__file__).parents[1] / "samples" / "microtubules_low_light.tif"
 IJ = Path.home() / ".m2/repository/net/imagej/ij/1.54p/ij-1.54p.jar"
 
 
@@ -81,20 +82,30 @@ def test_the_parameters_are_written_without_starting_anything(superlens: Callabl
 # -- a real ImageJ ------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def imagej(tmp_path: Path) -> Path:
-    """A folder with ImageJ 1 in it, and a home of its own, so that no preference reaches the user's."""
+@pytest.fixture(params=["ImageJ", "Fiji"])
+def imagej(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder with ImageJ 1, then the Fiji that FIJI_DIR names; with a home of its own, so that no preference reaches the user's."""
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", f"-Duser.home={tmp_path} -Djava.util.prefs.userRoot={tmp_path}")
+    if request.param == "Fiji":
+        return fiji_folder()
     if not IJ.is_file():
         pytest.skip("no ImageJ in the local Maven repository: build the plugin with `make fiji`")
     shutil.copy2(IJ, tmp_path / "ij.jar")
     return tmp_path
 
 
+def fiji_folder() -> Path:
+    folder = os.environ.get("FIJI_DIR")
+    if not folder:
+        pytest.skip("FIJI_DIR names no Fiji")
+    return Path(folder)
+
+
 def in_a_process(code: str, *arguments: object) -> dict[str, Any]:
-    """Run code that ends by printing JSON; Java starts only once in a process."""
+    """Run code that prints JSON; Java starts only once in a process."""
     done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    return dict(json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{"))))
 
 
 @pytest.mark.fiji
@@ -105,7 +116,8 @@ def test_check_asks_the_engine_through_java(imagej: Path) -> None:
     command = [sys.executable, "-c", run, "fiji", "--fiji", str(imagej), "--check"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "ImageJ 1.54p" in done.stdout and "answers: superlens" in done.stdout
+    assert "ImageJ 1." in done.stdout and "answers: superlens" in done.stdout
+    assert ("ImageJ2 2." in done.stdout) == (launch._kind(imagej) == "Fiji")
 
 
 ON_AN_IMAGE = """
@@ -199,14 +211,99 @@ def test_the_menus_of_a_window_reach_the_engine_until_it_is_closed(
     np.testing.assert_array_equal(np.load(tmp_path / "psf.npy"), expected)
 
 
+PIXELS_OF_A_TRAINING = "na=1.49 wavelength_nm=525 pixel_nm=62.6 steps=20 seed=1 threads=1"
+
+FOUR_DOORS = """
+import json, sys
+import numpy as np
+import superlens as sl
+
+folder, file, options, out = sys.argv[1:]
+running = sl.fiji.start(folder, headless=True)
+import jpype
+IJ = jpype.JClass("ij.IJ")
+
+def keep(name, imp):
+    np.save(f"{out}/{name}.npy", np.array(imp.getProcessor().getPixels()).reshape(imp.getHeight(), imp.getWidth()))
+
+imp = IJ.openImage(file)
+keep("notebook", sl.fiji.enhance(imp, options))
+made = IJ.runMacro(f'open("{file}"); run("Superlens Enhance...", "{options}"); saveAs("Tiff", "{out}/macro.tif"); return getTitle();')
+keep("macro", IJ.openImage(f"{out}/macro.tif"))
+told = {"macro": str(made), "legacy": bool(running.gateway.legacy.isActive())}
+given = jpype.JClass("java.util.HashMap")()
+given.put("image", imp)
+given.put("na", jpype.JDouble(1.49))
+given.put("wavelength_nm", jpype.JDouble(525))
+given.put("options", "pixel_nm=62.6 steps=20 seed=1 threads=1")
+module = running.gateway.command().run("io.github.superlens.scijava.EnhanceCommand", True, given).get()
+keep("script", module.getOutput("result"))
+print(json.dumps(told), flush=True)
+import os
+os._exit(0)
+"""
+
+
+@pytest.fixture(scope="module")
+def crop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corner of the bundled image."""
+    from superlens.io import read, write
+
+    path = tmp_path_factory.mktemp("crop") / "cell.tif"
+    write(path, read(SAMPLE, pixel_nm=62.6).crop(y=slice(8, 72), x=slice(8, 72)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def from_the_shell(crop: Path, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray[Any, Any]:
+    """The crop enhanced by the command line, in a process of its own."""
+    from superlens.io import read
+
+    out = tmp_path_factory.mktemp("shell") / "out"
+    options = [word for pair in PIXELS_OF_A_TRAINING.split() for word in ("--" + pair.replace("_", "-")).split("=")]
+    command = [sys.executable, "-c", "from superlens.cli import main; main()", "enhance", str(crop), *options]
+    done = subprocess.run([*command, "--out", str(out)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return read(out / "cell_sr.tif").data
+
+
 @pytest.mark.fiji
 @pytest.mark.slow
 @needs_plugin
-def test_the_same_with_imagej2(caller: Caller, model_file: Path, tmp_path: Path) -> None:
-    folder = os.environ.get("FIJI_DIR")
-    if not folder:
-        pytest.skip("FIJI_DIR names no Fiji")
-    check_predicts(Path(folder), caller, model_file, tmp_path)
+def test_imagej2_gives_the_pixels_of_the_shell_through_every_door(
+    crop: Path, from_the_shell: np.ndarray[Any, Any], tmp_path: Path
+) -> None:
+    told = in_a_process(FOUR_DOORS, fiji_folder(), crop, PIXELS_OF_A_TRAINING, tmp_path)
+    assert told["macro"].startswith("macro") and told["legacy"]
+    for door in ("notebook", "macro", "script"):
+        np.testing.assert_array_equal(np.load(tmp_path / f"{door}.npy"), from_the_shell, err_msg=door)
+
+
+@pytest.mark.fiji
+@pytest.mark.slow
+@needs_plugin
+def test_a_macro_of_a_fiji_without_a_screen_gives_the_pixels_of_the_shell(
+    crop: Path, from_the_shell: np.ndarray[Any, Any], tmp_path: Path
+) -> None:
+    """As ``fiji --headless --console -macro FILE`` starts it: Java hosts, and the worker process does the work."""
+    folder = fiji_folder()
+    launch._put_into(folder / "plugins", launch.plugin_jar())
+    macro = tmp_path / "enhance.ijm"
+    macro.write_text(
+        f'open("{crop}");\nrun("Superlens Enhance...", "{PIXELS_OF_A_TRAINING}");\nsaveAs("Tiff", "{tmp_path}/out.tif");\n'
+    )
+    java = [f"-D{key}={tmp_path}" for key in ("user.home", "java.util.prefs.userRoot")]
+    java += [f"-D{key}={folder}" for key in ("ij.dir", "plugins.dir", "imagej.dir")]
+    java += ["-Djava.awt.headless=true", "--add-opens=java.base/java.lang=ALL-UNNAMED"]
+    jars = os.pathsep.join(f"{folder / part / '*'}" for part in ("jars", "plugins"))
+    command = ["java", *java, "-cp", jars, "net.imagej.Main", "--headless", "--console", "-macro", str(macro)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "SUPERLENS_PYTHON": sys.executable}
+    )
+    assert (tmp_path / "out.tif").is_file(), done.stdout + done.stderr
+    from superlens.io import read
+
+    np.testing.assert_array_equal(read(tmp_path / "out.tif").data, from_the_shell)
 
 
 def check_predicts(folder: Path, caller: Caller, model_file: Path, tmp_path: Path) -> None:
