@@ -8,6 +8,7 @@ noise out of one. `find_stripes` finds what a sensor or a scan adds to whole row
 from superlens.camera.detectors import EMCCD, SCMOS, Sensor
 from superlens.camera.independence import NoiseCheck, check_noise
 from superlens.camera.sensor import Camera, recorrupt, smoothed_signal
+from superlens.camera.stillness import Stillness, check_stillness
 from superlens.camera.stripes import Stripes, find_stripes
 from superlens.camera.transfer import CameraEstimate, estimate_camera
 
@@ -18,8 +19,10 @@ __all__ = [
     "CameraEstimate",
     "NoiseCheck",
     "Sensor",
+    "Stillness",
     "Stripes",
     "check_noise",
+    "check_stillness",
     "estimate_camera",
     "find_stripes",
     "recorrupt",
