@@ -109,3 +109,45 @@ def test_shared_noise_is_said():
 def test_image_that_cannot_be_worked_on_is_refused():
     with pytest.raises(SuperlensError, match="constant"):
         observe([Image(recorded()), Image(np.ones((64, 64)), name="flat")])
+
+
+# -- hot pixels ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.uint16])
+def test_hot_pixels_are_filled_and_told(kind):
+    data = np.rint(recorded()).astype(kind)
+    spoiled = data.copy()
+    spoiled[(10, 30, 50), (12, 40, 63)] = 4000
+    (seen,) = observe([Image(spoiled)], **GIVEN)
+    assert set(zip(*np.nonzero(seen.bad[0]), strict=True)) == {(10, 12), (30, 40), (50, 63)}
+    assert np.abs(seen.counts[0] - (data - 100.0)).max() < 8 * seen.sigma.max()
+    assert any("3 of 4096 pixels stand alone" in said for said in seen.messages)
+    assert spoiled[10, 12] == 4000  # the user's own pixels stay
+
+
+def test_a_dead_pixel_shows_in_bright_places():
+    data = CAMERA.expose(np.full((32, 32), 800.0), np.random.default_rng(1))
+    data[3, 0] = 100
+    (seen,) = observe([Image(data)], **GIVEN)
+    assert np.argwhere(seen.bad[0]).tolist() == [[3, 0]]
+
+
+@pytest.mark.parametrize("fwhm_pixels", [1.4, 2.0, 4.0])
+@pytest.mark.parametrize("photons", [20.0, 500.0, 20_000.0])
+def test_light_from_points_is_never_hot(fwhm_pixels, photons):
+    rng = np.random.default_rng(3)
+    fine = np.zeros((256, 256))
+    fine[tuple(rng.integers(0, 256, (2, 40)))] = 1
+    blurred = ndimage.gaussian_filter(fine, 4 * fwhm_pixels / 2.3548, mode="wrap").reshape(64, 4, 64, 4).mean((1, 3))
+    camera = Camera(gain=1.5, offset=100.0, read_noise_e=1.0)
+    data = camera.expose(photons * blurred / blurred.max() + 0.3, rng)
+    assert not observe([Image(data)], offset=100.0, gain=1.5, read_noise_e=1.0)[0].bad.any()
+
+
+def test_an_image_of_lone_pixels_is_left_alone():
+    rng = np.random.default_rng(4)
+    data = rng.normal(100, 2, (64, 64))
+    data[rng.random((64, 64)) < 0.02] = 5000
+    (seen,) = observe([Image(data)], **GIVEN)
+    assert not seen.bad.any()

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superlens.camera import Camera, CameraEstimate, NoiseCheck, check_noise, estimate_camera, smoothed_signal
-from superlens.image import Image, check_image
+from superlens.camera.hot import hot_pixels
+from superlens.image import Image, check_image, fill_plane
 
 __all__ = ["Observation", "noise_sigma", "noise_variance", "observe"]
 
@@ -34,7 +35,7 @@ class Observation:
     sigma : ndarray, shape (N, Y, X), float32, counts
         Standard deviation of the noise of each pixel.
     bad : ndarray, shape (N, Y, X), bool
-        Saturated or undefined pixels, filled from their neighbours and left out of every fit.
+        Saturated, undefined or hot pixels, filled from their neighbours and left out of every fit.
     camera : Camera
     estimate : CameraEstimate
         How the camera was found, with the points of its photon-transfer curve.
@@ -109,13 +110,28 @@ def _observation(
     estimate: CameraEstimate,
     messages: tuple[str, ...],
 ) -> Observation:
+    said = [*messages, *estimate.notes]
+    hot = np.stack([hot_pixels(plane - np.float32(camera.offset), camera) for plane in stack]) & ~bad
+    if hot.any():
+        image, bad = _without(image, hot), bad | hot
+        stack = np.asarray(image.data, np.float32).reshape(stack.shape)
+        said.append(
+            f"{int(hot.sum())} of {hot.size} pixels stand alone far above or below their neighbours, as no light through a microscope does (hot or "
+            "dead pixels); they are filled from their neighbours and left out of fits"
+        )
     counts = (stack - np.float32(camera.offset)).astype(np.float32)
     sigma = noise_sigma(counts, camera)
     noise = check_noise(stack)
-    said = [*messages, *estimate.notes]
     if not noise.independent and noise.note not in said:
         said.append(noise.note)
     return Observation(image, counts, sigma, bad, camera, estimate, noise, tuple(said))
+
+
+def _without(image: Image, holes: NDArray[np.bool_]) -> Image:
+    data = image.data.copy()
+    for plane, hole in zip(data.reshape(holes.shape), holes, strict=True):
+        fill_plane(plane, hole, lambda plane=plane: float(np.median(plane)))  # type: ignore[misc]
+    return replace(image, data=data)
 
 
 def noise_sigma(

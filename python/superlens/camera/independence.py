@@ -23,7 +23,7 @@ _EDGE = 0.41  # cycles per pixel: beyond it a sampled microscope image holds noi
 _MOST_BLOCKS = 4096
 _THRESHOLD = 0.15
 _STEEPEST = 1.8  # power at 0.38-0.46 cycles per pixel over power in the corner: 1 for white noise, up to 1.6 with sharp structure
-_UNEXPLAINED = 1.35  # factor by which that may differ from what correlations along x and y make of it: sharp structure reaches 1.2
+_UNEXPLAINED = 1.35  # how far that may be from what correlations along x and y make of it; sharp structure reaches 1.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)

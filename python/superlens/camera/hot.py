@@ -1,0 +1,53 @@
+"""Hot and dead pixels: single ones that stand out of neighbours which saw nothing.
+
+A microscope blurs a point over several pixels, so that light never stands in one pixel alone. In: counts above the offset and the camera. Out: a mask.
+What becomes of the pixels is left to others.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from superlens.camera.sensor import Camera
+
+__all__ = ["hot_pixels"]
+
+_OUTSTANDING = 15.0  # standard deviations above or below the median of the neighbours
+_SHARED = 0.1  # of that in the nearest of them; a point shares 0.2 even through a PSF of 1.3 pixels FWHM, half through one of 2
+_MOST = 0.005  # of the pixels; where more stand alone the image is sampled too coarsely for this, or was processed
+_RING = np.ones((5, 5), bool)
+_RING[2, 2] = False
+_NEAREST = _RING[1:4, 1:4]
+
+
+def hot_pixels(counts: NDArray[np.floating], camera: Camera) -> NDArray[np.bool_]:
+    """Find pixels that cannot be light.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (Y, X), finite, counts above the offset
+    camera : Camera
+
+    Returns
+    -------
+    ndarray of bool, shape (Y, X)
+        Nowhere true where more than one pixel in two hundred would be.
+
+    Examples
+    --------
+    >>> picture = np.random.default_rng(0).poisson(20, (32, 32)).astype(float)
+    >>> picture[7, 9] = 900
+    >>> np.argwhere(hot_pixels(picture, Camera(gain=1.0, offset=0.0, read_noise_e=0.0))).tolist()
+    [[7, 9]]
+    """
+    around = ndimage.median_filter(counts, footprint=_RING, mode="mirror")
+    # One electron more, so that the first photon of a dark place is no surprise.
+    sigma = np.sqrt(camera.variance(around) + camera.gain**2)
+    excess = counts - around
+    above = ndimage.maximum_filter(counts, footprint=_NEAREST, mode="mirror") - around
+    below = around - ndimage.minimum_filter(counts, footprint=_NEAREST, mode="mirror")
+    shared = np.where(excess > 0, above, below)
+    alone = (np.abs(excess) > _OUTSTANDING * sigma) & (shared < _SHARED * np.abs(excess) + 1.5 * sigma)
+    return np.asarray(alone if alone.mean() <= _MOST else np.zeros_like(alone))
