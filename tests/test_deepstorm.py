@@ -15,12 +15,12 @@ from superlens.camera import Camera
 from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.methods.deepstorm import DeepStormConfig, Localized, localize, train_deepstorm
-from superlens.methods.deepstorm.calibrate import CROWDINGS
 from superlens.methods.deepstorm.choice import choose_model, config_for
 from superlens.methods.deepstorm.detect import peaks
 from superlens.methods.deepstorm.examples import draw_batch, draw_example, shared_spikes
 from superlens.methods.deepstorm.frames import Units, peak_share
 from superlens.methods.deepstorm.own import OwnFrames
+from superlens.methods.deepstorm.stating import ErrorLaw, signs_of
 from superlens.model import Model
 from superlens.progress import Cancelled
 from superlens.simulate import GaussianSpots, Independent, SmlmScene, simulate_smlm
@@ -107,15 +107,70 @@ def test_the_peak_of_a_lone_molecule_is_one() -> None:
 def test_a_spike_is_read_as_one_sure_molecule_where_it_is() -> None:
     density = np.zeros((64, 80), np.float32)
     density[20, 41] = 1.0
-    places, height = peaks(density, 0.1, 8)
-    np.testing.assert_allclose(places, [[41.5 / 8, 20.5 / 8]])
-    np.testing.assert_allclose(height, [1.0], rtol=1e-3)
+    found = peaks(density, 0.1, 8)
+    np.testing.assert_allclose(found.positions_nm, [[41.5 / 8, 20.5 / 8]])
+    np.testing.assert_allclose(found.height, [1.0], rtol=1e-3)
+    np.testing.assert_allclose(found.width_nm, [1 / 8], rtol=1e-3)  # that of the blur
+
+
+def test_a_molecule_between_pixels_is_read_within_a_twentieth_of_a_fine_pixel() -> None:
+    """As training asks for it: shared by four pixels, and blurred."""
+    places = np.random.default_rng(1).uniform(8, 16, (200, 2))
+    found = np.concatenate([8 * peaks(shared_spikes(p[None], (24, 24)), 0.1, 8).positions_nm for p in places])
+    assert np.abs(found - places).max() < 0.05
 
 
 def test_two_spikes_three_pixels_apart_are_two_molecules() -> None:
     density = np.zeros((40, 40), np.float32)
     density[20, 18] = density[20, 22] = 1.0
-    assert len(peaks(density, 0.1, 8)[0]) == 2
+    assert len(peaks(density, 0.1, 8)) == 2
+
+
+# -- what error is stated -------------------------------------------------------------------------------------------------
+
+
+def signs(count: int, rng: np.random.Generator) -> np.ndarray:
+    """What molecules of many kinds look like."""
+    bound, height = np.exp(rng.normal(-3.2, 0.5, count)), rng.uniform(0.1, 1, count)
+    return signs_of(bound, rng.gamma(0.7, 0.8, count), height, np.exp(rng.normal(-1.7, 0.3, count)))
+
+
+def test_two_of_three_errors_lie_within_what_is_stated_for_every_kind_of_molecule() -> None:
+    """Errors that grow with crowding and with the width of the peak, from a law that has never heard of how."""
+    rng = np.random.default_rng(0)
+
+    def drawn(count: int) -> tuple[np.ndarray, np.ndarray]:
+        seen = signs(count, rng)
+        true = np.exp(seen[:, 0]) * (1 + seen[:, 3] ** 2) * np.exp(0.8 * seen[:, 2])
+        return seen, true[:, None] * rng.standard_normal((count, 2))
+
+    law = ErrorLaw.learn(*drawn(3000))
+    seen, errors = drawn(20_000)
+    within = np.abs(errors) <= law(seen)[:, None]
+    assert np.mean(within) == pytest.approx(0.683, abs=0.02)
+    for sign in seen.T:
+        for part in np.array_split(np.argsort(sign), 4):
+            assert np.mean(within[part]) == pytest.approx(0.683, abs=0.05)
+
+
+def test_a_law_scales_with_the_errors_and_stays_finite_beyond_what_it_was_learned_from() -> None:
+    rng = np.random.default_rng(1)
+    seen, errors = signs(1000, rng), 0.05 * rng.standard_normal((1000, 2))
+    one, triple = ErrorLaw.learn(seen, errors), ErrorLaw.learn(seen, 3 * errors)
+    np.testing.assert_allclose(triple(seen), 3 * one(seen), rtol=0.02)
+    far = one(np.array([[-50.0, 50.0, -50.0, 1e3], [50.0, -50.0, 50.0, 0.0]]))
+    assert np.all(far > 0.2 * one(seen).min()) and np.all(far < 5 * one(seen).max())
+    assert ErrorLaw.of(one.told()) == one
+
+
+def test_of_few_molecules_the_law_is_a_multiple_of_the_bound() -> None:
+    rng = np.random.default_rng(2)
+    seen = signs(100, rng)
+    law = ErrorLaw.learn(seen, 2 * np.exp(seen[:, :1]) * rng.standard_normal((100, 2)))
+    ratio = law(seen) / np.exp(seen[:, 0])
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-6)
+    assert ratio[0] == pytest.approx(2.0, rel=0.15)
+    assert np.all(np.isfinite(ErrorLaw.learn(np.empty((0, 4)), np.empty((0, 2)))(seen)))
 
 
 # -- training -----------------------------------------------------------------------------------------------------------
@@ -142,7 +197,7 @@ def test_a_model_comes_back_from_its_file(tmp_path: Path) -> None:
     made.save(tmp_path / "ds.zip")
     read = Model.load(tmp_path / "ds.zip")
     assert read.config == made.config
-    assert len(read.config.settings["spread"]) == len(CROWDINGS)
+    assert ErrorLaw.of(read.config.settings["errors"]).told() == made.config.settings["errors"]
 
 
 @pytest.mark.slow

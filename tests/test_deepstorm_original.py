@@ -54,8 +54,7 @@ def test_the_half_pixel_of_the_labels_is_taken_back(tmp_path: Path, monkeypatch:
         detector = Detector.of(import_original(tmp_path / "w.h5", mean=0.2, deviation=0.18, labels=labels))  # type: ignore[arg-type]
         maps = detector.densities(np.zeros((1, 8, 8, 1), np.float32))
         assert maps.sum() == pytest.approx(1.0)
-        _, found, _ = detector.read(maps)
-        places[labels] = found[0] * 8
+        places[labels] = detector.read(maps).places[0] * 8
     np.testing.assert_allclose(places["exact"], [30.5, 20.5], atol=0.01)
     np.testing.assert_allclose(places["original"], [31.0, 21.0], atol=0.01)
     np.testing.assert_allclose(places["notebook"], [30.0, 20.0], atol=0.01)

@@ -51,40 +51,51 @@ def sparse(seed):
 def test_peaks_of_spikes_are_the_middles_of_their_pixels():
     """Reading a density back moves no molecule by more than half a fine pixel, and none on the average."""
     positions = sparse(2)
-    found, mass = find_peaks(spikes(positions, (8, 8), 100.0, 8), 0.5, 12.5)
-    np.testing.assert_array_equal(mass, 1)
-    order, truth = (np.lexsort(np.floor(p / 100).T) for p in (found, positions))
-    error = found[order] - positions[truth]
+    found = find_peaks(spikes(positions, (8, 8), 100.0, 8), 0.5, 12.5)
+    np.testing.assert_array_equal(found.mass, 1)
+    np.testing.assert_array_equal(found.height, 1)
+    order, truth = (np.lexsort(np.floor(p / 100).T) for p in (found.positions_nm, positions))
+    error = found.positions_nm[order] - positions[truth]
     assert np.abs(error).max() <= 6.25 + 1e-9
     assert np.abs(error.mean(axis=0)).max() < 3 * 12.5 / np.sqrt(12 * 64)
 
 
-@given(st.floats(2.2, 4.8), st.floats(2.2, 4.8))
-def test_centre_of_gravity_finds_a_symmetric_blob(x, y):
-    """Of a blob that lies inside the window wholly: a pixel and its share of the neighbours, bilinearly."""
-    density = np.zeros((8, 8), np.float32)
-    column, row = int(x - 0.5), int(y - 0.5)
-    right, down = x - 0.5 - column, y - 0.5 - row
-    density[row : row + 2, column : column + 2] = np.outer([1 - down, down], [1 - right, right])
-    found, mass = find_peaks(density, 0.1, 10.0)
-    np.testing.assert_allclose(found, [[10 * x, 10 * y]], atol=1e-3)
-    np.testing.assert_allclose(mass, 1, rtol=1e-5)
+def gaussian(x, y, across, down, side=24):
+    """A Gaussian of given place and widths, in pixels from the outer corner of the first, taken at the middles of pixels."""
+    middle = np.arange(side) + 0.5
+    profiles = [np.exp(-0.5 * ((middle - at) / width) ** 2) for at, width in ((y, down), (x, across))]
+    return np.outer(*profiles).astype(np.float32)
+
+
+@given(st.floats(8, 16), st.floats(8, 16), st.floats(0.7, 4), st.floats(0.7, 4))
+def test_a_gaussian_anywhere_between_the_pixels_is_found_exactly(x, y, across, down):
+    found = find_peaks(gaussian(x, y, across, down), 0.1, 10.0)
+    assert len(found) == 1
+    np.testing.assert_allclose(found.positions_nm, [[10 * x, 10 * y]], atol=0.01)
+    np.testing.assert_allclose(found.width_nm, [10 * np.sqrt(across * down)], rtol=1e-3)
+
+
+def test_positions_are_not_pulled_to_the_middles_of_pixels():
+    """Molecules anywhere lie anywhere after reading them back: each eighth of a pixel holds an eighth of them."""
+    places = np.random.default_rng(5).uniform(8, 16, (2000, 2))
+    found = np.concatenate([find_peaks(gaussian(x, y, 1.3, 1.0), 0.1, 1.0).positions_nm for x, y in places])
+    share = np.stack([np.histogram(axis % 1, 8, (0, 1))[0] for axis in found.T]) / len(places)
+    assert np.abs(share - 1 / 8).max() < 4 * np.sqrt(1 / 8 * 7 / 8 / len(places))
 
 
 def test_a_plateau_is_one_peak():
     density = np.zeros((6, 6), np.float32)
     density[2:4, 2:4] = 1
-    found, _ = find_peaks(density, 0.5, 1.0)
-    assert len(found) == 1
+    assert len(find_peaks(density, 0.5, 1.0)) == 1
 
 
 def test_maxima_at_the_border_are_found_and_low_ones_are_not():
     density = np.zeros((6, 6), np.float32)
     density[0, 0], density[5, 5], density[3, 3] = 2, 3, 0.4
-    found, mass = find_peaks(density, 0.5, 1.0)
-    np.testing.assert_allclose(found, [[0.5, 0.5], [5.5, 5.5]])
-    np.testing.assert_array_equal(mass, [2, 3])
-    assert len(find_peaks(-density, 0.0, 1.0)[0]) == 0
+    found = find_peaks(density, 0.5, 1.0)
+    np.testing.assert_allclose(found.positions_nm, [[0.5, 0.5], [5.5, 5.5]])
+    np.testing.assert_array_equal(found.mass, [2, 3])
+    assert len(find_peaks(-density, 0.0, 1.0)) == 0
 
 
 def test_what_makes_no_sense_is_refused():

@@ -7,7 +7,7 @@ index 0 lies at half a pixel.
 
 from __future__ import annotations
 
-from superlens.smlm.density import find_peaks, histogram, spikes
+from superlens.smlm.density import Peaks, find_peaks, histogram, spikes
 from superlens.smlm.drift import Drift, correct_drift, estimate_drift
 from superlens.smlm.estimation import Known, MovieEstimate, estimate_movie
 from superlens.smlm.linking import link, molecules
@@ -24,6 +24,7 @@ __all__ = [
     "Localizations",
     "Matching",
     "MovieEstimate",
+    "Peaks",
     "Refined",
     "SpotFits",
     "correct_drift",

@@ -7,15 +7,23 @@ between the two.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from superlens.errors import SuperlensError
 
-__all__ = ["find_peaks", "histogram", "spikes"]
+__all__ = ["Peaks", "find_peaks", "histogram", "spikes"]
 
 Array = NDArray[np.float32]
+
+_NOTHING = 1e-3
+"""Share of a maximum that empty neighbours count as."""
+
+_WIDEST = 20.0
+"""Pixels: standard deviation at which the top of a peak counts as flat."""
 
 
 def histogram(
@@ -83,10 +91,36 @@ def spikes(positions_nm: ArrayLike, yx_shape: tuple[int, int], pixel_nm: float, 
     return histogram(positions_nm, fine, pixel_nm / upsampling)
 
 
-def find_peaks(
-    density: Array, threshold: float, fine_nm: float, *, radius: int = 1
-) -> tuple[NDArray[np.float64], Array]:
-    """Local maxima above a threshold, placed at their centre of gravity.
+@dataclass(frozen=True, slots=True, eq=False)
+class Peaks:
+    """Maxima of a density, one entry each.
+
+    Attributes
+    ----------
+    positions_nm : ndarray, shape (N, 2)
+        Columns x and y, nm from the outer corner of the first pixel.
+    height : ndarray, shape (N,), float32
+        Density of the largest pixel.
+    mass : ndarray, shape (N,), float32
+        Sum of the density over the square.
+    width_nm : ndarray, shape (N,)
+        Standard deviation of the Gaussian of the same curvature at the top, the geometric mean of that along x and that along y.
+    """
+
+    positions_nm: NDArray[np.float64]
+    height: Array
+    mass: Array
+    width_nm: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.height)
+
+
+def find_peaks(density: Array, threshold: float, fine_nm: float, *, radius: int = 1) -> Peaks:
+    """Local maxima above a threshold, placed at the top of the Gaussian through each and its neighbours.
+
+    The logarithm of a Gaussian is a parabola, so that one at any place between the pixels is found exactly. A centre of gravity of so few
+    pixels would pull to their middles, the more the wider the peak.
 
     Parameters
     ----------
@@ -99,18 +133,12 @@ def find_peaks(
     radius : int
         A maximum is the largest in a square of ``2 * radius + 1`` pixels; of equal neighbours the first counts.
 
-    Returns
-    -------
-    positions_nm : ndarray, shape (N, 2)
-        Columns x and y, nm from the outer corner of the first pixel.
-    mass : ndarray, shape (N,)
-        Sum of the density over the square.
-
     Examples
     --------
     >>> density = np.zeros((5, 5), np.float32)
     >>> density[1, 2] = density[1, 3] = 4
-    >>> find_peaks(density, 1.0, 10.0)
+    >>> peaks = find_peaks(density, 1.0, 10.0)
+    >>> peaks.positions_nm, peaks.mass
     (array([[30., 15.]]), array([8.], dtype=float32))
     """
     side = 2 * radius + 1
@@ -121,10 +149,19 @@ def find_peaks(
     row, column = row[first], column[first]
     offset = np.arange(-radius, radius + 1)
     window = bounded[row[:, None, None] + offset[:, None], column[:, None, None] + offset]
-    mass = window.sum(axis=(1, 2), dtype=np.float64)
-    y = row + (window.sum(axis=2) @ offset) / mass
-    x = column + (window.sum(axis=1) @ offset) / mass
-    return (np.stack([x, y], axis=1) - radius + 0.5) * fine_nm, mass.astype(np.float32)
+    x, wide = _top(window[:, radius, radius - 1 : radius + 2])
+    y, high = _top(window[:, radius - 1 : radius + 2, radius])
+    middle = np.stack([column + x, row + y], axis=1) - radius + 0.5
+    mass = window.sum(axis=(1, 2), dtype=np.float64).astype(np.float32)
+    return Peaks(middle * fine_nm, bounded[row, column], mass, np.sqrt(wide * high) * fine_nm)
+
+
+def _top(three: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where the Gaussian through three pixels, shape (N, 3), is highest, from the middle one, and its standard deviation, in pixels."""
+    logs = np.log(np.maximum(three, _NOTHING * three[:, 1:2]), dtype=np.float64)
+    before, at, after = logs.T
+    bend = np.maximum(2 * at - before - after, 1.0 / _WIDEST**2)
+    return np.clip(0.5 * (after - before) / bend, -0.5, 0.5), 1.0 / np.sqrt(bend)
 
 
 def _first_of_neighbours(row: NDArray[np.int64], column: NDArray[np.int64], radius: int) -> NDArray[np.bool_]:

@@ -14,9 +14,10 @@ from scipy import ndimage
 
 from superlens.errors import SuperlensError
 from superlens.image import Image
-from superlens.methods.deepstorm.calibrate import CAUTION, found_within, stated_error
+from superlens.methods.deepstorm.calibrate import CAUTION, found_within
 from superlens.methods.deepstorm.detect import Detector
 from superlens.methods.deepstorm.frames import peak_share
+from superlens.methods.deepstorm.stating import signs_of
 from superlens.model import Model
 from superlens.progress import Cancelled, Progress, silent
 from superlens.recording import Recording, check_movie, compared, frames_of
@@ -252,8 +253,9 @@ class _Reader:
             photons *= peak_share(sigma) / peak_share(detector.config.sigma_pixels)  # enlarged, a peak stays as high
         maps = detector.maps(seen, photons, told.background)
         self._add(counts, maps)
-        frame, places, height = detector.read(maps)
-        places = places * (np.array(electrons.shape[:0:-1]) / np.array(seen.shape[:0:-1]))
+        found = detector.read(maps)
+        frame = found.frame
+        places = found.places * (np.array(electrons.shape[:0:-1]) / np.array(seen.shape[:0:-1]))
         wider = sigma / detector.config.sigma_pixels
         refined = refine(
             electrons,
@@ -266,6 +268,7 @@ class _Reader:
             found_within=wider * found_within(detector, crowding_of(frame, places, sigma)),
             caution=CAUTION,
         )
+        error = wider * detector.law(signs_of(refined.bound / wider, refined.crowding, found.height, found.width))
         limits = np.array(electrons.shape[:0:-1]) * self.pixel_nm
         rows = {
             "frame": frame + start + 1,
@@ -275,8 +278,8 @@ class _Reader:
             "sigma_nm": np.full(len(frame), told.sigma_nm),
             "background": told.excess * refined.background,
             "background_std": told.excess * np.sqrt(refined.background + told.camera.read_noise_e**2),
-            "uncertainty_nm": stated_error(refined, detector, wider) * self.pixel_nm,
-            "probability": np.clip(height, 0, 1).astype(np.float64),
+            "uncertainty_nm": error * self.pixel_nm,
+            "probability": np.clip(found.height, 0, 1).astype(np.float64),
         }
         order = np.lexsort((refined.x, frame))
         return {name: values[order] for name, values in rows.items()}

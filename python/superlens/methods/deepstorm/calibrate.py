@@ -1,124 +1,115 @@
-"""How to read a trained network: the threshold that finds molecules best, and how far off its findings are, on simulated frames."""
+"""How to read a trained network, from simulated frames: the threshold that finds molecules best, how far light may move them, what error to state."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
-from itertools import pairwise
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from superlens.methods.deepstorm.detect import Detector, peaks
+from superlens.methods.deepstorm.detect import Detector, Found, peaks
 from superlens.methods.deepstorm.examples import Example, draw_example, misjudged
+from superlens.methods.deepstorm.stating import ErrorLaw, signs_of
 from superlens.smlm.matching import match, scores
 from superlens.smlm.refining import Refined, crowding_of, refine
 from superlens.smlm.table import Localizations
 
-__all__ = ["CAUTION", "CROWDINGS", "calibrate", "found_within", "stated_error"]
+__all__ = ["CAUTION", "calibrate", "found_within"]
 
 log = logging.getLogger(__name__)
 Array = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
 _STREAM = 1 << 41
-_FRAMES = 48
+_FRAMES = 72
 _SIDE = 48
-_ALONE = 0.1
-_FEWEST = 30
 CAUTION = 3.0
 """By how much overlap makes light and findings less reliable; see `superlens.smlm.refining`."""
-CROWDINGS = (0.0, 0.2, 0.45, 0.8, 1.25, 2.0, 4.0)
-"""Overlaps at which the stated error is calibrated."""
 _THRESHOLDS = tuple(float(t) for t in np.geomspace(0.02, 0.5, 18))
+_LEASHES = (0.005, 0.015, 0.03, 0.06, 0.12, 0.25)
+"""Camera pixels, of which the best is how far the light may move a lone molecule."""
 
 
 def calibrate(detector: Detector) -> Detector:
-    """Set the threshold, the error of a peak and the factor of stated errors on fresh simulated frames.
+    """Set how a network is read on fresh simulated frames.
 
-    The threshold is that of the best mean Jaccard index. Half of the errors of lone peaks lie within 1.18 times their standard deviation,
-    and 68.3 % of the errors of refined molecules, at every crowding, within what is stated for them along x and along y.
+    The threshold is that of the best mean Jaccard index. Molecules may be moved by the light from their peaks by as much as leaves the
+    smallest errors: the better the network, the less. The error that is stated for them then follows a law of what they look like
+    (`superlens.methods.deepstorm.stating`), with 68.3 % of the errors along x and along y within it.
     """
     config = detector.config
     rng = np.random.default_rng((config.seed, _STREAM))
     densities = np.geomspace(*config.density_um2, _FRAMES)
     examples = [draw_example(config, rng, side=_SIDE, density=float(d)) for d in densities]
     photons, background = misjudged(examples, config, rng)
-    frames = detector.units(np.stack([e.electrons for e in examples]), photons, background)
-    maps = detector.densities(frames)
-    truth = _table([e.positions_nm for e in examples])
-    found = []
-    for threshold in _THRESHOLDS:
-        candidates = [peaks(m, threshold, config.upsampling)[0] * config.pixel_nm for m in maps]
-        found.append(np.mean(_jaccards(candidates, examples)))
+    maps = detector.densities(detector.units(np.stack([e.electrons for e in examples]), photons, background))
+    tops = [peaks(m, _THRESHOLDS[0], config.upsampling) for m in maps]
+    found = [
+        np.mean(_jaccards([p.positions_nm[p.height >= t] * config.pixel_nm for p in tops], examples))
+        for t in _THRESHOLDS
+    ]
     best = _THRESHOLDS[int(np.argmax(found))]
     log.info("threshold %.3g: Jaccard %.3f on simulated frames", best, max(found))
     set_up = replace(detector, threshold=best)
-    frame, places, _ = set_up.read(maps)
-    alone = crowding_of(frame, places, config.sigma_pixels) < _ALONE
-    pairs = match(_rows(frame[alone], places[alone] * config.pixel_nm), truth)
-    within = float(np.median(pairs.distance_nm)) / 1.177 / config.pixel_nm if len(pairs) else 0.2
-    set_up = replace(set_up, found_within=min(max(within, 0.02), 0.5))
-    error, stated, crowding = _errors(set_up, examples, (frame, places))
-    return replace(set_up, spread=tuple(_spreads(error / stated[:, None], crowding)))
-
-
-def stated_error(refined: Refined, detector: Detector, sigma_ratio: float = 1.0) -> Floats:
-    """Standard deviation of x and of y, camera pixels: from the light and from the finding, as they were weighed, and calibrated.
-
-    ``sigma_ratio`` is the width of the image of a molecule over that of the training.
-    """
-    light = 1.0 / (refined.bound * (1.0 + CAUTION * refined.crowding)) ** 2
-    found = 1.0 / (sigma_ratio * found_within(detector, refined.crowding)) ** 2
-    factor = np.interp(refined.crowding, CROWDINGS, detector.spread)
-    return np.asarray(factor / np.sqrt(light + found))
+    scenes = [
+        _Scene(e, set_up.read(m[None]), float(p), float(b))
+        for e, m, p, b in zip(examples, maps, photons.ravel(), background.ravel(), strict=True)
+    ]
+    trials = [replace(set_up, found_within=leash) for leash in _LEASHES]
+    errors = [np.mean([s.misses(trial) for s in scenes if len(s.found)]) for trial in trials]
+    set_up = trials[int(np.argmin(errors))]
+    log.info("molecules keep within %.3g pixels of their peaks", set_up.found_within)
+    told = [scene.signs_and_errors(set_up) for scene in scenes]
+    law = ErrorLaw.learn(*(np.concatenate(values) for values in zip(*told, strict=True)))
+    return replace(set_up, law=law)
 
 
 def found_within(detector: Detector, crowding: Floats) -> Floats:
-    """Standard deviation of the error of a peak, camera pixels of the training: it grows where images overlap."""
+    """How far the light may move molecules from their peaks, camera pixels of the training: farther where images overlap."""
     return detector.found_within * (1.0 + CAUTION * crowding)
 
 
-def _spreads(ratio: Floats, crowding: Floats) -> list[float]:
-    """For each of `CROWDINGS` what 68.3 % of the ratios of error to statement stay below, from molecules about as crowded."""
-    middles = np.array([0.0, *(0.5 * (a + b) for a, b in pairwise(CROWDINGS)), np.inf])
-    factors: list[float] = []
-    for low, high in pairwise(middles):
-        near = (crowding >= low) & (crowding < high)
-        last = factors[-1] if factors else 1.0
-        factors.append(float(np.quantile(np.abs(ratio[near]), 0.683)) if near.sum() >= _FEWEST else last)
-    return factors
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scene:
+    """A simulated frame, what was found in it, and the brightness and background that it is taken for."""
 
+    example: Example
+    found: Found
+    photons: float
+    background: float
 
-def _errors(
-    detector: Detector, examples: list[Example], found: tuple[NDArray[np.int64], Floats]
-) -> tuple[Floats, Floats, Floats]:
-    """Errors of refined molecules, shape (N, 2), what is stated before calibration, and their crowding, camera pixels."""
-    config = detector.config
-    frame, places = found
-    parts = []
-    for i, example in enumerate(examples):
-        own = np.flatnonzero(frame == i)
-        sigma = example.sigma_nm / config.pixel_nm
-        none = np.zeros(len(own), np.int64)
+    def refined(self, detector: Detector) -> tuple[Refined, NDArray[np.int64], Floats]:
+        """Refined molecules, which of them have a true one, and their errors, shape (N, 2), camera pixels."""
+        pixel_nm = detector.config.pixel_nm
+        sigma = self.example.sigma_nm / pixel_nm
+        one = self.found
         refined = refine(
-            example.electrons[None],
-            none,
-            places[own],
+            self.example.electrons[None],
+            one.frame,
+            one.places,
             sigma=sigma,
-            photons=example.mean_photons,
-            background=example.background,
-            read_noise_e=example.read_noise_e,
-            found_within=found_within(detector, crowding_of(none, places[own], sigma)),
+            photons=self.photons,
+            background=max(self.background, 0.0),
+            read_noise_e=self.example.read_noise_e,
+            found_within=found_within(detector, crowding_of(one.frame, one.places, sigma)),
             caution=CAUTION,
         )
-        row = _rows(none, np.stack([refined.x, refined.y], axis=1) * config.pixel_nm)
-        pairs = match(row, _table([example.positions_nm]))
-        off = (row.positions_nm[pairs.found_index] - example.positions_nm[pairs.truth_index]) / config.pixel_nm
-        stated = stated_error(refined, replace(detector, spread=(1.0,) * len(CROWDINGS)))
-        parts.append((off, stated[pairs.found_index], refined.crowding[pairs.found_index]))
-    error, stated, crowding = (np.concatenate(values) for values in zip(*parts, strict=True))
-    return error, stated, crowding
+        row = _rows(one.frame, np.stack([refined.x, refined.y], axis=1) * pixel_nm)
+        pairs = match(row, _table([self.example.positions_nm]))
+        off = row.positions_nm[pairs.found_index] - self.example.positions_nm[pairs.truth_index]
+        return refined, pairs.found_index, off / pixel_nm
+
+    def misses(self, detector: Detector) -> float:
+        """Logarithm of the root mean square error, so that crowded and sparse frames count alike."""
+        _, which, off = self.refined(detector)
+        return float(0.5 * np.log(np.mean(off**2) + 1e-6)) if len(which) else 0.0
+
+    def signs_and_errors(self, detector: Detector) -> tuple[Floats, Floats]:
+        """What stated errors are told by, shape (N, 4), and errors, shape (N, 2)."""
+        refined, which, off = self.refined(detector)
+        signs = signs_of(refined.bound, refined.crowding, self.found.height, self.found.width)
+        return signs[which], off
 
 
 def _jaccards(places: list[Floats], examples: list[Example]) -> list[float]:

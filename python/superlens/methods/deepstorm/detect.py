@@ -11,13 +11,14 @@ from scipy import ndimage
 
 from superlens.methods.deepstorm.frames import Units
 from superlens.methods.deepstorm.settings import DeepStormConfig
+from superlens.methods.deepstorm.stating import ErrorLaw
 from superlens.model import Model
 from superlens.networks import architecture
-from superlens.smlm.density import find_peaks
+from superlens.smlm.density import Peaks, find_peaks
 from superlens.tiling import choose_tile, map_tiles
 from superlens.training import out_of_memory_errors
 
-__all__ = ["Detector", "densities", "peaks"]
+__all__ = ["Detector", "Found", "densities", "peaks"]
 
 Array = NDArray[np.float32]
 
@@ -74,7 +75,32 @@ def densities(network: keras.Model, name: str, frames: Array) -> Array:
     return np.asarray(np.maximum(fine[:, : height * scale, : width * scale], 0), np.float32)
 
 
-def peaks(density: Array, threshold: float, upsampling: int) -> tuple[NDArray[np.float64], Array]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """Molecules in density maps, one entry each.
+
+    Attributes
+    ----------
+    frame : ndarray of int, shape (N,)
+        Index of the map.
+    places : ndarray, shape (N, 2), columns x and y
+        In camera pixels of the training, from the outer corner of the first.
+    height : ndarray, shape (N,), float32
+        Density at the maxima, 1 for a molecule without doubt.
+    width : ndarray, shape (N,)
+        Standard deviation of the peaks, camera pixels; at least that of the blur.
+    """
+
+    frame: NDArray[np.int64]
+    places: NDArray[np.float64]
+    height: Array
+    width: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+
+def peaks(density: Array, threshold: float, upsampling: int) -> Peaks:
     """Molecules in one density map: maxima after the blur that training compared by.
 
     Parameters
@@ -87,15 +113,12 @@ def peaks(density: Array, threshold: float, upsampling: int) -> tuple[NDArray[np
 
     Returns
     -------
-    positions : ndarray, shape (N, 2), columns x and y
-        In camera pixels from the outer corner of the first.
-    height : ndarray, shape (N,)
-        Blurred density of the maxima, on the scale of the threshold.
+    Peaks
+        Lengths in camera pixels, not nanometres.
     """
     # A blur of one pixel leaves 1 / (2 pi) of a single pixel's density; undone, so that 1 is a sure molecule.
     blurred = ndimage.gaussian_filter(density, 1.0, truncate=3.0, mode="constant") / _LEFT
-    positions, mass = find_peaks(blurred, threshold, 1.0 / upsampling)
-    return positions, (mass / _MASS).astype(np.float32)
+    return find_peaks(blurred, threshold, 1.0 / upsampling)
 
 
 def _lone() -> Array:
@@ -121,9 +144,9 @@ class Detector:
     threshold : float
         See `peaks`.
     found_within : float
-        Standard deviation of the error of a lone peak, camera pixels.
-    spread : tuple of float
-        What stated errors are multiplied by at the crowdings of `superlens.methods.deepstorm.calibrate`.
+        How far the light may move a lone molecule from its peak, camera pixels; see `superlens.methods.deepstorm.calibrate`.
+    law : ErrorLaw
+        What error is stated for a molecule.
     """
 
     network: keras.Model
@@ -131,17 +154,17 @@ class Detector:
     units: Units
     threshold: float = 0.1
     found_within: float = 0.1
-    spread: tuple[float, ...] = ()
+    law: ErrorLaw = ErrorLaw.of_bound(2.0)
 
     @classmethod
     def of(cls, model: Model) -> Detector:
         """The detector that a model file holds."""
         told = dict(model.config.settings)
         threshold, within = float(told.pop("threshold")), float(told.pop("found_within"))
-        spread = tuple(float(factor) for factor in told.pop("spread"))
+        law = ErrorLaw.of(told.pop("errors"))
         config = DeepStormConfig(**told)
         units = Units.of(config, (model.config.level, model.config.contrast))
-        return cls(model.network, config, units, threshold, within, spread)
+        return cls(model.network, config, units, threshold, within, law)
 
     def maps(self, electrons: Array, photons: float, background: float) -> Array:
         """Density of molecules in each fine pixel, without the shift of labels, shape (B, fine Y, fine X), of frames in electrons, shape (B, Y, X)."""
@@ -152,10 +175,14 @@ class Detector:
         whole = self.config.gain / self.config.kernel_sum
         return densities(self.network, self.config.network, frames) / np.float32(whole)
 
-    def read(self, maps: Array) -> tuple[NDArray[np.int64], NDArray[np.float64], Array]:
-        """Frame, place (x, y; camera pixels) and height of the molecules in density maps."""
+    def read(self, maps: Array) -> Found:
+        """The molecules in density maps."""
         found = [peaks(density, self.threshold, self.config.upsampling) for density in maps]
-        frame = np.repeat(np.arange(len(maps)), [len(p) for p, _ in found])
-        empty: list[NDArray[np.float64]] = [np.empty((0, 2))]
-        places = np.concatenate(empty + [p for p, _ in found]) + self.config.label_shift / self.config.upsampling
-        return frame, places, np.concatenate([np.empty(0, np.float32), *(h for _, h in found)])
+        if not found:
+            return Found(np.empty(0, np.int64), np.empty((0, 2)), np.empty(0, np.float32), np.empty(0))
+        return Found(
+            np.repeat(np.arange(len(maps)), [len(one) for one in found]),
+            np.concatenate([one.positions_nm for one in found]) + self.config.label_shift / self.config.upsampling,
+            np.asarray(np.concatenate([one.mass for one in found]) / _MASS, np.float32),
+            np.concatenate([one.width_nm for one in found]),
+        )

@@ -157,7 +157,7 @@ def _described(detector: Detector, history: History, start: str | None) -> Model
             **config.model_dump(mode="json"),
             "threshold": detector.threshold,
             "found_within": detector.found_within,
-            "spread": list(detector.spread),
+            "errors": detector.law.told(),
         },
         provenance={
             "steps": history.records[-1].step if history.records else 0,

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superlens.errors import SuperlensError
-from superlens.methods.deepstorm.calibrate import CROWDINGS
 from superlens.methods.deepstorm.settings import DeepStormConfig
+from superlens.methods.deepstorm.stating import ErrorLaw
 from superlens.model import Model, ModelConfig
 from superlens.networks import build
 
@@ -37,7 +37,7 @@ _SHIFT: Mapping[str, float] = {"original": 0.5, "notebook": -0.5, "exact": 0.0}
 _FOUND_WITHIN = (
     0.15  # camera pixels; nothing is known of the errors of a network from elsewhere, and they are stated wide
 )
-_SPREAD = 2.0
+_BOUNDS = 3.0
 
 
 def import_original(
@@ -103,7 +103,7 @@ def import_original(
                 **config.model_dump(mode="json"),
                 "threshold": threshold,
                 "found_within": _FOUND_WITHIN,
-                "spread": [_SPREAD] * len(CROWDINGS),
+                "errors": ErrorLaw.of_bound(_BOUNDS).told(),
             },
             provenance={"imported": Path(path).name, "labels": labels},
         ),
