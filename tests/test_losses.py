@@ -193,3 +193,28 @@ def test_a_density_is_cheaper_the_nearer_it_lies():
     costs = [float(losses.sparse_density(100 * np.roll(spikes, shift, 2), spikes, sparsity=0)) for shift in range(5)]
     assert costs == sorted(costs)
     assert costs[4] == pytest.approx(2 * float(losses.sparse_density(0 * spikes, spikes, sparsity=0)), rel=0.05)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 4])
+def test_filtering_volumes_multiplies_their_spectra(batch):
+    rng = np.random.default_rng(0)
+    volumes = rng.standard_normal((batch, 6, 8, 10, 1)).astype(np.float32)
+    transfer = np.fft.fftn(rng.standard_normal((6, 8, 10)))
+    expected = np.fft.ifftn(np.fft.fftn(volumes[..., 0], axes=(1, 2, 3)) * transfer, axes=(1, 2, 3)).real
+    found = keras.ops.convert_to_numpy(losses.filtered(keras.ops.convert_to_tensor(volumes), transfer))[..., 0]
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_mirrored_volumes_continue_as_numpy_does():
+    volume = np.random.default_rng(0).standard_normal((1, 4, 5, 6, 1)).astype(np.float32)
+    found = losses.mirrored(keras.ops.convert_to_tensor(volume), (2, 0, 3))
+    expected = np.pad(volume, ((0, 0), (2, 2), (0, 0), (3, 3), (0, 0)), mode="symmetric")
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(found), expected)
+
+
+def test_hessian_of_a_volume_is_that_of_its_slices_when_they_are_equal():
+    plane = np.random.default_rng(0).standard_normal((1, 8, 8, 1)).astype(np.float32)
+    volume = np.repeat(plane[:, None], 5, axis=1)
+    assert float(losses.hessian(keras.ops.convert_to_tensor(volume))) == pytest.approx(
+        float(losses.hessian(keras.ops.convert_to_tensor(plane))), rel=1e-5
+    )

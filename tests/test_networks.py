@@ -12,6 +12,8 @@ from superlens.training import get_weights, set_weights
 
 SMALL = {
     "light": {"channels": 3, "widths": (4, 4, 4)},
+    "light-volume": {"channels": 3, "widths": (4, 4, 4)},
+    "rcan": {"width": 16},
     "unet": {"base_channels": 4},
     "deepstorm": {"widths": (4, 4, 4, 4)},
     "deepstorm-camera": {"width": 4},
@@ -85,14 +87,41 @@ def test_density_has_the_sampling_asked_for(name, upsampling):
 
 @pytest.mark.parametrize("name", names())
 def test_networks_see_as_far_down_as_sideways(name):
-    """Every kernel and pooling is square, so that the reach along x is the reach."""
+    """Every kernel and pooling is square laterally, so that the reach along x is the reach."""
     for layer in build(name, SMALL[name]).layers:
         for attribute in ("kernel_size", "pool_size", "size"):
-            assert len(set(getattr(layer, attribute, (1, 1)))) == 1
+            assert len(set(getattr(layer, attribute, (1, 1))[-2:])) == 1
 
 
 def test_unet_has_the_size_of_the_paper():
     assert build("unet", {}).count_params() == 13_109_010
+
+
+def test_network_of_volumes_sees_as_many_slices_as_stated():
+    network = build("light-volume", {"channels": 2, "widths": (4, 4, 4)})
+    for layer in network.layers:  # every mixing layer passes what the slices above and below show
+        if layer.name.endswith(("_z_few", "_z_all")):
+            layer.set_weights([np.full_like(w, 1.0) for w in layer.get_weights()])
+    x = np.zeros((1, 31, 8, 8, 2), np.float32)
+    before = run(network, x)[1]
+    x[0, 15] = 5
+    seen = np.flatnonzero(np.abs(run(network, x)[1] - before).max(axis=(0, 2, 3, 4)))
+    assert [15 - seen[0], seen[-1] - 15] == [architecture("light-volume").reach_z] * 2
+
+
+def test_rcan_has_the_size_of_the_paper():
+    assert build("rcan", {}).count_params() == 2_003_490
+
+
+@pytest.mark.parametrize(
+    ("name", "config"), [("light-volume", {"channels": 2, "widths": (4, 4, 4)}), ("rcan", {"width": 16})]
+)
+def test_networks_of_volumes_keep_the_sampling_of_z(name, config):
+    x = np.zeros((1, 5, 8, 12, config.get("channels", 1)), np.float32)
+    for scale in (1, 2):
+        denoised, sharp, *_ = run(build(name, {**config, "scale": scale}), x)
+        assert denoised.shape == (1, 5, 8, 12, 1)
+        assert sharp.shape == (1, 5, 8 * scale, 12 * scale, 1)
 
 
 def test_deepstorm_has_the_size_of_the_original():
@@ -204,7 +233,8 @@ def test_error_estimate_does_not_bend_the_images():
 
 def test_unknown_name_is_refused_with_those_that_exist():
     with pytest.raises(
-        SuperlensError, match=r"network is 'resnet'; expected one of deepstorm, deepstorm-camera, light, unet"
+        SuperlensError,
+        match=r"network is 'resnet'; expected one of deepstorm, deepstorm-camera, light, light-volume, rcan, unet",
     ):
         build("resnet", {})
 

@@ -159,3 +159,27 @@ def test_free_memory_without_psutil_is_of_the_same_size(monkeypatch):
     pytest.importorskip("psutil")
     by_psutil = free_memory()
     assert 0 < tiling._free_memory_by_sysconf() < 4 * by_psutil
+
+
+@pytest.mark.parametrize("tile", [3, 7, 16])
+def test_open_ends_keep_a_function_that_minds_borders_in_its_own_way(tile):
+    """Running sums over five pixels with nothing beyond the border, which mirrored blocks would spoil."""
+    image = np.random.default_rng(0).standard_normal((16, 21, 1))
+
+    def zero_padded(block):
+        padded = np.pad(block, ((0, 0), (2, 2), (2, 2), (0, 0)))
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 5), axis=(1, 2))
+        return windows.sum((-1, -2))
+
+    whole = zero_padded(image[None])[0]
+    np.testing.assert_allclose(map_tiles(zero_padded, image, halo=2, tile=tile, ends="open"), whole, atol=1e-12)
+    assert not np.allclose(map_tiles(zero_padded, image, halo=2, tile=tile), whole)
+
+
+def test_open_blocks_stay_inside_and_have_one_shape():
+    tiles = plan((30, 50), tile=(8, 16), halo=(4, 12), align=(1, 4), ends="open")
+    assert len({tile.shape for tile in tiles}) == 1
+    for tile in tiles:
+        assert all(o >= 0 for o in tile.origin)
+        assert tile.origin[0] + tile.shape[0] <= 30
+        assert tile.origin[1] + tile.shape[1] <= 52

@@ -104,6 +104,12 @@ def test_results_have_the_sampling_of_the_camera_when_asked():
     holds_sampling(result, (32, 40), 1)
 
 
+def test_an_adapted_model_states_its_error_at_any_scale(monkeypatch):
+    monkeypatch.setattr(learning, "_as_far_as_the_data_ask", lambda start, end, risks: (end, 1.0))
+    result = enhance(picture(), OPTICS, config=quick(scale=1))
+    assert result.confidence.data.shape == result.image.data.shape == (32, 32)
+
+
 def test_light_is_kept(learned):
     """Mean in is mean out, to what the network may add or lose on so small a picture."""
     counts = learned.observation.counts.mean()

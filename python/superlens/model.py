@@ -89,6 +89,8 @@ class ModelConfig(Config):
         Camera pixel of the training images; None for a model that only denoises.
     target_factor : float
         How many times narrower than the PSF the output's resolution is.
+    target_factor_z : float
+        The same along z, of volumes.
     level, contrast : float
         The normaliser, in counts above the offset.
     camera : CameraConfig or None
@@ -111,6 +113,7 @@ class ModelConfig(Config):
     scale: int = Field(default=2, ge=1, le=16)
     pixel_nm: float | None = Field(default=None, gt=0)
     target_factor: float = Field(default=1.5, ge=1)
+    target_factor_z: float = Field(default=1.3, ge=1)
     level: float = 0.0
     contrast: float = Field(default=1.0, gt=0)
     camera: CameraConfig | None = None

@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from superlens.evidence.checks import checks
-from superlens.evidence.measure import Measured, Planes, measure, transfer_cutoff_per_um
+from superlens.evidence.measure import Measured, Planes, measure, promises_nothing, transfer_cutoff_per_um
 from superlens.host import versions
 from superlens.report import (
     NoiseCorrelation,
@@ -142,9 +142,8 @@ def _psf_picture(result: Result) -> PsfPicture | None:
     model = result.model
     if model.psf is None or result.image is None:
         return None
-    # Only the light network promises a resolution; the original recipe deconvolves as far as it gets.
-    narrowing = None if model.config.network == "unet" else model.config.target_factor
-    return PsfPicture(model.psf.data, model.psf.pixel_nm, model.psf.source, narrowing)
+    narrowing = None if promises_nothing(model) else model.config.target_factor
+    return PsfPicture(model.psf.at_focus().data, model.psf.pixel_nm, model.psf.source, narrowing)
 
 
 def _photon_transfer(result: Result) -> PhotonTransfer:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 
 from superlens.camera import NoiseCheck
 from superlens.deconvolve.blur import binned
@@ -23,14 +24,14 @@ from superlens.metrics import (
     residual_whiteness,
     rsp_rse,
 )
-from superlens.optics import PSF, relative_kernel
+from superlens.optics import PSF, relative_kernel, relative_transfer
 from superlens.optics.sampling import convolve
 
 if TYPE_CHECKING:
     from superlens.methods.zsdeconv.apply import Result
     from superlens.model import Model
 
-__all__ = ["Measured", "Planes", "measure", "seen_by_camera", "transfer_cutoff_per_um"]
+__all__ = ["Measured", "Planes", "measure", "promises_nothing", "seen_by_camera", "transfer_cutoff_per_um"]
 
 Array = NDArray[np.floating[Any]]
 
@@ -161,7 +162,7 @@ def measure(result: Result) -> Measured:
             Of the training, when this process trained the model.
     """
     planes = Planes.of(result)
-    residuals = {i: _residual(result, planes, i) for i in {*planes.measured, planes.shown}}
+    residuals = _residuals(result, planes)
     maps: dict[int, Array] = {}
     rows = []
     for i in planes.measured:
@@ -186,25 +187,42 @@ def measure(result: Result) -> Measured:
 
 
 def seen_by_camera(sharp: Array, model: Model) -> Array:
-    """What the camera would see of a sharp image.
+    """What the camera would see of a sharp image or volume.
 
     Parameters
     ----------
-    sharp : ndarray, shape (scale * Y, scale * X)
+    sharp : ndarray, shape ([Z,] scale * Y, scale * X)
+        A volume for a model of volumes.
 
     Returns
     -------
-    ndarray, shape (Y, X), same unit
+    ndarray, shape ([Z,] Y, X), same unit
         The sharp image of the light network already shows the specimen through the narrowed PSF, so that only the blur between the
         two PSFs is left to apply; that of the original recipe is meant to be the specimen, and takes the whole PSF.
     """
-    if model.psf is None:
+    psf, scale = model.psf, model.config.scale
+    if psf is None:
         return sharp
-    whole = model.config.network == "unet"
-    narrow = model.psf.narrowed(model.config.target_factor)
-    kernel = model.psf.data if whole else relative_kernel(model.psf, narrow)
-    scale = model.config.scale
-    return np.asarray(binned(convolve(np.asarray(sharp, np.float32), kernel, "symmetric"), (scale, scale)))
+    sharp = np.asarray(sharp, np.float32)
+    if promises_nothing(model):
+        return _binned(convolve(sharp, psf.data, "symmetric"), scale)
+    if psf.data.ndim == 2:
+        kernel = relative_kernel(psf, psf.narrowed(model.config.target_factor))
+        return _binned(convolve(sharp, kernel, "symmetric"), scale)
+    reach = [min(n, m // 2) for n, m in zip(sharp.shape, psf.data.shape, strict=True)]
+    padded = np.pad(sharp, [(r, r) for r in reach], mode="symmetric")
+    target = psf.narrowed(model.config.target_factor, model.config.target_factor_z)
+    blurred = fft.ifftn(fft.fftn(padded) * relative_transfer(psf, target, padded.shape)).real
+    return _binned(blurred[tuple(slice(r, r + n) for r, n in zip(reach, sharp.shape, strict=True))], scale)
+
+
+def _binned(fine: Array, scale: int) -> Array:
+    return np.asarray(binned(fine, (*(1,) * (fine.ndim - 2), scale, scale)))
+
+
+def promises_nothing(model: Model) -> bool:
+    """Only the light networks promise a resolution; the original recipes deconvolve as far as they get."""
+    return model.config.network in ("unet", "rcan")
 
 
 def transfer_cutoff_per_um(psf: PSF) -> float:
@@ -220,9 +238,19 @@ def transfer_cutoff_per_um(psf: PSF) -> float:
     return float(last / side * 1000 / plane.pixel_nm)
 
 
-def _residual(result: Result, planes: Planes, i: int) -> Array:
-    seen = planes.denoised[i] if planes.sharp is None else seen_by_camera(planes.sharp[i], result.model)
-    return np.asarray(seen - planes.counts[i])
+def _residuals(result: Result, planes: Planes) -> dict[int, Array]:
+    """What the camera would see of the output, minus the counts, of the planes that are measured or shown."""
+    wanted = sorted({*planes.measured, planes.shown})
+    if planes.sharp is None:
+        return {i: np.asarray(planes.denoised[i] - planes.counts[i]) for i in wanted}
+    if result.model.config.axes == "YX":
+        return {i: seen_by_camera(planes.sharp[i], result.model) - planes.counts[i] for i in wanted}
+    slices = result.observation.image.sizes["Z"]
+    seen = {
+        volume: seen_by_camera(planes.sharp[volume * slices : (volume + 1) * slices], result.model)
+        for volume in {i // slices for i in wanted}
+    }
+    return {i: seen[i // slices][i % slices] - planes.counts[i] for i in wanted}
 
 
 def _flux(planes: Planes, i: int) -> dict[str, float]:
@@ -302,7 +330,7 @@ def _detail(planes: Planes, i: int, pixel_nm: float | None) -> dict[str, float]:
 
 
 def _beyond_response(planes: Planes, i: int, model: Model) -> float:
-    if planes.sharp is None or model.psf is None or model.config.network == "unet" or np.ptp(planes.sharp[i]) == 0:
+    if planes.sharp is None or model.psf is None or promises_nothing(model) or np.ptp(planes.sharp[i]) == 0:
         return math.nan
     frequency, power = power_spectrum_radial(planes.sharp[i], model.psf.pixel_nm)
     beyond = frequency > model.config.target_factor * transfer_cutoff_per_um(model.psf)
@@ -327,7 +355,7 @@ def _widths(result: Result) -> dict[str, float]:
     psf, config = result.model.psf, result.model.config
     if psf is None or result.image is None:
         return {"psf_fwhm_nm": math.nan, "target_fwhm_nm": math.nan}
-    stated = math.nan if config.network == "unet" else psf.fwhm_nm / config.target_factor
+    stated = math.nan if promises_nothing(result.model) else psf.fwhm_nm / config.target_factor
     return {"psf_fwhm_nm": psf.fwhm_nm, "target_fwhm_nm": stated}
 
 

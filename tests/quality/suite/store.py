@@ -31,7 +31,7 @@ __all__ = ["ROOT", "Cell", "Outcome", "Store", "matching", "shipped_digest"]
 log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[3]
-_WEIGHTS = ROOT / "models" / "zsdeconv-light" / "model.zip"
+_IMAGES = "zsdeconv-light"
 _PACKAGES = ("superlens", "numpy", "scipy", "tensorflow", "keras", "scikit-image")
 
 
@@ -55,28 +55,29 @@ class Cell:
         Takes the parameters by name.
     parameters : mapping
         JSON values only.
-    shipped : bool
-        Whether the result depends on the shipped weights.
+    shipped : bool or str
+        Whether the result depends on shipped weights; the name of the model, or True for those of images.
     """
 
     name: str
     run: Callable[..., Outcome]
     parameters: Mapping[str, Any]
-    shipped: bool = False
+    shipped: bool | str = False
 
     @property
     def key(self) -> str:
         """Twelve hexadecimal digits that change when the result could."""
         parts: list[Any] = [self.name, self.run.__name__, dict(self.parameters)]
         if self.shipped:
-            parts.append(shipped_digest())
+            parts.append(shipped_digest(self.shipped if isinstance(self.shipped, str) else _IMAGES))
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
 @functools.cache
-def shipped_digest() -> str:
+def shipped_digest(name: str = "zsdeconv-light") -> str:
     """Of the weights that `fast` starts from."""
-    return hashlib.sha256(_WEIGHTS.read_bytes()).hexdigest()[:16] if _WEIGHTS.is_file() else "none"
+    weights = ROOT / "models" / name / "model.zip"
+    return hashlib.sha256(weights.read_bytes()).hexdigest()[:16] if weights.is_file() else "none"
 
 
 def matching(cells: Iterable[Cell], patterns: Iterable[str]) -> list[Cell]:

@@ -19,14 +19,14 @@ from superlens.methods.zsdeconv.light import LightRecipe
 from superlens.methods.zsdeconv.paper import PaperRecipe
 from superlens.methods.zsdeconv.paper_volume import PaperVolumeRecipe
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.task import TARGET_FACTOR, Task
+from superlens.methods.zsdeconv.task import TARGET_FACTOR, TARGET_FACTOR_Z, Task
 from superlens.methods.zsdeconv.volume import VolumeRecipe
 from superlens.model import CameraConfig, Model, ModelConfig, shipped
 from superlens.networks import build
 from superlens.progress import Progress
 from superlens.training import Checkpoint, History, Plan, best_precision, fit, get_weights, precision, set_weights
 
-__all__ = ["STARTS", "Learned", "learn", "shipped_start", "start_of"]
+__all__ = ["STARTS", "Learned", "Recipe", "learn", "recipe_of", "shipped_start", "start_of", "untrained"]
 
 log = logging.getLogger(__name__)
 Array = NDArray[np.float32]
@@ -52,15 +52,12 @@ def learn(task: Task, checkpoint: Path | None, progress: Progress, *, begin: Mod
     config = task.config
     keras.utils.set_random_seed(config.seed)
     arguments = _arguments(config)
-    with precision(
-        "float32" if config.network in ("unet", "rcan") else best_precision()
-    ):  # the originals compute in float32
-        network = build(config.network, arguments)
+    network = untrained(task)
     exact = build(config.network, arguments)  # float32, for everything that is measured or kept
     begun = begin or (None if config.from_scratch else shipped_start(config.network))
     prior = None if begun is None else get_weights(begun.network)
     set_weights(network, prior or get_weights(exact))
-    recipe = _recipe(task, network)
+    recipe = recipe_of(task, network)
     for layer in network.layers:
         layer.trainable = not layer.name.startswith(recipe.fixed)
 
@@ -85,7 +82,15 @@ def learn(task: Task, checkpoint: Path | None, progress: Progress, *, begin: Mod
     return Learned(Model(described, exact, task.psf), history)
 
 
-def _recipe(task: Task, network: keras.Model) -> Recipe:
+def untrained(task: Task) -> keras.Model:
+    """The network of a task, in the precision that it trains in; the originals compute in float32."""
+    config = task.config
+    with precision("float32" if config.network in ("unet", "rcan") else best_precision()):
+        return build(config.network, _arguments(config))
+
+
+def recipe_of(task: Task, network: keras.Model) -> Recipe:
+    """How the network of a task learns."""
     match task.config.network:
         case "unet":
             return PaperRecipe(task)
@@ -135,12 +140,13 @@ def shipped_start(network: str = "light") -> Model:
 
 
 def start_of(model: Model) -> keras.Model | None:
-    """The start that a model was adapted from; None if it had none or still is that start."""
-    made = model.config.provenance
-    shipped_with = STARTS.get(model.config.network)
-    return (
-        shipped_start(model.config.network).network if made.get("start") == shipped_with and made.get("blend") else None
-    )
+    """The start that a model was adapted from, at the model's scale; None if it had none or still is that start."""
+    made, config = model.config.provenance, model.config
+    if made.get("start") != STARTS.get(config.network) or not made.get("blend"):
+        return None
+    start = build(config.network, config.network_config)
+    set_weights(start, get_weights(shipped_start(config.network).network))
+    return start
 
 
 def _as_far_as_the_data_ask(
@@ -189,6 +195,7 @@ def _model_config(task: Task, arguments: dict[str, Any], history: History, sprea
         scale=task.config.scale,
         pixel_nm=task.pixel_nm if task.psf is not None else None,
         target_factor=TARGET_FACTOR,
+        target_factor_z=TARGET_FACTOR_Z,
         level=task.normaliser.level,
         contrast=task.normaliser.contrast,
         camera=CameraConfig(

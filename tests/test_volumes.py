@@ -1,0 +1,250 @@
+"""Volumes: what holds along z as it does laterally, how pairs of slices are made, and what is refused before a minute is spent."""
+
+from __future__ import annotations
+
+import importlib
+
+import keras
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from superlens.camera import Camera
+from superlens.conditioning import BANK_RADIUS_Z, CHANNELS, Normaliser, WienerBank, condition
+from superlens.errors import SuperlensError
+from superlens.image import Image
+from superlens.methods.zsdeconv import ZSDeconvConfig, enhance, predict
+from superlens.methods.zsdeconv.learn import recipe_of, untrained
+from superlens.methods.zsdeconv.task import VolumeLens, prepare
+from superlens.methods.zsdeconv.volume import interleaved, run_volume, volume_turns
+from superlens.model import Model, ModelConfig
+from superlens.networks import build
+from superlens.optics import PSF, Objective
+from superlens.pretraining_volumes import begin_from_images
+
+PIXEL_NM, STEP_NM = 80.0, 200.0
+PSF_3D = PSF.gaussian(240.0, PIXEL_NM / 2, fwhm_z_nm=500.0, z_step_nm=STEP_NM)
+WIDTHS = {"channels": CHANNELS, "widths": (4, 4, 4)}
+
+learning = importlib.import_module("superlens.methods.zsdeconv.learn")  # the package's name for it is the function
+applying = importlib.import_module("superlens.methods.zsdeconv.apply")
+
+
+def stack(slices=8, side=24, seed=0, **about):
+    """Spots at random places in a dim field."""
+    rng = np.random.default_rng(seed)
+    light = np.zeros((slices, 2 * side, 2 * side), np.float32)
+    light[rng.integers(0, slices, 12), rng.integers(0, 2 * side, 12), rng.integers(0, 2 * side, 12)] = 4000
+    seen = PSF_3D.blur(light).reshape(slices, side, 2, side, 2).mean((2, 4))
+    counts = Camera(2.0, 100.0, 1.5).expose(np.maximum(seen, 0) + 5, rng)
+    return Image(counts, **{"axes": "ZYX", "pixel_nm": PIXEL_NM, "z_step_nm": STEP_NM, "name": "stack", **about})
+
+
+def settings(**changes):
+    return ZSDeconvConfig.of(
+        "fast", axes="ZYX", **{"steps": 1, "batch": 1, "patch": 32, "flips": 1, "offset": 100.0, **changes}
+    )
+
+
+@pytest.fixture(autouse=True)
+def slim(monkeypatch):
+    """Random weights of an eighth of the width in place of the shipped ones: the laws hold for any weights."""
+
+    def arguments(config):
+        return {"scale": config.scale, "width": 16} if config.network == "rcan" else {**WIDTHS, "scale": config.scale}
+
+    keras.utils.set_random_seed(9)
+    network = build("light-volume", WIDTHS)
+    for variable in network.weights:  # mixing layers begin as nothing; here they shall do something
+        if "_z_all" in variable.path and "kernel" in variable.path:
+            variable.assign(0.1 * keras.random.normal(variable.shape, seed=1))
+    start = Model(
+        ModelConfig(
+            version="0", method="pretraining", network="light-volume", network_config=WIDTHS, axes="ZYX", spread=1.0
+        ),
+        network,
+        None,
+    )
+    monkeypatch.setattr(learning, "_arguments", arguments)
+    monkeypatch.setattr(learning, "shipped_start", lambda network: start)
+    return start
+
+
+# -- what holds for filters, lens and network ----------------------------------------------------------------------
+
+
+def test_a_specimen_that_is_the_same_in_every_slice_is_filtered_as_an_image():
+    psf, target = PSF_3D, PSF_3D.narrowed(1.5, 1.3)
+    plane = np.random.default_rng(0).standard_normal((20, 24)).astype(np.float32)
+    bank = WienerBank.from_psf(psf.data, target.data)
+    filtered = bank.apply(np.broadcast_to(plane, (9, *plane.shape)).copy())
+    assert_allclose(filtered, np.broadcast_to(filtered[:1], filtered.shape), atol=1e-5)
+
+
+def test_filters_of_a_volume_reach_no_farther_than_stated():
+    bank = WienerBank.from_psf(PSF_3D.data, PSF_3D.narrowed(1.5, 1.3).data)
+    volume = np.zeros((4 * BANK_RADIUS_Z + 1, 8, 8), np.float32)
+    volume[2 * BANK_RADIUS_Z] = 1
+    lit = np.abs(bank.apply(volume)).max((1, 2, 3)) > 1e-6
+    assert np.flatnonzero(lit)[[0, -1]].tolist() == [BANK_RADIUS_Z, 3 * BANK_RADIUS_Z]
+
+
+def test_the_narrow_image_through_the_lens_is_the_recorded_one():
+    rng = np.random.default_rng(1)
+    specimen = np.zeros((24, 64, 64))
+    specimen[rng.integers(8, 16, 20), rng.integers(20, 44, 20), rng.integers(20, 44, 20)] = 1
+    lens = VolumeLens.of(PSF_3D, 2)
+    sharp = PSF_3D.narrowed(1.5, 1.3).blur(specimen).astype(np.float32)
+    recorded = PSF_3D.blur(specimen).reshape(24, 32, 2, 32, 2).mean((2, 4))
+    assert_allclose(lens.seen(sharp, 2), recorded, atol=0.01 * recorded.max())
+
+
+def test_a_uniform_volume_looks_the_same_through_the_lens():
+    wide = VolumeLens.of(Objective(na=1.3, wavelength_nm=525).psf(40.0, z_step_nm=250.0), 2)
+    assert_allclose(wide.seen(np.ones((6, 32, 32), np.float32), 2), 1, atol=1e-4)
+
+
+def test_turned_volumes_come_back():
+    volume = np.random.default_rng(0).standard_normal((5, 6, 6, 2)).astype(np.float32)
+    for turn, back in volume_turns(8):
+        assert_allclose(back(turn(volume)[..., 0]), volume[..., 0])
+    assert len({turn(volume).tobytes() for turn, _ in volume_turns(8)}) == 8
+
+
+def test_interleaving_even_and_odd_slices_is_undone_by_taking_every_second():
+    volume = np.random.default_rng(0).standard_normal((10, 4, 4))
+    assert np.array_equal(interleaved(volume[0::2], volume[1::2]), volume)
+
+
+def test_a_network_begun_from_images_sees_each_slice_as_an_image():
+    images, volumes = build("light", WIDTHS), build("light-volume", WIDTHS)
+    begin_from_images(volumes, images)
+    x = np.random.default_rng(0).standard_normal((1, 5, 16, 16, CHANNELS)).astype(np.float32)
+    for plane, volume in zip(images.predict_on_batch(x[0]), volumes.predict_on_batch(x), strict=True):
+        assert_allclose(volume[0], plane, atol=1e-6)
+
+
+# -- learning and prediction ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_a_volume_comes_out_with_the_sampling_asked_for_and_its_own_z(scale):
+    result = enhance(stack(side=20), PSF_3D.resample(PIXEL_NM / scale), config=settings(scale=scale))
+    assert result.denoised.data.shape == (8, 20, 20)
+    assert result.image.data.shape == result.confidence.data.shape == (8, 20 * scale, 20 * scale)
+    assert result.image.z_step_nm == STEP_NM
+    assert result.image.pixel_nm == PIXEL_NM / scale
+    assert np.isfinite(result.image.data).all()
+    assert result.model.config.axes == "ZYX"
+    assert any("one volume" in said for said in result.messages)
+
+
+@pytest.mark.parametrize("changes", [{}, {"pairs": "interleave"}, {"denoise_only": True}])
+def test_same_seed_same_weights_and_another_step_moves_them(changes):
+    once, again = (enhance(stack(), PSF_3D, config=settings(**changes)).model for _ in range(2))
+    for a, b in zip(once.network.weights, again.network.weights, strict=True):
+        assert_allclose(np.asarray(a), np.asarray(b))
+
+
+def test_a_time_series_of_volumes_gives_what_each_volume_gives(slim):
+    first, second = stack(seed=1), stack(seed=2)
+    series = Image(np.stack([first.data, second.data]), axes="TZYX", pixel_nm=PIXEL_NM, z_step_nm=STEP_NM)
+    known = {"gain": 2.0, "read_noise_e": 1.5, "steps": 0}
+    model = enhance(first, PSF_3D, config=settings(**known)).model
+    both = predict(model, series)
+    assert_allclose(both.image.data[1], predict(model, second).image.data, atol=1e-3 * np.ptp(both.image.data))
+
+
+def test_tiles_and_slabs_give_what_the_whole_volume_gives(monkeypatch):
+    model = enhance(stack(), PSF_3D, config=settings(steps=0, gain=2.0, read_noise_e=1.5)).model
+    large = stack(slices=30, side=200, seed=3)
+    whole = predict(model, large).image.data
+    monkeypatch.setitem(applying.BYTES_PER_PIXEL, "light-volume", 4_000)
+    monkeypatch.setattr(applying, "choose_tile", lambda shape, *_, **__: (7, 64, 100))
+    cut = predict(model, large).image.data
+    assert np.abs(cut - whole).max() <= 1e-5 * np.ptp(whole)
+
+
+def test_the_original_recipe_takes_a_step_and_gives_finite_volumes():
+    config = ZSDeconvConfig.of("paper", axes="ZYX", steps=1, batch=1, patch=32, depth=5, offset=100.0)
+    result = enhance(stack(slices=10, side=20), PSF_3D, config=config)
+    assert result.image.data.shape == (10, 40, 40)
+    assert np.isfinite(result.image.data).all()
+
+
+def test_the_gap_is_read_off_the_denoised_stack_and_vanishes_between_equal_slices():
+    plane = stack(slices=1).data[0]
+    still = Image(np.repeat(plane[None], 12, 0), axes="ZYX", pixel_nm=PIXEL_NM, z_step_nm=STEP_NM)
+    moving = stack(slices=12)
+    gaps = []
+    for image in (still, moving):
+        task = prepare([image], PSF_3D, settings(pairs="interleave"))
+        recipe = recipe_of(task, untrained(task))
+        _, (goal,) = recipe.draw(0)
+        gaps.append(np.abs(goal[..., 2]).max())
+    assert gaps[0] < 1e-5 < gaps[1]
+
+
+def test_the_psf_has_twice_the_step_in_interleaved_training_and_the_recorded_one_in_the_model():
+    task = prepare([stack()], PSF_3D, settings(pairs="interleave"))
+    recipe = recipe_of(task, untrained(task))
+    assert recipe._lens.psf.z_step_nm == 2 * STEP_NM
+    assert task.psf.z_step_nm == STEP_NM
+
+
+def test_a_uniform_stack_through_the_filters_stays_uniform():
+    lens = VolumeLens.of(PSF_3D, 2)
+    channels = condition(
+        np.full((6, 16, 16), 50.0, np.float32), np.ones((6, 16, 16), np.float32), Normaliser(0, 1), lens.bank
+    )
+    assert_allclose(np.ptp(channels, axis=(0, 1, 2)), 0, atol=1e-3)
+
+
+def test_running_a_volume_pads_it_and_takes_the_padding_off(slim):
+    channels = np.random.default_rng(0).standard_normal((5, 13, 18, CHANNELS)).astype(np.float32)
+    denoised, sharp, log_sigma = run_volume(slim.network, channels, flips=2)
+    assert denoised.shape == (5, 13, 18)
+    assert sharp.shape == log_sigma.shape == (5, 26, 36)
+
+
+# -- refusals ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("image", "optics", "word"),
+    [
+        (stack(slices=4), PSF_3D, "at least 5"),
+        (stack(axes="TYX", z_step_nm=None), PSF_3D, "--axes"),
+        (stack(z_step_nm=None), PSF_3D, "--z-step-nm"),
+        (stack(), PSF.gaussian(240.0, PIXEL_NM / 2), "PSF stack"),
+        (stack(), Objective(na=1.45, wavelength_nm=525, modality="tirf"), "tirf"),
+    ],
+)
+def test_what_cannot_be_a_volume_is_refused(image, optics, word):
+    with pytest.raises(SuperlensError, match=word):
+        enhance(image, optics, config=settings())
+
+
+def test_stacks_of_different_steps_are_refused():
+    with pytest.raises(SuperlensError, match="z-steps of 200 and 300"):
+        enhance([stack(), stack(z_step_nm=300.0)], PSF_3D, config=settings())
+
+
+def test_a_model_refuses_a_stack_of_another_step():
+    model = enhance(stack(), PSF_3D, config=settings(steps=0)).model
+    with pytest.raises(SuperlensError, match="z-step of 300 nm and the model was trained at 200"):
+        predict(model, stack(z_step_nm=300.0))
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"network": "light-volume"}, "axes YX"),
+        ({"pairs": "interleave"}, "interleave"),
+        ({"axes": "ZYX", "network": "unet"}, "unet"),
+        ({"axes": "ZYX", "network": "rcan", "pairs": "recorrupt"}, "rcan"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(changes, word):
+    with pytest.raises(SuperlensError, match=word):
+        ZSDeconvConfig.of("fast", **changes)
