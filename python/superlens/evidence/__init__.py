@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from scipy import ndimage
 
 from superlens.evidence.checks import checks
 from superlens.evidence.measure import Measured, Planes, measure, promises_nothing, transfer_cutoff_per_um
@@ -129,6 +130,7 @@ class Evidence:
             versions=versions(),
             provenance=_known_provenance(self.result, self.provenance),
             messages=_messages(self.result, planes),
+            side_views=_side_views(self.result, planes),
         )
 
 
@@ -136,6 +138,24 @@ def _name(planes: Planes, name: str) -> str:
     number = len(planes.counts)
     name = name or "unnamed image"
     return name if number == 1 else f"{name}, plane {planes.shown + 1} of {number}"
+
+
+def _side_views(result: Result, planes: Planes) -> dict[str, Any]:
+    """The volume of the plane shown along its middle row, on the output's sampling in both directions."""
+    image = result.observation.image
+    if result.model.config.axes == "YX" or image.pixel_nm is None or image.z_step_nm is None:
+        return {}
+    slices, fine_nm = image.sizes["Z"], image.pixel_nm / planes.scale
+    first = planes.shown // slices * slices
+    views = {"input": planes.counts, "denoised": planes.denoised, "super-resolved": planes.sharp}
+    found = {}
+    for name, stack in views.items():
+        if stack is not None:
+            volume = stack[first : first + slices]
+            factors = (image.z_step_nm / fine_nm, planes.counts.shape[-1] * planes.scale / volume.shape[-1])
+            cut = volume[:, volume.shape[1] // 2] / planes.unit
+            found[name] = ndimage.zoom(cut, factors, order=1 if name != "input" else 0, grid_mode=True, mode="nearest")
+    return found
 
 
 def _psf_picture(result: Result) -> PsfPicture | None:

@@ -278,6 +278,8 @@ class ReportData:
         Warnings of the run, in order.
     reference : ndarray or None, shape of the output
         A better image of the same specimen, when one exists; shown after a linear fit to the output.
+    side_views : mapping of str to ndarray, shape (rows, X * scale)
+        Of a volume: what lies under a line through the middle, image by image, first slice on top, at the sampling of the output.
     citations : tuple of (str, str)
         Text and address (may be empty) of each work to cite.
     """
@@ -309,6 +311,7 @@ class ReportData:
     provenance: Provenance = field(default_factory=Provenance)
     messages: tuple[str, ...] = ()
     reference: Array | None = None
+    side_views: Mapping[str, Array] = field(default_factory=dict)
     citations: tuple[tuple[str, str], ...] = CITATIONS
 
     def __post_init__(self) -> None:

@@ -53,6 +53,7 @@ def build(data: ReportData) -> str:
         contrast=contrast,
         overview=_overview(data, contrast, crops, lines),
         crops=[_crop_row(data, crop, place) for place, crop in enumerate(crops, 1)],
+        sides=_side_views(data, contrast),
         profiles=_profiles(data, lines),
         spectra=_spectra(data),
         losses=plots.losses(data) if data.history else None,
@@ -87,6 +88,13 @@ def _slider(data: ReportData, contrast: Contrast) -> list[Picture]:
     return [
         paint(layer.data, contrast, alt=f"{layer.name} image, whole field", name=layer.name, pixel_nm=layer.pixel_nm)
         for layer in _layers(data)
+    ]
+
+
+def _side_views(data: ReportData, contrast: Contrast) -> list[Picture]:
+    return [
+        paint(view, contrast, alt=f"{name} image from the side", name=name, pixel_nm=data.output_nm)
+        for name, view in data.side_views.items()
     ]
 
 
