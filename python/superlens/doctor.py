@@ -286,7 +286,7 @@ def _speed() -> tuple[Speed | None, Finding | None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SuperlensWarning)  # what is wrong with the sample is known
-            enhance(sample(), Objective(na=1.49, wavelength_nm=525), config=config, progress=watch)
+            enhance(sample(), Objective(na=1.1, wavelength_nm=525), config=config, progress=watch)
     except SuperlensError as error:
         return None, Finding("bad", f"the speed test failed: {error}", "Reinstall superlens in a new environment.")
     whole = time.perf_counter() - began
