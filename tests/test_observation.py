@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import re
+
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 from scipy import ndimage
 
 from superlens.camera import Camera
@@ -151,3 +155,58 @@ def test_an_image_of_lone_pixels_is_left_alone():
     data[rng.random((64, 64)) < 0.02] = 5000
     (seen,) = observe([Image(data)], **GIVEN)
     assert not seen.bad.any()
+
+
+# -- whatever users bring ------------------------------------------------------------------------------------------------
+
+
+def eight_bits(counts):
+    low, high = counts.min(), counts.max()
+    return np.rint(250 * (counts - low) / (high - low)).astype(np.uint8)
+
+
+def jpeg(counts):
+    content = io.BytesIO()
+    Pillow.fromarray(eight_bits(counts)).save(content, "JPEG", quality=60)
+    return np.asarray(Pillow.open(content))
+
+
+@pytest.mark.parametrize(
+    ("worked", "unit"),
+    [
+        (lambda c: np.rint(c).astype(np.uint16), 1.0),
+        (lambda c: c / 1000, 1e-3),
+        (lambda c: 40 * c - 7, 40.0),
+        (eight_bits, None),
+    ],
+    ids=["whole counts", "scaled to fractions", "scaled up", "8 bit"],
+)
+def test_the_noise_is_right_in_any_unit(worked, unit):
+    counts = recorded(shape=(128, 128))
+    unit = unit or 250 / float(np.ptp(counts))
+    (seen,) = observe([Image(worked(counts))])
+    true = unit * np.sqrt(CAMERA.variance(2 * clean((128, 128))))
+    ratio = seen.sigma[0] / true
+    assert np.median(ratio) == pytest.approx(1, abs=0.15)
+    assert seen.estimate.verdict == "plausible"
+
+
+@pytest.mark.parametrize(
+    ("worked", "said"),
+    [
+        (jpeg, "correlated"),
+        (lambda c: ndimage.gaussian_filter(c, 0.8), "correlated"),
+        (lambda c: ndimage.median_filter(c, 3), "correlated"),
+        (lambda c: ndimage.zoom(c, 1.5, order=1), "correlated"),
+        (lambda c: np.maximum(np.rint(c) - 115, 0), "cut off at the bottom"),
+        (lambda c: np.minimum(c, np.quantile(c, 0.99)), "saturated"),
+        (lambda c: ndimage.gaussian_filter(c, 3), "no noise|correlated"),
+    ],
+    ids=["jpeg", "smoothed", "median", "enlarged", "background taken off", "stretched", "denoised"],
+)
+def test_what_was_done_to_an_image_is_told(worked, said):
+    counts = recorded(shape=(128, 128))
+    (raw,), (seen,) = observe([Image(counts)]), observe([Image(worked(counts))])
+    pattern = re.compile(said)
+    assert not any(pattern.search(message) for message in raw.messages)
+    assert any(pattern.search(message) for message in seen.messages)
