@@ -162,7 +162,7 @@ def test_an_image_of_lone_pixels_is_left_alone():
 
 def eight_bits(counts):
     low, high = counts.min(), counts.max()
-    return np.rint(250 * (counts - low) / (high - low)).astype(np.uint8)
+    return np.rint(230 * (counts - low) / (high - low)).astype(np.uint8)
 
 
 def jpeg(counts):
@@ -183,7 +183,7 @@ def jpeg(counts):
 )
 def test_the_noise_is_right_in_any_unit(worked, unit):
     counts = recorded(shape=(128, 128))
-    unit = unit or 250 / float(np.ptp(counts))
+    unit = unit or 230 / float(np.ptp(counts))
     (seen,) = observe([Image(worked(counts))])
     true = unit * np.sqrt(CAMERA.variance(2 * clean((128, 128))))
     ratio = seen.sigma[0] / true
