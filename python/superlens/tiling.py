@@ -12,8 +12,8 @@ Three rules make the tiled result equal to the untiled one, so that nothing has 
   grid that is laid over the whole image, and their sides are multiples of ``align``.
 * *Reflection.* Beyond the border of the image the blocks see the image mirrored at its border pixels (which are not
   repeated), again and again where the halo is longer than the image. A function that minds borders itself, in its own
-  way, is better served with ``ends="open"``: no block reaches beyond the image then, and every border that a block has
-  in the image's interior lies a halo away from its core.
+  way, is better served with ``ends="open"``: no block reaches farther beyond the image than `edge` then, and every border
+  that a block has in the image's interior lies a halo away from its core.
 
 All blocks of one run have the same shape, so a compiled network is traced once.
 """
@@ -106,7 +106,13 @@ class Tile:
 
 
 def plan(
-    shape: Sequence[int], tile: PerAxis | None, halo: PerAxis, align: PerAxis = 1, *, ends: Ends = "mirrored"
+    shape: Sequence[int],
+    tile: PerAxis | None,
+    halo: PerAxis,
+    align: PerAxis = 1,
+    *,
+    ends: Ends = "mirrored",
+    edge: PerAxis = 0,
 ) -> list[Tile]:
     """Lay out the tiles of an image.
 
@@ -121,7 +127,9 @@ def plan(
     align : int or sequence of int
         Block origins and sides are multiples of it.
     ends : {"mirrored", "open"}
-        Whether blocks reach beyond the image, or are moved back into it.
+        Whether blocks reach beyond the image by their whole halo, or are moved back to where they reach by `edge` at most.
+    edge : int or sequence of int
+        Multiples of `align`; counts for open ends only.
 
     Returns
     -------
@@ -144,7 +152,8 @@ def plan(
     aligns = _per_axis("align", align, len(sides), least=1)
     halos = _aligned(_per_axis("halo", halo, len(sides), least=0), aligns)
     tiles = sides if tile is None else _per_axis("tile", tile, len(sides), least=1)
-    axes = [_plan_axis(*numbers, ends) for numbers in zip(sides, tiles, halos, aligns, strict=True)]
+    edges = _per_axis("edge", edge, len(sides), least=0)
+    axes = [_plan_axis(*numbers, ends) for numbers in zip(sides, tiles, halos, aligns, edges, strict=True)]
     result = []
     for index in np.ndindex(*(len(axis) for axis in axes)):
         core, origin, block = zip(*(axis[i] for axis, i in zip(axes, index, strict=True)), strict=True)
@@ -160,6 +169,7 @@ def map_tiles(
     tile: PerAxis | None = None,
     align: PerAxis = 1,
     ends: Ends = "mirrored",
+    edge: PerAxis = 0,
     scale: Scale | None = None,
     progress: Progress = silent,
     out_of_memory: tuple[type[BaseException], ...] = (),
@@ -182,6 +192,8 @@ def map_tiles(
         The product of the poolings of `fn` along an axis.
     ends : {"mirrored", "open"}
         What blocks at the border of the image are: see the rules above.
+    edge : int or sequence of int
+        How far blocks reach beyond the image when its ends are open, a multiple of `align`.
     scale : int, or sequence with one entry (an int, or one int an axis) for each array that `fn` returns, or None
         Upsampling that is expected of `fn`. None takes what the first block shows.
     progress : Progress
@@ -223,7 +235,7 @@ def map_tiles(
     short: tuple[type[BaseException], ...] = (MemoryError, *out_of_memory)
     while True:
         try:
-            return _run(fn, array, plan(shape, sides, halo, aligns, ends=ends), scale, progress)
+            return _run(fn, array, plan(shape, sides, halo, aligns, ends=ends, edge=edge), scale, progress)
         except short as error:
             smaller = _halved(sides, aligns)
             if smaller == sides:
@@ -243,6 +255,7 @@ def choose_tile(
     bytes_per_pixel: float,
     memory_bytes: float | None = None,
     ends: Ends = "mirrored",
+    edge: PerAxis = 0,
 ) -> tuple[int, ...]:
     """Find the largest tile whose block fits into memory.
 
@@ -256,7 +269,7 @@ def choose_tile(
         Memory that the function needs at its peak for each pixel of a block, halo included.
     memory_bytes : float, optional
         Memory that may be used. Half of what is free on this machine when not given.
-    ends : {"mirrored", "open"}
+    ends, edge
         As in `plan`.
 
     Returns
@@ -281,12 +294,14 @@ def choose_tile(
     aligns = _per_axis("align", align, len(shape), least=1)
     halos = _aligned(_per_axis("halo", halo, len(shape), least=0), aligns)
     whole = _aligned(_per_axis("shape", list(shape), len(shape), least=1), aligns)
+    edges = _per_axis("edge", edge, len(whole), least=0)
     parts = [1] * len(whole)
     tile = whole
 
     def block() -> list[int]:
         sides = [t + 2 * h for t, h in zip(tile, halos, strict=True)]
-        return sides if ends == "mirrored" else [min(side, most) for side, most in zip(sides, whole, strict=True)]
+        most = [n + 2 * e for n, e in zip(whole, edges, strict=True)]
+        return sides if ends == "mirrored" else [min(pair) for pair in zip(sides, most, strict=True)]
 
     while (need := bytes_per_pixel * math.prod(block())) > memory:
         if tile == aligns:
@@ -322,7 +337,7 @@ def _free_memory_by_sysconf() -> int:
         raise SuperlensError("free memory is unknown on this system. Install psutil, or give the tile size.") from error
 
 
-def _plan_axis(side: int, tile: int, halo: int, align: int, ends: Ends) -> list[tuple[slice, int, int]]:
+def _plan_axis(side: int, tile: int, halo: int, align: int, edge: int, ends: Ends) -> list[tuple[slice, int, int]]:
     whole = math.ceil(side / align) * align
     tile = min(math.ceil(tile / align) * align, whole)
     block = tile + 2 * halo
@@ -330,8 +345,8 @@ def _plan_axis(side: int, tile: int, halo: int, align: int, ends: Ends) -> list[
     for start in range(0, side, tile):
         origin = min(start, whole - tile) - halo  # the last block is moved back, along the grid, to keep its shape
         if ends == "open":
-            block = min(block, whole)
-            origin = max(min(origin, whole - block), 0)
+            block = min(block, whole + 2 * edge)
+            origin = max(min(origin, whole + edge - block), -edge)
         result.append((slice(start, min(start + tile, side)), origin, block))
     return result
 

@@ -8,7 +8,7 @@ the blocks that are left, in this process or on Dask workers. `windows` is the o
 
 from superlens.streaming.cluster import Workers, on_cluster
 from superlens.streaming.ledger import Ledger, part_of
-from superlens.streaming.plan import Block, BlockPlan, choose_block, chunk_sides
+from superlens.streaming.plan import Block, BlockPlan, choose_block, choose_volume_block, chunk_sides
 from superlens.streaming.sample import Measured, measure, observe_block
 from superlens.streaming.windows import TRAINING_BYTES, WINDOW, for_training, windows
 
@@ -21,6 +21,7 @@ __all__ = [
     "Measured",
     "Workers",
     "choose_block",
+    "choose_volume_block",
     "chunk_sides",
     "for_training",
     "measure",

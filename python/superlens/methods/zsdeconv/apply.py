@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from superlens.camera import Camera
-from superlens.conditioning import BANK_RADIUS, condition
+from superlens.conditioning import BANK_RADIUS, BANK_RADIUS_Z, condition
 from superlens.image import Image
 from superlens.methods.zsdeconv.learn import STARTS, Learned, start_of
 from superlens.methods.zsdeconv.light import run_light
@@ -25,14 +25,14 @@ from superlens.networks import architecture
 from superlens.observation import Observation
 from superlens.optics import PSF
 from superlens.progress import Progress
-from superlens.tiling import Ends, choose_tile, map_tiles
+from superlens.tiling import choose_tile, map_tiles
 from superlens.training import History, out_of_memory_errors
 
-__all__ = ["BYTES_PER_PIXEL", "Result", "apply", "halo_of", "parameters_of", "stated_error"]
+__all__ = ["BYTES_PER_PIXEL", "EDGE", "Result", "apply", "halo_of", "parameters_of", "reach_of", "stated_error"]
 
 Array = NDArray[np.float32]
 
-BYTES_PER_PIXEL = {"light": 4_000, "unet": 8_000, "light-volume": 4_000, "rcan": 8_000}
+BYTES_PER_PIXEL = {"light": 4_000, "unet": 8_000, "light-volume": 1_600, "rcan": 8_000}
 """Memory that a network needs at its peak for each pixel of a block."""
 
 
@@ -177,31 +177,33 @@ def _light_volume(
     model: Model, network: keras.Model, lens: Lens | VolumeLens, flips: int, counts: Array, sigma: Array
 ) -> tuple[Array, Array]:
     """Network units, channels last. The stack is mirrored a little beyond its lateral edges; its first and last slices stay ends."""
-    shape = architecture("light-volume")
-    height, width = counts.shape[1:]
-    edges = [(0, 0), *((_EDGE, _EDGE + -side % shape.align) for side in (height, width))]
-    wide, its_sigma = (np.pad(values, edges, mode="symmetric") for values in (counts, sigma))
-    channels = condition(wide, its_sigma, model.normaliser, lens.bank)
 
     def block(part: Array) -> list[Array]:
-        denoised, sharp, log_sigma = run_volume(network, part[0], flips=flips)
+        channels = condition(part[0, ..., 0], part[0, ..., 1], model.normaliser, lens.bank)
+        denoised, sharp, log_sigma = run_volume(network, channels, flips=flips)
         return [denoised[None, ..., None], np.stack([sharp, log_sigma], axis=-1)[None]]
 
+    align = architecture("light-volume").align
+    halo = (reach_of("light-volume"), *[halo_of("light-volume")] * 2)
     denoised, fine = _tiled(
         block,
-        channels,
-        (shape.reach_z, shape.halo, shape.halo),
+        np.stack([counts, sigma], axis=-1),
+        halo,
         "light-volume",
-        align=(1, shape.align, shape.align),
+        align=(1, align, align),
         ends="open",
+        edge=(0, EDGE, EDGE),
     )
-    scale = fine.shape[-2] // denoised.shape[-2]
-    parts = ((slice(None), *(slice(_EDGE * f, (_EDGE + side) * f) for side in (height, width))) for f in (1, scale))
-    return denoised[next(parts)], fine[next(parts)]
+    return denoised, fine
 
 
-_EDGE = 16
+EDGE = 16
 """Camera pixels by which a volume is mirrored beyond its lateral edges, a multiple of the alignment."""
+
+
+def reach_of(network: str) -> int:
+    """The same as `halo_of` along z, in slices."""
+    return architecture(network).reach_z + (BANK_RADIUS_Z if network == "light-volume" else 0)
 
 
 def halo_of(network: str) -> int:
@@ -242,10 +244,10 @@ def _rcan(model: Model, counts: Array) -> tuple[Array, Array]:
     return denoised, sharp
 
 
-def _tiled(block: Any, array: Array, halo: Any, network: str, *, align: Any = None, ends: Ends = "mirrored") -> Any:
+def _tiled(block: Any, array: Array, halo: Any, network: str, *, align: Any = None, **ends: Any) -> Any:
     align = align or architecture(network).align
-    tile = choose_tile(array.shape[:-1], halo, align, bytes_per_pixel=BYTES_PER_PIXEL[network], ends=ends)
-    return map_tiles(block, array, halo=halo, tile=tile, align=align, ends=ends, out_of_memory=out_of_memory_errors())
+    tile = choose_tile(array.shape[:-1], halo, align, bytes_per_pixel=BYTES_PER_PIXEL[network], **ends)
+    return map_tiles(block, array, halo=halo, tile=tile, align=align, out_of_memory=out_of_memory_errors(), **ends)
 
 
 def _prior_only(
