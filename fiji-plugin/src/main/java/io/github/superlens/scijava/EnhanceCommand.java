@@ -37,21 +37,11 @@ public final class EnhanceCommand extends TwinCommand {
 	@Parameter(label = "Save the trained model as", required = false, persist = false, style = "save")
 	private File save_model;
 
-	@Parameter(label = "Other options, as in a macro", required = false)
-	private String options = "";
-
 	@Parameter(type = ItemIO.OUTPUT, label = "Super-resolved image")
 	private ImagePlus result;
 
 	@Override
 	public void run() {
-		give("na", na);
-		give("wavelength_nm", wavelength_nm);
-		give("pixel_nm", pixel_nm);
-		give("preset", preset);
-		give("denoise_only", denoise_only);
-		give("psf", psf);
-		give("save_model", save_model);
-		result = work("enhance", image, options);
+		result = work("enhance", image);
 	}
 }

@@ -22,16 +22,11 @@ public final class PredictCommand extends TwinCommand {
 	@Parameter(label = "Pixel size (nm)", required = false)
 	private Double pixel_nm;
 
-	@Parameter(label = "Other options, as in a macro", required = false)
-	private String options = "";
-
 	@Parameter(type = ItemIO.OUTPUT, label = "Super-resolved image")
 	private ImagePlus result;
 
 	@Override
 	public void run() {
-		give("model", model);
-		give("pixel_nm", pixel_nm);
-		result = work("predict", image, options);
+		result = work("predict", image);
 	}
 }

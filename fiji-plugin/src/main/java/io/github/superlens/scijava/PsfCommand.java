@@ -23,18 +23,11 @@ public final class PsfCommand extends TwinCommand {
 	@Parameter(label = "Plane distance (nm)", required = false)
 	private Double z_step_nm;
 
-	@Parameter(label = "Other options, as in a macro", required = false)
-	private String options = "";
-
 	@Parameter(type = ItemIO.OUTPUT, label = "PSF")
 	private ImagePlus result;
 
 	@Override
 	public void run() {
-		give("na", na);
-		give("wavelength_nm", wavelength_nm);
-		give("pixel_nm", pixel_nm);
-		give("z_step_nm", z_step_nm);
-		result = work("psf", null, options);
+		result = work("psf", null);
 	}
 }

@@ -31,20 +31,12 @@ public final class TrainCommand extends TwinCommand {
 	@Parameter(label = "Preset", required = false, choices = { "fast", "standard", "paper" })
 	private String preset = "fast";
 
-	@Parameter(label = "Other options, as in a macro", required = false)
-	private String options = "";
-
 	@Parameter(type = ItemIO.OUTPUT, label = "Trained model")
 	private File trained;
 
 	@Override
 	public void run() {
-		give("model", model);
-		give("na", na);
-		give("wavelength_nm", wavelength_nm);
-		give("pixel_nm", pixel_nm);
-		give("preset", preset);
-		work("train", image, options);
+		work("train", image);
 		trained = getCancelReason() == null ? model : null;
 	}
 }

@@ -1,5 +1,6 @@
 package io.github.superlens.scijava;
 
+import java.lang.reflect.Field;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -8,6 +9,7 @@ import org.scijava.app.StatusService;
 import org.scijava.command.ContextCommand;
 import org.scijava.log.LogService;
 import org.scijava.plugin.Parameter;
+import org.scijava.util.ClassUtils;
 
 import ij.ImagePlus;
 import io.github.superlens.core.CommandSpec;
@@ -22,13 +24,15 @@ import io.github.superlens.engine.EngineProvider;
 import io.github.superlens.engine.Progress;
 
 /**
- * What the twins of the menu's commands share: typed inputs become the same values as in a macro, and images are handed back, not shown.
+ * What the twins of the menu's commands share: images are handed back, not shown, and an input that is named like a parameter of the command
+ * is its value.
  * <p>
  * A failure cancels the command with the sentence as its reason; cancelling the command stops the work.
  */
 abstract class TwinCommand extends ContextCommand implements Host, Progress {
 
-	private final Map<String, String> given = new LinkedHashMap<>();
+	@Parameter(label = "Other options, as in a macro", required = false)
+	private String options = "";
 
 	@Parameter(required = false)
 	private StatusService status;
@@ -39,23 +43,30 @@ abstract class TwinCommand extends ContextCommand implements Host, Progress {
 	private ImagePlus image;
 	private ImagePlus made;
 
-	/** Takes an input that was given; null was not. */
-	final void give(String key, Object value) {
-		if (value != null) given.put(key, value.toString());
-	}
-
 	/** Does the work of a command on an image and gives its most important result; null when it was cancelled. */
-	final ImagePlus work(String name, ImagePlus input, String options) {
+	final ImagePlus work(String name, ImagePlus input) {
 		image = input;
 		try {
+			final CommandSpec spec = CommandSpec.of(name);
+			final Map<String, String> given = typed(spec);
 			given.putAll(MacroOptions.parse(options).values());
-			Commands.byName().get(name).run(Values.read(CommandSpec.of(name), MacroOptions.of(given)), this);
+			Commands.byName().get(name).run(Values.read(spec, MacroOptions.of(given)), this);
 			return made;
 		}
 		catch (EngineException | IllegalArgumentException failed) {
 			cancel(failed.getMessage());
 			return null;
 		}
+	}
+
+	/** The inputs that are parameters of the command, as in a macro; an input without a value was not given. */
+	private Map<String, String> typed(CommandSpec spec) {
+		final Map<String, String> given = new LinkedHashMap<>();
+		for (final Field field : ClassUtils.getAnnotatedFields(getClass(), Parameter.class)) {
+			final Object value = spec.param(field.getName()) == null ? null : ClassUtils.getValue(field, this);
+			if (value != null) given.put(field.getName(), value.toString());
+		}
+		return given;
 	}
 
 	@Override

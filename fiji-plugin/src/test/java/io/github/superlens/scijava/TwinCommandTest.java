@@ -5,18 +5,23 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.File;
+import java.util.Arrays;
 import java.util.concurrent.ExecutionException;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.scijava.Cancelable;
 import org.scijava.Context;
 import org.scijava.command.CommandModule;
 import org.scijava.command.CommandService;
+import org.scijava.module.ModuleItem;
 
 import ij.IJ;
 import ij.ImagePlus;
+import io.github.superlens.core.CommandSpec;
 import io.github.superlens.engine.EngineRegistry;
 import io.github.superlens.engine.FakeEngine;
 import io.github.superlens.engine.Json;
@@ -58,6 +63,16 @@ class TwinCommandTest {
 		final CommandModule done = run(EnhanceCommand.class, "image", image, "options", "steps=many");
 		assertNull(done.getOutput("result"));
 		assertTrue(((Cancelable) done.getDelegateObject()).getCancelReason().contains("steps is many"));
+	}
+
+	@ParameterizedTest
+	@CsvSource({ "EnhanceCommand,enhance", "TrainCommand,train", "PredictCommand,predict", "PsfCommand,psf" })
+	void everyTypedInputIsAParameterOfTheMenusCommand(String twin, String command) {
+		final CommandSpec spec = CommandSpec.of(command);
+		for (final ModuleItem<?> input : context.service(CommandService.class).getCommand("io.github.superlens.scijava." + twin).inputs()) {
+			final boolean own = Arrays.asList("image", "options", "status", "log", "context").contains(input.getName());
+			assertTrue(own || spec.param(input.getName()) != null, input.getName());
+		}
 	}
 
 	private CommandModule run(Class<? extends org.scijava.command.Command> command, Object... inputs) throws InterruptedException, ExecutionException {
