@@ -259,3 +259,14 @@ def test_configuration_that_does_not_fit_is_refused(name, config):
 def test_impossible_sizes_are_refused(name, config):
     with pytest.raises(SuperlensError, match=name):
         build(name, config)
+
+
+def test_a_network_gives_the_same_digits_whatever_shapes_it_saw_before():
+    fresh, warm = build("light", {"channels": 3}), build("light", {"channels": 3})
+    set_weights(warm, get_weights(fresh))
+    rng = np.random.default_rng(0)
+    batch, *others = (rng.normal(size=(1, side, side, 3)).astype(np.float32) for side in (32, 16, 24, 40))
+    for other in others:
+        warm.predict_on_batch(other)
+    for once, again in zip(fresh.predict_on_batch(batch), warm.predict_on_batch(batch), strict=True):
+        np.testing.assert_array_equal(once, again)
