@@ -21,7 +21,7 @@ from superlens.methods.deepstorm.examples import draw_batch, draw_example, share
 from superlens.methods.deepstorm.frames import Units, peak_share
 from superlens.methods.deepstorm.own import OwnFrames
 from superlens.methods.deepstorm.stating import ErrorLaw, signs_of
-from superlens.model import Model
+from superlens.model import Model, shipped
 from superlens.progress import Cancelled
 from superlens.simulate import GaussianSpots, Independent, SmlmScene, simulate_smlm
 from superlens.simulate.movie import Movie
@@ -336,6 +336,20 @@ def test_a_model_is_chosen_by_what_the_movie_tells_and_says_why() -> None:
     assert chosen.fits and "molecules per square micrometre" in chosen.why
     dim = choose_model(dataclasses.replace(told, photons=60.0))
     assert not dim.fits and "superlens train --method deepstorm" in dim.why
+
+
+def test_of_two_models_the_one_whose_light_it_is_is_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By photons and by density, both of which are told along with what the other was for."""
+    dense = Model.load(shipped()["deepstorm-dense"])
+    dim = {**dense.config.settings, "photons": [100.0, 800.0]}
+    Model(dense.config.with_changes({"settings": dim}), dense.network, None).save(tmp_path / "dim.zip")
+    both = {"deepstorm-a": shipped()["deepstorm-dense"], "deepstorm-b": tmp_path / "dim.zip"}
+    monkeypatch.setattr("superlens.methods.deepstorm.choice.shipped", lambda: both)
+    told = estimate_movie(movie(3.0, frames=30).frames.data, 100.0)
+    for photons, name, other in ((2000.0, "a", "b is for 100 to 800"), (200.0, "b", "a is for 600 to 6000")):
+        chosen = choose_model(dataclasses.replace(told, photons=photons))
+        assert chosen.name == f"deepstorm-{name}" and chosen.fits
+        assert f"of the others, deepstorm-{other} photons" in chosen.why
 
 
 def test_the_settings_for_a_movie_lie_around_what_it_tells() -> None:

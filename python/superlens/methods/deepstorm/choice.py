@@ -56,13 +56,17 @@ def choose_model(told: MovieEstimate) -> Chosen:
         raise SuperlensError(
             "no model for single molecules comes with this superlens; train one: superlens train --method deepstorm MOVIE --model ds.zip"
         )
-    outside, _, name, model, config = min(options, key=lambda option: option[:3])
+    options.sort(key=lambda option: option[:3])
+    outside, _, name, model, config = options[0]
     fits = outside <= math.log(_MARGIN)
     low, high = config.density_um2
     why = (
         f"{name} was taken: it was trained for {low:g} to {high:g} molecules per square micrometre of {config.photons[0]:g} to "
         f"{config.photons[1]:g} photons, and the movie has about {crowding(told, config):.2g} and {told.photons:.0f}"
     )
+    others = [f"{n} is for {c.photons[0]:g} to {c.photons[1]:g}" for _, _, n, _, c in options[1:]]
+    if others:
+        why += f"; of the others, {', '.join(others)} photons"
     if not fits:
         why += "; that is outside, so expect less and train one for this movie: superlens train --method deepstorm MOVIE --model ds.zip"
     return Chosen(name, model, why, fits)
