@@ -98,7 +98,11 @@ def _recorded() -> list[Cell]:
     if data_folder() is None:
         return []
     return [
-        *(Cell(f"recorded/sim-{v}", low_light_sim, {"level": v, **_ASSUMED}, True) for v in ("LE", "HE")),
+        *(
+            Cell(f"recorded/sim-{v}{name}", low_light_sim, {"level": v, **optics}, True)
+            for v in ("LE", "HE")
+            for name, optics in (("", _MEASURED), ("-na149", _NOMINAL))
+        ),
         *(Cell(f"recorded/lysosomes-{c}", lysosomes, {"cell": c}, True) for c in ("cell01", "cell02")),
         *(Cell(f"recorded/microtubules-{c}", microtubules, {"cell": c}, True) for c in ("01", "02")),
         *(
@@ -112,4 +116,5 @@ def _recorded() -> list[Cell]:
     ]
 
 
-_ASSUMED = {"na": 1.49, "wavelength_nm": 525.0}
+_MEASURED = {"na": 1.1, "wavelength_nm": 525.0}  # what the spectrum of the normal-light image tells
+_NOMINAL = {"na": 1.49, "wavelength_nm": 525.0}  # what such a microscope may have had

@@ -237,17 +237,17 @@ def _transfer(summary: Summary) -> Table:
 
 def _sim(summary: Summary) -> Table:
     rows = [
-        [name.split("-")[1], method.replace("_", " ")]
+        [name.split("-")[1], _cell(summary, name, "psf_fwhm_nm", ".0f"), method.replace("_", " ")]
         + [
             _cell(summary, name, f"{method}_{k}", f)
-            for k, f in (("psnr_db", ".2f"), ("correlation", ".3f"), ("frc_nm", ".0f"))
+            for k, f in (("psnr_db", ".2f"), ("correlation", ".3f"), ("in_focus_db", ".2f"), ("frc_nm", ".0f"))
         ]
         for name in _finished(summary, "recorded/sim-")
         for method in ("raw", "rl_blind", "rl_oracle", "fast")
     ]
     return Table(
         "dl-sim: against the structured-illumination reconstruction at normal light",
-        ["light", "method", "PSNR dB", "correlation", "FRC nm"],
+        ["light", "PSF nm", "method", "PSNR dB", "correlation", "in focus dB", "FRC nm"],
         rows,
     )
 
