@@ -168,7 +168,7 @@ def _shift(estimate: Array, reference: Array) -> Array:
     found = optimize.minimize(
         disagreement, np.zeros(2), method="Nelder-Mead", options={"initial_simplex": [[0, 0], [1, 0], [0, 1]]}
     )
-    return np.clip(found.x, -3, 3)
+    return np.asarray(np.clip(found.x, -3, 3))
 
 
 def _moved(estimate: Array, shift: Array) -> Array:
