@@ -342,3 +342,22 @@ def test_unknown_device_is_refused(device):
         pytest.skip("other backends choose their own device")
     with pytest.raises(SuperlensError, match="device is"):
         select_device(device)
+
+
+def test_a_listener_that_looks_sees_a_picture_at_each_check_and_changes_nothing():
+    class Looking:
+        def __init__(self):
+            self.pictures = []
+
+        def __call__(self, done, total, message):
+            """Hear."""
+
+        def glimpse(self, look):
+            self.pictures.append(look())
+
+    looking = Looking()
+    watched, _ = trained(progress=looking)
+    alone, _ = trained()
+    assert [picture.shape for picture in looking.pictures] == [(8, 8)] * 3
+    assert not np.array_equal(looking.pictures[0], looking.pictures[-1]), "it learns"
+    assert same(watched, alone)

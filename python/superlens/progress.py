@@ -2,7 +2,8 @@
 
 Long functions take ``progress``, a plain function of ``(done, total, message)``, and call it every step. Whoever listens (a
 terminal, Fiji, a test) may raise `Cancelled` from it: the working function lets that pass after saving what it has learned.
-`silent` listens to nothing; `console` shows a bar with the time left on a terminal and a rare log line elsewhere.
+A listener that has a method ``glimpse`` too is a `Watching` one: a training offers it
+a look at what the network makes. `silent` listens to nothing; `console` shows a bar with the time left on a terminal and a rare log line elsewhere.
 """
 
 from __future__ import annotations
@@ -12,15 +13,36 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TextIO, TypeAlias, runtime_checkable
 
-__all__ = ["Cancelled", "Progress", "console", "duration", "silent"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Cancelled", "Progress", "Watching", "console", "duration", "silent"]
 
 Progress: TypeAlias = Callable[[int, int, str], None]
 """Called with the steps done, the steps in all, and a short message; may raise `Cancelled`."""
 
 _LOG = logging.getLogger(__name__)
 _SECONDS_BETWEEN_LOG_LINES = 30.0
+
+
+@runtime_checkable
+class Watching(Protocol):
+    """A `Progress` that may look at what a network makes while it learns."""
+
+    def __call__(self, done: int, total: int, message: str) -> None:
+        """Hear where the work is."""
+
+    def glimpse(self, look: Callable[[], NDArray[np.float32]]) -> None:
+        """Be offered a look, after a check of a training.
+
+        Parameters
+        ----------
+        look : callable
+            Makes the picture, an array of shape (Y, X) in units of the network; costs a prediction, and may be left uncalled.
+        """
 
 
 class Cancelled(Exception):

@@ -10,6 +10,7 @@ not.
 
 from __future__ import annotations
 
+import functools
 import io
 import logging
 import math
@@ -29,7 +30,7 @@ from numpy.typing import NDArray
 
 from superlens.errors import SuperlensError
 from superlens.host import processor, usable_processors
-from superlens.progress import Cancelled, Progress, silent
+from superlens.progress import Cancelled, Progress, Watching, silent
 
 __all__ = [
     "Checkpoint",
@@ -203,6 +204,8 @@ def fit(
                 if checkpoint is not None:
                     state.save(checkpoint)
                 progress(done, plan.steps, f"loss {mean:.4g}")
+                if isinstance(progress, Watching):
+                    progress.glimpse(functools.partial(_glimpse, network, x[:1]))
             else:
                 progress(done, plan.steps, "training")
     except Cancelled:
@@ -212,6 +215,14 @@ def fit(
         state.check(done, float(np.mean(losses)), held_out, time.monotonic() - began, averaged=plan.average > 0)
     state.restore_best()
     return state.history
+
+
+def _glimpse(network: keras.Model, batch: NDArray[Any]) -> NDArray[np.float32]:
+    """The finest output of a network, of a volume its middle plane."""
+    outputs = network.predict_on_batch(batch)
+    finest = max(outputs if isinstance(outputs, list | tuple) else [outputs], key=np.size)
+    picture = np.asarray(finest[0, ..., 0], np.float32)
+    return picture if picture.ndim == 2 else picture[len(picture) // 2]
 
 
 def _rate(plan: Plan, step: int, elapsed: float) -> float:

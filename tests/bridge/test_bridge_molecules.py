@@ -73,6 +73,12 @@ def test_a_movie_without_a_scale_is_refused(caller: Caller, movie: Image) -> Non
     assert refused is not None and "Image > Properties" in refused.message
 
 
+def test_a_table_that_nothing_reads_is_refused_before_the_work(caller: Caller, movie: Image, tmp_path: Path) -> None:
+    image = (caller.described(movie.data, "ZYX", pixel_nm=100.0), movie.data)
+    answer, _ = caller.call("localize", {"save_table": str(tmp_path / "found.txt")}, [image])
+    assert answer.error is not None and "found.txt; expected a name that ends in .csv or .hdf5" in answer.error.message
+
+
 @pytest.mark.slow
 def test_localize_gives_the_table_and_the_image_that_python_gives(
     caller: Caller, movie: Image, tmp_path: Path, superlens: Callable[..., Result]
@@ -81,6 +87,7 @@ def test_localize_gives_the_table_and_the_image_that_python_gives(
 
     known = {"psf_sigma_nm": 120.0, "offset": 100.0, "gain": 1.0, "read_noise_e": 1.0}
     parameters = {**known, "render_nm": 20.0, "frames": "1-6", "output": str(tmp_path / "out")}
+    parameters["save_table"] = str(tmp_path / "mine.csv")
     image = (caller.described(movie.data, "ZYX", pixel_nm=100.0, name="movie.tif"), movie.data)
     answer, images = caller.call("localize", parameters, [image])
     assert answer.ok, answer.error
@@ -94,6 +101,7 @@ def test_localize_gives_the_table_and_the_image_that_python_gives(
     np.testing.assert_array_equal(read(tmp_path / "out" / "rendered.tif").data, images["rendered"])
     stored = read_localizations(tmp_path / "out" / "localizations.csv", pixel_nm=100.0)
     assert len(stored) == len(found.localizations)
+    assert (tmp_path / "mine.csv").read_bytes() == (tmp_path / "out" / "localizations.csv").read_bytes()
     assert {Path(file).name for file in answer.files} >= {
         "localizations.csv",
         "rendered.tif",

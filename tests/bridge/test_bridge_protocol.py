@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -78,17 +79,46 @@ def test_the_events_of_the_files_are_what_a_listener_is_told() -> None:
         def cancelled(self) -> bool:
             return False
 
-    telling = Telling(Listener(), Run())
+    telling = Telling(Listener(), Run(), preview=True)
     telling.loading("loading")
     telling.runs_on("CPU, 8 threads, AMD EPYC")
     for event in events[1:]:
         telling._told = -1.0
-        telling(event["current"], event["maximum"], event["message"])
+        if "preview" in event["info"]:
+            telling.glimpse(lambda: np.array([[0.1, 0.1], [0.7, 0.7]], np.float32))
+        else:
+            telling(event["current"], event["maximum"], event["message"])
     for said, told in zip(heard, events, strict=True):
         assert said.keys() == told.keys()
         assert said["info"]["stage"] == told["info"]["stage"]
-        assert said["info"].get("loss") == told["info"].get("loss")
+        for name in ("loss", "preview"):
+            assert said["info"].get(name) == told["info"].get(name)
         assert said["info"].get("device") == told["info"].get("device")
+
+
+def test_nothing_is_predicted_for_a_listener_that_does_not_look() -> None:
+    telling = Telling(SILENT, Run())
+    telling.glimpse(lambda: pytest.fail("looked"))
+
+
+def test_previews_are_small_few_and_of_any_values() -> None:
+    seen: list[Any] = []
+
+    class Listener:
+        def update(self, message: str, current: int, maximum: int, info: Any) -> None:
+            seen.append(info["preview"])
+
+        def cancelled(self) -> bool:
+            return False
+
+    telling = Telling(Listener(), Run(), preview=True)
+    picture = np.full((500, 300), np.nan, np.float32)
+    picture[::2] = 3
+    for _ in range(5):
+        telling.glimpse(lambda: picture)
+    (preview,) = seen
+    assert max(preview["width"], preview["height"]) <= 160
+    assert len(base64.b64decode(preview["grey"])) == preview["width"] * preview["height"]
 
 
 def test_the_default_listener_hears_nothing_and_never_stops() -> None:

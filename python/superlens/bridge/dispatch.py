@@ -101,7 +101,7 @@ def _done(
 ) -> Response:
     arguments = {} if verb.command is None else verb.command.arguments(asked.parameters)
     with _RUNS.begun(asked.run) as run:
-        call = Call(asked, arguments, blocks_in, blocks_out, Telling(listener, run))
+        call = Call(asked, arguments, blocks_in, blocks_out, Telling(listener, run, preview=asked.preview))
         if asked.verb == "plan" and verb.plan is not None:
             return verb.plan(call)
         with _one_at_a_time(verb, call), _warnings_kept() as kept:

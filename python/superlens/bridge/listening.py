@@ -10,13 +10,17 @@ work understands. There are two wishes. *Cancel* ends the call and keeps nothing
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from superlens.progress import Cancelled
 
@@ -24,6 +28,8 @@ __all__ = ["SILENT", "Abandoned", "Listener", "Run", "Runs", "Telling"]
 
 _LOSS = re.compile(r"^loss ([-+.\deE]+)$")
 _SECONDS_BETWEEN = 0.1
+_SECONDS_BETWEEN_PREVIEWS = 3.0
+_LARGEST_PREVIEW = 160
 
 
 class Abandoned(Exception):
@@ -115,13 +121,17 @@ class Telling:
     ----------
     listener : Listener
     run : Run
+    preview : bool
+        Whether the listener wants to see what a network makes while it learns.
     """
 
-    def __init__(self, listener: Listener, run: Run) -> None:
+    def __init__(self, listener: Listener, run: Run, *, preview: bool = False) -> None:
         self._listener = listener
         self._run = run
         self._began = time.monotonic()
         self._told = -1.0
+        self._latest = (0, 0, "")
+        self._previewed = -_SECONDS_BETWEEN_PREVIEWS if preview else float("inf")
         self._stage = ""
         self._first: tuple[int, float] | None = None
         self._device: str | None = None
@@ -141,6 +151,7 @@ class Telling:
         now = time.monotonic()
         stage, loss = _understood(message)
         self._follow(stage, done, now)
+        self._latest = (done, total, message)
         if loss is not None or done in (0, total) or now - self._told >= _SECONDS_BETWEEN:
             self._told = now
             self._listener.update(message, done, total, self._info(stage, loss, done, total, now))
@@ -148,6 +159,22 @@ class Telling:
         if stage == "training" and self._run.finish.is_set() and done < total:
             self._run.finish.clear()
             raise Cancelled
+
+    def glimpse(self, look: Callable[[], NDArray[np.float32]]) -> None:
+        """Tell what a network makes by now, every few seconds; see `superlens.progress.Watching`."""
+        if time.monotonic() - self._previewed < _SECONDS_BETWEEN_PREVIEWS:
+            return
+        done, total, message = self._latest
+        picture = _grey(look())
+        self._previewed = time.monotonic()
+        info = self._info("training", None, done, total, self._previewed)
+        height, width = picture.shape
+        info["preview"] = {
+            "width": width,
+            "height": height,
+            "grey": base64.b64encode(picture.tobytes()).decode("ascii"),
+        }
+        self._listener.update(message, done, total, info)
 
     def loading(self, message: str) -> None:
         """Tell of something that takes a while and cannot be counted."""
@@ -194,6 +221,14 @@ class Telling:
         if self._device is not None:
             info["device"], self._device = self._device, None
         return info
+
+
+def _grey(picture: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """A picture for a small window: its darkest pixels black, its brightest white, a few outliers aside."""
+    step = -(-max(picture.shape) // _LARGEST_PREVIEW)
+    small = np.nan_to_num(picture[::step, ::step])
+    low, high = np.percentile(small, (0.5, 99.8))
+    return np.asarray(np.clip((small - low) / max(high - low, 1e-12) * 255, 0, 255), np.uint8)
 
 
 def _understood(message: str) -> tuple[str, float | None]:

@@ -184,6 +184,8 @@ class Request(_Message):
     inputs : tuple of InputSpec
     outputs : tuple of OutputSpec
         One for each block that the call may fill.
+    preview : bool
+        Whether the listener shows what a network makes while it learns.
     client : Client
     """
 
@@ -193,6 +195,7 @@ class Request(_Message):
     parameters: dict[str, Any] = {}
     inputs: tuple[InputSpec, ...] = ()
     outputs: tuple[OutputSpec, ...] = ()
+    preview: bool = False
     client: Client = Field(default_factory=Client)
 
     @classmethod

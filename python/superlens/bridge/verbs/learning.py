@@ -18,6 +18,7 @@ from superlens.bridge.parameters import INPUT, OUTPUT, PARTS, Told, command
 from superlens.bridge.protocol import InputSpec, OutputSpec, Response
 from superlens.bridge.telling import said, settings_in_words
 from superlens.bridge.verbs.molecules import plan_training, train_for_movie
+from superlens.bridge.verbs.teaching import train_into
 from superlens.cli.folders import OutputFolder, stem_of
 from superlens.cli.learn import bytes_needed
 from superlens.cli.learn import enhance as _enhance
@@ -125,24 +126,16 @@ def _run_train(call: Call) -> Response:
             raise SuperlensError(f"{name} belongs to method deepstorm; leave it out, or choose that method.")
     sources = call.sources()
     _require_pixel_sizes([(s.image.pixel_nm, s.file) for s in sources], asked.config)
-    folder = OutputFolder(model.parent, tuple(source.file for source in sources))
-    with folder.prepared([model.name], bytes_needed([], asked.config)):
-        device = start_engine(call)
+
+    def learned() -> Model:
         from superlens.methods import zsdeconv
 
         images = [source.image for source in sources]
         trained = zsdeconv.train(images, asked.optics, config=asked.config, progress=call.progress)
         _remember(call, asked.config, images)
-        call.progress.check()
-        with folder.delivery() as staging:
-            trained.save(staging / model.name)
-    stopped = str(trained.config.provenance.get("stopped", ""))
-    return Response(
-        files=(str(model),),
-        text=said(call, device),
-        early=stopped == "cancelled",
-        info={"device": device, "seconds": round(call.progress.seconds, 2), "stopped": stopped},
-    )
+        return trained
+
+    return train_into(model, call, learned, [source.file for source in sources], bytes_needed([], asked.config))
 
 
 # -- predict ------------------------------------------------------------------------------------------------------------

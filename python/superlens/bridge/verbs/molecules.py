@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -15,10 +16,11 @@ from superlens.bridge.calls import Call, Made, Verb, learning_of, start_engine, 
 from superlens.bridge.parameters import INPUT, PARTS, Told, command
 from superlens.bridge.protocol import InputSpec, OutputSpec, Response, Table
 from superlens.bridge.telling import said, settings_in_words
+from superlens.bridge.verbs.teaching import train_into
 from superlens.cli.folders import OutputFolder, stem_of
 from superlens.cli.localize import frame_span
 from superlens.cli.localize import localize as _localize
-from superlens.cli.options import ImageChoice, MovieChoice
+from superlens.cli.options import ImageChoice, MovieChoice, path_type
 from superlens.cli.simulate import scene_of
 from superlens.cli.simulate import smlm as _smlm
 from superlens.errors import SuperlensError
@@ -35,8 +37,15 @@ if TYPE_CHECKING:
 __all__ = ["LOCALIZE", "SIMULATE", "plan_training", "train_for_movie"]
 
 _SHOW_DENSITY = click.Option(["--show-density"], is_flag=True, help="Open the network's own image too.")
+_SAVE_TABLE = click.Option(
+    ["--save-table"],
+    type=path_type,
+    help="Write the table to this file: .csv as ThunderSTORM reads it, or .hdf5 for Picasso.",
+)
 _MOST_ROWS = 50_000
 _MODEL_BYTES = 80_000_000
+_TABLE_BYTES = 20_000_000
+_TABLES = (".csv", ".hdf5")
 _USUAL_UPSAMPLING = 8
 
 
@@ -69,24 +78,38 @@ def _run_localize(call: Call) -> Response:
     known, frames = call.choice(MovieChoice).known(), call.arguments.get("frames")
     span = None if frames is None else frame_span(str(frames).replace("-", ":"))
     movie, path = _movie(call)
-    device = start_engine(call)
-    from superlens.methods import deepstorm
+    with _room_for_table(call, path):
+        device = start_engine(call)
+        from superlens.methods import deepstorm
 
-    trained = None if model is None else _loaded(model)
-    if preset is not None:
-        trained = deepstorm.train_deepstorm(movie, known=known, preset=preset, progress=call.progress)
-    found = deepstorm.localize(
-        movie,
-        trained,
-        known=known,
-        frames=span,
-        link_nm=call.arguments.get("link_nm"),
-        dark_frames=int(call.arguments["dark_frames"]),
-        progress=call.progress,
-    )
-    call.progress.check()
-    files = _written(call, path, found, began, keep_model=preset is not None)
+        trained = None if model is None else _loaded(model)
+        if preset is not None:
+            trained = deepstorm.train_deepstorm(movie, known=known, preset=preset, progress=call.progress)
+        found = deepstorm.localize(
+            movie,
+            trained,
+            known=known,
+            frames=span,
+            link_nm=call.arguments.get("link_nm"),
+            dark_frames=int(call.arguments["dark_frames"]),
+            progress=call.progress,
+        )
+        call.progress.check()
+        files = _saved(call, found) + _written(call, path, found, began, keep_model=preset is not None)
     return _answer(call, path, found, device, files)
+
+
+@contextlib.contextmanager
+def _room_for_table(call: Call, movie: Path) -> Iterator[None]:
+    """Check, before the work, that the table that is asked for besides a folder can be written."""
+    table = call.path("save_table")
+    if table is None:
+        yield
+        return
+    if table.suffix.lower() not in _TABLES:
+        raise SuperlensError(f"save_table is {table.name}; expected a name that ends in {' or '.join(_TABLES)}.")
+    with OutputFolder(table.parent, (movie,)).prepared([table.name], _TABLE_BYTES):
+        yield
 
 
 def _answer(call: Call, path: Path, found: Localized, device: str, files: tuple[str, ...]) -> Response:
@@ -97,7 +120,7 @@ def _answer(call: Call, path: Path, found: Localized, device: str, files: tuple[
     by_name = {Path(file).stem: file for file in files}
     shown = [spec.with_changes({"path": by_name[spec.role]}) for spec, _ in made if spec.role in by_name]
     rows = len(found.localizations)
-    long = (f"the table has {rows} rows; name a folder in output to have them in a file.",) if rows > _MOST_ROWS else ()
+    long = (f"the table has {rows} rows; name a file in save_table to have them all.",) if rows > _MOST_ROWS else ()
     return Response(
         outputs=(*given, *shown),
         table=None if long else _table(found.localizations),
@@ -106,6 +129,17 @@ def _answer(call: Call, path: Path, found: Localized, device: str, files: tuple[
         files=files,
         info={"device": device, "seconds": round(call.progress.seconds, 2), "localizations": rows},
     )
+
+
+def _saved(call: Call, found: Localized) -> tuple[str, ...]:
+    """Write the table to the file that was asked for besides a folder."""
+    table = call.path("save_table")
+    if table is None:
+        return ()
+    from superlens.io import write_localizations
+
+    write_localizations(table, found.localizations)
+    return (str(table),)
 
 
 def _written(call: Call, path: Path, found: Localized, began: datetime, *, keep_model: bool) -> tuple[str, ...]:
@@ -152,25 +186,16 @@ def train_for_movie(call: Call, target: Path) -> Response:
     ).known()
     movie, path = _movie(call)
     truth = call.path("truth")
-    folder = OutputFolder(target.parent, tuple(p for p in (path, truth) if p is not None))
-    with folder.prepared([target.name], _MODEL_BYTES):
-        device = start_engine(call)
+
+    def learned() -> Model:
         from superlens.io import read_localizations
         from superlens.methods import deepstorm
 
         table = None if truth is None else read_localizations(truth, pixel_nm=movie.pixel_nm)
         config = learning_of(call).load_as(deepstorm.DeepStormConfig)
-        trained = deepstorm.train_deepstorm(movie, table, known=known, config=config, progress=call.progress)
-        call.progress.check()
-        with folder.delivery() as staging:
-            trained.save(staging / target.name)
-    stopped = str(trained.config.provenance.get("stopped", ""))
-    return Response(
-        files=(str(target),),
-        text=said(call, device),
-        early=stopped == "cancelled",
-        info={"device": device, "seconds": round(call.progress.seconds, 2), "stopped": stopped},
-    )
+        return deepstorm.train_deepstorm(movie, table, known=known, config=config, progress=call.progress)
+
+    return train_into(target, call, learned, [p for p in (path, truth) if p is not None], _MODEL_BYTES)
 
 
 # -- simulate -----------------------------------------------------------------------------------------------------------
@@ -331,10 +356,12 @@ LOCALIZE = Verb(
         (
             *_localize.params,
             INPUT,
+            _SAVE_TABLE,
             _SHOW_DENSITY,
             *(part for part in PARTS if part.name == "channels"),
         ),
         told={
+            "save_table": Told("Save the table as", advanced=True, kind="save"),
             "show_density": Told("Show the sum of the density maps", client=True),
             "model": Told(
                 "Model file", kind="file", help="A model for single molecules; default: the shipped one that fits best."

@@ -38,6 +38,11 @@ public interface Host {
 	/** Shows lines of text that answer what the user asked. */
 	void show(String title, String text);
 
+	/** Whether results may go on to other plugins, which open windows of their own. */
+	default boolean opensOtherPlugins() {
+		return false;
+	}
+
 	/** Notes a line that the user should be able to find later. */
 	void log(String line);
 }

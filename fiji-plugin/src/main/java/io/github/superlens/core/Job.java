@@ -1,5 +1,6 @@
 package io.github.superlens.core;
 
+import java.io.File;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -34,6 +35,7 @@ final class Job {
 	private Look look;
 	private LargeImages large;
 	private boolean throughFiles;
+	private String passed;
 
 	Job(Values values, Host host) {
 		this.values = values;
@@ -63,6 +65,13 @@ final class Job {
 		return this;
 	}
 
+	/** Asks for a file that the user did not ask for and need not hear of. */
+	Job passing(String key, File file) {
+		parameters.put(key, file.toString());
+		passed = file.toString();
+		return this;
+	}
+
 	/** Has it done and shows the images that are wanted; the most important one last, so that it is the current one. */
 	Reply run() throws EngineException {
 		try {
@@ -85,7 +94,7 @@ final class Job {
 		final Reply reply = call(request(values.spec().name(), null, rooms), rooms, inputs);
 		final String info = info(reply);
 		reply.messages().forEach(message -> host.log("Superlens: " + message));
-		if (!throughFiles) reply.files().forEach(file -> host.log("Superlens wrote " + file));
+		if (!throughFiles) reply.files().stream().filter(file -> !file.equals(passed)).forEach(file -> host.log("Superlens wrote " + file));
 		for (int i = reply.outputs().size() - 1; i >= 0; i--) show(reply.outputs().get(i), rooms, info);
 		return reply;
 	}
@@ -131,6 +140,7 @@ final class Job {
 		request.put("schema", Version.SCHEMA);
 		request.put("verb", verb);
 		if (of != null) request.put("of", of);
+		request.put("preview", host.progress().showsPreviews());
 		request.put("run", UUID.randomUUID().toString());
 		request.put("parameters", parameters);
 		request.put("inputs", descriptions(inputs));

@@ -51,6 +51,11 @@ public final class QuietHost implements Host, Progress {
 	}
 
 	@Override
+	public boolean opensOtherPlugins() {
+		return !GraphicsEnvironment.isHeadless();
+	}
+
+	@Override
 	public void log(String line) {
 		IJ.log(line);
 	}

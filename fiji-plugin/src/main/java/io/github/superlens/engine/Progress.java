@@ -35,6 +35,11 @@ public interface Progress {
 	/** Whether to stop and drop the result. Once true, it stays true. */
 	boolean isCanceled();
 
+	/** Whether pictures of what a network makes while it learns are shown; they come with {@link #update} as {@code preview}. */
+	default boolean showsPreviews() {
+		return false;
+	}
+
 	/** Whether to stop learning and go on with what is learned. Once true, it stays true. */
 	boolean isFinishRequested();
 }

@@ -19,7 +19,7 @@ import io.github.superlens.engine.Json;
 import io.github.superlens.engine.Progress;
 
 /**
- * Shows what is being done, how far it is, the curve of the loss, the time left and the device; has a button to stop, and for a training one to
+ * Shows what is being done, how far it is, the curve of the loss, what the network makes by now, the time left and the device; has a button to stop, and for a training one to
  * stop learning and keep what is learned.
  * <p>
  * It appears when the work takes longer than a moment. All methods may be called from any thread.
@@ -35,6 +35,7 @@ final class ProgressWindow implements Progress {
 	private final JLabel device = new JLabel(" ");
 	private final JProgressBar bar = new JProgressBar();
 	private final LossChart chart = new LossChart();
+	private final Preview preview = new Preview();
 	private final JButton cancel = new JButton("Cancel");
 	private final JButton finish = new JButton("Finish now");
 	private final Timer redraw = new Timer(REDRAW_MS, event -> draw());
@@ -58,7 +59,10 @@ final class ProgressWindow implements Progress {
 		final JPanel all = new JPanel(new BorderLayout(8, 8));
 		all.setBorder(BorderFactory.createEmptyBorder(12, 12, 6, 12));
 		all.add(words, BorderLayout.NORTH);
-		if (spec.param("steps") != null) all.add(chart, BorderLayout.CENTER);
+		if (spec.param("steps") != null) {
+			all.add(chart, BorderLayout.CENTER);
+			all.add(preview, BorderLayout.EAST);
+		}
 		all.add(buttons, BorderLayout.SOUTH);
 		frame.setContentPane(all);
 		frame.setDefaultCloseOperation(JFrame.DO_NOTHING_ON_CLOSE);
@@ -86,12 +90,18 @@ final class ProgressWindow implements Progress {
 		synchronized (guard) {
 			latest = latest.next(message, current, maximum, infoJson);
 			chart.add(latest.loss);
+			preview.show(latest.preview);
 		}
 	}
 
 	@Override
 	public boolean isCanceled() {
 		return canceled;
+	}
+
+	@Override
+	public boolean showsPreviews() {
+		return true;
 	}
 
 	@Override
@@ -159,6 +169,7 @@ final class ProgressWindow implements Progress {
 		private final long maximum;
 		private String stage = "";
 		private String device = "";
+		private java.util.Map<String, Object> preview = java.util.Collections.emptyMap();
 		private double loss = Double.NaN;
 		private double secondsLeft = Double.NaN;
 
@@ -173,6 +184,7 @@ final class ProgressWindow implements Progress {
 			final java.util.Map<String, Object> info = Json.object(infoJson == null || infoJson.isEmpty() ? null : Json.parse(infoJson));
 			next.stage = Json.text(info, "stage", stage);
 			next.device = Json.text(info, "device", device);
+			next.preview = Json.object(info.get("preview"));
 			next.loss = Json.number(info, "loss", Double.NaN);
 			next.secondsLeft = Json.number(info, "seconds_left", Double.NaN);
 			return next;

@@ -61,6 +61,11 @@ final class WindowHost implements Host, AutoCloseable {
 	}
 
 	@Override
+	public boolean opensOtherPlugins() {
+		return true;
+	}
+
+	@Override
 	public void log(String line) {
 		IJ.log(line);
 	}

@@ -96,7 +96,7 @@ class HeadlessMacroTest {
 	void everyMacroOfTheManualRunsToItsEnd(String macro) throws IOException {
 		final String data = folder.toString().replace('\\', '/') + "/";
 		final StringBuilder images = new StringBuilder(FAKE);
-		for (final String name : new String[] { "cell", "other cell", "reference" }) {
+		for (final String name : new String[] { "cell", "other cell", "reference", "movie" }) {
 			images.append("newImage(\"x\", \"16-bit ramp\", 8, 6, 1);\nsaveAs(\"Tiff\", \"").append(data).append(name).append(".tif\");\nclose();\n");
 		}
 		assertEquals("to the end", said(images + macro.replace("/data/", data), "\"to the end\""));

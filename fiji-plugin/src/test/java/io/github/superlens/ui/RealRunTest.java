@@ -19,6 +19,8 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 import ij.IJ;
 import ij.ImageJ;
@@ -77,6 +79,20 @@ class RealRunTest {
 		assertTrue(result.getInfoProperty().contains("Superlens Enhance..."));
 	}
 
+	/** The dialogs with what the engine says below their fields. */
+	@ParameterizedTest
+	@CsvSource({ "Enhance,enhance", "Train,train", "Predict,predict", "Localize,localize", "Simulate,simulate", "PSF,psf", "Remove Stripes,stripes", "Compare,compare" })
+	void aDialogIsWorthAPicture(String name, String picture) throws Exception {
+		WindowManager.setCurrentWindow(crop("microtubules.tif", 64).getWindow());
+		IJ.doCommand("Superlens " + name + "...");
+		final Window dialog = Screen.await("the dialog", () -> Screen.dialog("Superlens " + name));
+		Screen.await("the forecast", () -> Screen.find(dialog, javax.swing.JLabel.class, label -> String.valueOf(label.getText()).startsWith("<html>")));
+		Screen.pause(1500);
+		Screen.picture(dialog, "dialog-" + picture);
+		Screen.press(dialog, "Cancel");
+		Screen.await("the end of the dialog", () -> !dialog.isShowing());
+	}
+
 	@Test
 	void theSetupSaysWhichPythonWorksNow() throws Exception {
 		IJ.doCommand("Superlens Setup...");
@@ -120,6 +136,7 @@ class RealRunTest {
 		final Window progress = Screen.await("the progress", () -> Screen.window("Superlens Enhance... "));
 		if (picture) {
 			Screen.await("the curve of the loss", () -> Screen.find(progress, LossChart.class, chart -> chart.points() > 1));
+			Screen.await("the preview", () -> Screen.find(progress, Preview.class, Preview::shown));
 			Screen.picture(progress, "progress");
 		}
 		final String title = image.getTitle().replace(".tif", "-sr");

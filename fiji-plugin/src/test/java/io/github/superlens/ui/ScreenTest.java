@@ -26,10 +26,12 @@ import org.junit.jupiter.params.provider.CsvSource;
 import ij.IJ;
 import ij.ImageJ;
 import ij.ImagePlus;
+import ij.Menus;
 import ij.WindowManager;
 import ij.plugin.frame.Recorder;
 import io.github.superlens.engine.EngineRegistry;
 import io.github.superlens.engine.FakeEngine;
+import io.github.superlens.engine.Json;
 
 /** The real ImageJ on a screen, with the plugin's jar in its plugins folder and an engine that only pretends. */
 @Tag("screen")
@@ -66,8 +68,6 @@ class ScreenTest {
 	@CsvSource({ "Enhance,enhance", "Train,train", "Predict,predict", "Localize,localize", "Simulate,simulate", "PSF,psf", "Remove Stripes,stripes", "Compare,compare", "Setup,setup" })
 	void anItemOpensItsDialogAndCancelDoesNothing(String name, String picture) throws Exception {
 		final Window dialog = opened("Superlens " + name);
-		Screen.pause(1200);
-		Screen.picture(dialog, "dialog-" + picture);
 		Screen.press(dialog, "Cancel");
 		Screen.await("the end of the dialog", () -> !dialog.isShowing());
 		assertTrue(engine.requests.stream().noneMatch(request -> picture.equals(request.get("verb")) && !picture.equals("psf")));
@@ -176,6 +176,23 @@ class ScreenTest {
 		Screen.await("the result", () -> WindowManager.getImage(stem() + "-sr"));
 		assertArrayEquals((short[]) before, (short[]) image.getProcessor().getPixels());
 		assertEquals(false, image.isLocked());
+	}
+
+	@Test
+	@SuppressWarnings("unchecked")
+	void localizationsGoOnToThunderStormWhereItIs() {
+		Menus.getCommands().put("Import results", FakeThunderSTORM.class.getName());
+		try {
+			IJ.runMacro("run(\"Superlens Localize...\", \"save_table=[/data/found molecules.csv]\");");
+			assertTrue(FakeThunderSTORM.told.startsWith("filepath=[/data/found molecules.csv] fileformat=[CSV (comma separated)]"), FakeThunderSTORM.told);
+			IJ.runMacro("selectImage(" + image.getID() + "); run(\"Superlens Localize...\", \"\");");
+			final String file = String.valueOf(Json.object(engine.last("localize").get("parameters")).get("save_table"));
+			assertTrue(FakeThunderSTORM.told.contains("[" + file + "]"), FakeThunderSTORM.told);
+			assertEquals(false, new java.io.File(file).exists());
+		}
+		finally {
+			Menus.getCommands().remove("Import results");
+		}
 	}
 
 	private Window opened(String title) {
