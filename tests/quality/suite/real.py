@@ -24,8 +24,7 @@ from superlens.deconvolve import blind_stop, richardson_lucy, richardson_lucy_it
 from superlens.methods.zsdeconv import Result, ZSDeconvConfig, enhance
 from superlens.methods.zsdeconv.apply import apply
 from superlens.methods.zsdeconv.learn import learn
-from superlens.methods.zsdeconv.light import through
-from superlens.methods.zsdeconv.task import Lens, prepare
+from superlens.methods.zsdeconv.task import Lens, prepare, through
 from superlens.metrics import (
     blur_width,
     decorrelation_resolution,
