@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from superlens.errors import SuperlensError, SuperlensWarning
-from superlens.image import AXES, Image, check_image
+from superlens.image import AXES, Image, check_image, fill_plane
 
 AXES_SUBSETS = st.sets(st.sampled_from("TCZ")).map(lambda some: "".join(axis for axis in AXES if axis in some) + "YX")
 REAL_TYPES = ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8"]
@@ -219,3 +219,9 @@ def test_a_plane_without_a_number_takes_the_level_of_the_others() -> None:
 def test_the_name_of_the_image_is_in_the_message() -> None:
     with pytest.raises(SuperlensError, match="cell_07 is constant"):
         check_image(Image(np.ones((20, 20)), name="cell_07"))
+
+
+def test_a_plane_without_holes_stays_as_it_is() -> None:
+    plane = np.arange(12.0).reshape(3, 4)
+    fill_plane(plane, np.zeros(plane.shape, bool), lambda: 7.0)
+    np.testing.assert_array_equal(plane, np.arange(12.0).reshape(3, 4))

@@ -360,6 +360,8 @@ def fill_plane(plane: NDArray[Any], holes: NDArray[np.bool_], otherwise: Callabl
     """
     good = np.where(holes, np.nan, plane.astype(np.float64))
     left = np.argwhere(holes)
+    if not len(left):
+        return
     for radius in _FILL_RADII:
         values = np.concatenate(
             [_window_medians(good, left[at : at + _FILL_CHUNK], radius) for at in range(0, len(left), _FILL_CHUNK)]
