@@ -1,0 +1,324 @@
+"""Measure the way through Fiji: what it costs beside Python itself, how soon it stops, and that a dying engine takes nothing with it.
+
+    python tests/quality/fiji.py crashes --count 100   # kill the worker in the middle of its work, again and again
+    python tests/quality/fiji.py ping --side 512       # a command that does next to nothing, with pixels both ways
+    python tests/quality/fiji.py predict --side 2048   # a model applied, in process and by the worker
+    python tests/quality/fiji.py cancel --count 5      # from Cancel in the middle of a training to the end of the command
+
+A real ImageJ runs in this process without a screen, plain or the Fiji that ``--fiji`` names, and runs the commands of the menu. What a
+command costs is its whole time less that which the engine says it worked. The numbers go to standard output as one JSON object.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import click
+import numpy as np
+import psutil
+
+OPTICS = {"na": 1.3, "wavelength_nm": 525, "pixel_nm": 65}
+WAYS_TO_DIE = (signal.SIGKILL, signal.SIGABRT, signal.SIGSEGV)
+SHARED = Path("/dev/shm")
+
+
+@dataclass
+class Watched:
+    """A host of commands without windows that notes what the engine was asked, how long that took, and what was opened."""
+
+    imp: Any
+    inner: Any
+    calls: list[tuple[str, float, float]] = field(default_factory=list)
+    stop_in: str | None = None
+    stopped_at: float | None = None
+    opened: list[Any] = field(default_factory=list)
+
+    def run(self, command: str, options: dict[str, object]) -> float:
+        """Run a command of the menu and give the seconds it took; what it says is raised."""
+        from jpype import JClass, JProxy
+
+        from superlens.bridge.inprocess import _options
+
+        engine = JProxy(
+            "io.github.superlens.engine.Engine",
+            dict={"call": self._call, "describe": self.inner.describe, "close": lambda: None},
+        )
+        ear = JProxy(
+            "io.github.superlens.engine.Progress",
+            dict={
+                "update": self._hear,
+                "isCanceled": lambda: self.stopped_at is not None,
+                "isFinishRequested": lambda: False,
+            },
+        )
+        host = JProxy(
+            "io.github.superlens.core.Host",
+            dict={
+                "engine": lambda: engine,
+                "image": lambda: self.imp,
+                "progress": lambda: ear,
+                "show": lambda *what: self.opened.append(what[0]),
+                "log": lambda line: None,
+            },
+        )
+        spec = JClass("io.github.superlens.core.CommandSpec").of(command)
+        values = JClass("io.github.superlens.core.Values").read(spec, _options(options))
+        began = time.perf_counter()
+        JClass("io.github.superlens.core.Commands").byName().get(command).run(values, host)
+        return time.perf_counter() - began
+
+    def _call(self, request: Any, ins: Any, outs: Any, progress: Any) -> Any:
+        began = time.perf_counter()
+        answer = self.inner.call(request, ins, outs, progress)
+        seconds = float(json.loads(str(answer)).get("info", {}).get("seconds") or 0)
+        self.calls.append((json.loads(str(request))["verb"], time.perf_counter() - began, seconds))
+        return answer
+
+    def _hear(self, message: Any, current: int, maximum: int, info: Any) -> None:
+        stage = json.loads(str(info)).get("stage") if info else None
+        if self.stop_in is not None and stage == self.stop_in and self.stopped_at is None:
+            self.stopped_at = time.perf_counter()
+
+
+@click.group(help=__doc__.splitlines()[0] if __doc__ else None)
+@click.option("--fiji", type=click.Path(path_type=Path), help="A Fiji folder; default: plain ImageJ.")
+@click.pass_context
+def main(context: click.Context, fiji: Path | None) -> None:
+    """Start ImageJ; the worker is the Python that runs this."""
+    import superlens.fiji
+
+    os.environ["SUPERLENS_PYTHON"] = sys.executable
+    if fiji is None:
+        bring_libraries(Path(context.with_resource(tempfile.TemporaryDirectory())))
+    superlens.fiji.start(fiji, headless=True)
+
+
+def bring_libraries(folder: Path) -> None:
+    """Give plain ImageJ what the worker's side needs and Fiji has, from the archive that ``make fiji`` packs."""
+    import scyjava
+
+    from superlens.bridge.launch import plugin_jar
+
+    archive = next(plugin_jar().parent.glob("superlens-imagej-*.zip"))
+    shutil.unpack_archive(archive, folder)
+    for jar in (folder / "plugins" / "jars").iterdir():
+        scyjava.config.add_classpath(str(jar))
+
+
+@main.command()
+@click.option("--count", default=100, show_default=True)
+@click.option("--side", default=512, show_default=True)
+@click.option("--planes", default=40, show_default=True)
+def crashes(count: int, side: int, planes: int) -> None:
+    """Kill the worker in mid-task; look at the image, at shared memory and at processes after each."""
+    imp = image(side, planes)
+    before, blocks = checksum(imp), shared_blocks()
+    rng, survived, late, words = random.Random(1), 0, 0, set()
+    wrong: list[str] = []
+    with worker() as engine:
+        while survived < count and late < count:
+            way = WAYS_TO_DIE[survived % len(WAYS_TO_DIE)]
+            said, pid = killed(Watched(imp, engine), way, rng.random() * 0.3)
+            if said is None:
+                late += 1
+                continue
+            survived += 1
+            words.add(said.split(";")[0])
+            left = [process.pid for process in psutil.Process().children() if process.pid == pid]
+            problems = {"pixels": checksum(imp) != before, "shared memory": shared_blocks() - blocks, "processes": left}
+            wrong += [f"{survived}: {name}" for name, there in problems.items() if there]
+            wrong += [] if "ended unexpectedly" in said else [f"{survived}: {said}"]
+            wrong += [f"{survived}: the image is locked"] if imp.isLocked() else []
+            click.echo(f"{survived} {way.name} {'; '.join(wrong[-1:])}", err=True)
+        done = Watched(imp, engine)
+        done.run("stripes", {"remove_stripes": "x"})
+    workers = [process.pid for process in psutil.Process().children(recursive=True)]
+    tell(
+        crashes=survived,
+        finished_before_the_signal=late,
+        wrong=wrong,
+        said=sorted(words),
+        works_after=len(done.opened) == 1,
+        processes_left=workers,
+        blocks_left=sorted(shared_blocks() - blocks),
+    )
+
+
+def killed(watched: Watched, way: signal.Signals, delay: float) -> tuple[str | None, int]:
+    """Send a signal to the worker while a command runs; None when the command was faster."""
+    said: list[str | None] = []
+
+    def work() -> None:
+        try:
+            watched.run("stripes", {"remove_stripes": "auto"})
+            said.append(None)
+        except Exception as error:  # noqa: BLE001  (an exception of Java)
+            said.append(str(error))
+
+    blocks = shared_blocks()
+    thread = threading.Thread(target=work)
+    thread.start()
+    while thread.is_alive() and not (shared_blocks() - blocks and workers_of_this()):
+        time.sleep(0.002)
+    time.sleep(delay)
+    pid = max(workers_of_this(), default=0)
+    if pid and thread.is_alive():
+        os.kill(pid, way)
+    thread.join()
+    return said[0], pid
+
+
+@main.command()
+@click.option("--count", default=50, show_default=True)
+@click.option("--side", default=512, show_default=True)
+def ping(count: int, side: int) -> None:
+    """Send pixels both ways through a warm worker, with next to no work between."""
+    imp = image(side, 1)
+    with worker() as engine:
+        Watched(imp, engine).run("stripes", {"remove_stripes": "off"})
+        took = [Watched(imp, engine).run("stripes", {"remove_stripes": "off"}) for _ in range(count)]
+    tell(ping_ms=summary([1000 * s for s in took]))
+
+
+@main.command()
+@click.option("--count", default=3, show_default=True)
+@click.option("--side", default=2048, show_default=True)
+@click.option("--door", type=click.Choice(("in-process", "worker")), multiple=True, default=("in-process", "worker"))
+def predict(count: int, side: int, door: tuple[str, ...]) -> None:
+    """Apply a model to a float32 image; the share of a run that is not the engine's own time."""
+    imp = image(side, 1, bits=32)
+    with tempfile.TemporaryDirectory() as folder:
+        options = {"model": str(model(Path(folder))), "pixel_nm": 65}
+        if "in-process" in door:
+            tell(in_process=cost(imp, provider().get(None), options, count))
+        if "worker" in door:
+            with worker() as engine:
+                tell(worker=cost(imp, engine, options, count))
+
+
+def cost(imp: Any, engine: Any, options: dict[str, object], count: int) -> dict[str, Any]:
+    """What a command takes besides its engine, after one that warms up."""
+    small = image(64, 1, bits=32)
+    Watched(small, engine).run("predict", options)
+    totals, works = [], []
+    for _ in range(count):
+        watched = Watched(imp, engine)
+        totals.append(watched.run("predict", options))
+        works.append(sum(seconds for _, _, seconds in watched.calls))
+    besides = [1000 * (total - work) for total, work in zip(totals, works, strict=True)]
+    shares = [100 * (total / work - 1) for total, work in zip(totals, works, strict=True)]
+    return {"engine_s": summary(works), "besides_ms": summary(besides), "percent": summary(shares)}
+
+
+@main.command()
+@click.option("--count", default=5, show_default=True)
+def cancel(count: int) -> None:
+    """Stop a training in the worker at its first step; the time to the end of the command."""
+    imp, took = image(128, 1), []
+    with worker() as engine:
+        for _ in range(count):
+            watched = Watched(imp, engine, stop_in="training")
+            with contextlib.suppress(Exception):  # it says that it was stopped
+                watched.run("enhance", {**OPTICS, "steps": 100_000})
+            took.append(time.perf_counter() - (watched.stopped_at or 0))
+    tell(cancel_s=summary(took))
+
+
+# -- what they share ----------------------------------------------------------------------------------------------------
+
+
+def image(side: int, planes: int, *, bits: int = 16) -> Any:
+    """A noisy ImagePlus with a scale."""
+    from jpype import JArray, JClass, JFloat, JShort
+
+    rng = np.random.default_rng(0)
+    stack = JClass("ij.ImageStack")(side, side)
+    for _ in range(planes):
+        plane = (100 + rng.poisson(20, side * side)).astype(np.int16 if bits == 16 else np.float32)
+        stack.addSlice("", JArray(JShort if bits == 16 else JFloat)(plane))
+    imp = JClass("ij.ImagePlus")("cell.tif", stack)
+    imp.getCalibration().setUnit("nm")
+    imp.getCalibration().pixelWidth = imp.getCalibration().pixelHeight = 65.0
+    return imp
+
+
+def model(folder: Path) -> Path:
+    """The shipped start as a model for these optics, without training."""
+    from superlens.image import Image
+    from superlens.methods.zsdeconv import ZSDeconvConfig, train
+    from superlens.optics import Objective
+
+    data = (100 + np.random.default_rng(0).poisson(20, (64, 64))).astype(np.float32)
+    config = ZSDeconvConfig.of("fast", steps=0)
+    made = train(Image(data, pixel_nm=65.0), Objective(na=1.3, wavelength_nm=525), config=config)
+    made.save(folder / "model.zip")
+    return folder / "model.zip"
+
+
+@contextlib.contextmanager
+def worker() -> Iterator[Any]:
+    """The plugin's own worker, instead of the engine in this process."""
+    from superlens.bridge.inprocess import uninstall
+
+    uninstall()
+    yield provider().get(None)
+    provider().stop()
+    wait(lambda: not workers_of_this())
+
+
+def provider() -> Any:
+    from jpype import JClass
+
+    return JClass("io.github.superlens.engine.EngineProvider")
+
+
+def workers_of_this() -> list[int]:
+    alive = (p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE)
+    return [process.pid for process in alive]
+
+
+def shared_blocks() -> set[str]:
+    return {path.name for path in SHARED.iterdir()} if SHARED.is_dir() else set()
+
+
+def checksum(imp: Any) -> int:
+    stack = imp.getStack()
+    return hash(tuple(np.asarray(stack.getPixels(i + 1)).tobytes() for i in range(stack.getSize())))
+
+
+def wait(done: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not done() and time.monotonic() < end:
+        time.sleep(0.05)
+
+
+def summary(values: list[float]) -> dict[str, float]:
+    return {
+        "least": round(min(values), 2),
+        "median": round(statistics.median(values), 2),
+        "most": round(max(values), 2),
+    }
+
+
+def tell(**numbers: Any) -> None:
+    click.echo(json.dumps(numbers))
+
+
+if __name__ == "__main__":
+    main()
