@@ -15,8 +15,9 @@ from superlens.camera import Camera
 from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.methods.deepstorm import DeepStormConfig, Localized, localize, train_deepstorm
+from superlens.methods.deepstorm.calibrate import calibrate
 from superlens.methods.deepstorm.choice import choose_model, config_for
-from superlens.methods.deepstorm.detect import peaks
+from superlens.methods.deepstorm.detect import Detector, peaks
 from superlens.methods.deepstorm.examples import draw_batch, draw_example, shared_spikes
 from superlens.methods.deepstorm.frames import Units, peak_share
 from superlens.methods.deepstorm.own import OwnFrames
@@ -124,6 +125,27 @@ def test_two_spikes_three_pixels_apart_are_two_molecules() -> None:
     density = np.zeros((40, 40), np.float32)
     density[20, 18] = density[20, 22] = 1.0
     assert len(peaks(density, 0.1, 8)) == 2
+
+
+def test_the_threshold_is_chosen_on_frames_that_may_be_empty() -> None:
+    """A network that shows every molecule as half a spike and noise as a twentieth: the threshold lies between, empty frames or not."""
+    config = DeepStormConfig.of("fast", density_um2=(0.01, 0.5), structured=0.0)
+    rng = np.random.default_rng(3)
+
+    class Seer(Detector):
+        def densities(self, frames: np.ndarray) -> np.ndarray:
+            truth = np.random.default_rng((config.seed, 1 << 41))
+            drawn = [
+                draw_example(config, truth, side=48, density=float(d))
+                for d in np.geomspace(*config.density_um2, len(frames))
+            ]
+            assert any(not len(e.positions_nm) for e in drawn)
+            maps = np.stack([shared_spikes(e.positions_nm / 12.5, (384, 384)) for e in drawn]) / 2
+            maps.reshape(len(maps), -1)[:, rng.integers(0, 384**2, 20)] += 0.05
+            return maps
+
+    seer = calibrate(Seer(None, config, Units.of(config)))
+    assert 0.05 < seer.threshold < 0.5
 
 
 # -- what error is stated -------------------------------------------------------------------------------------------------

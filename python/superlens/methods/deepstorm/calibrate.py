@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -113,9 +114,11 @@ class _Scene:
 
 
 def _jaccards(places: list[Floats], examples: list[Example]) -> list[float]:
-    return [
+    """Jaccard index of each frame; 1 for one that holds nothing and in which nothing was found."""
+    told = [
         scores(match(_table([p]), _table([e.positions_nm])))["jaccard"] for p, e in zip(places, examples, strict=True)
     ]
+    return [1.0 if math.isnan(value) else value for value in told]
 
 
 def _table(positions_nm: list[Floats]) -> Localizations:
