@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -39,6 +39,28 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small_unet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with a tiny two-stage U-Net."""
     return _random_model("unet", {"scale": 2, "base_channels": 2}, tmp_path_factory.mktemp("model") / "unet.zip")
+
+
+@pytest.fixture(scope="module")
+def slim() -> Iterator[None]:
+    """Random weights of an eighth of the width in place of the shipped ones, for a module: what holds for any weights holds for these."""
+    import importlib
+
+    import keras
+
+    from superlens.conditioning import CHANNELS
+    from superlens.model import Model, ModelConfig
+    from superlens.networks import build
+
+    arguments = {"channels": CHANNELS, "scale": 2, "widths": (4, 4, 4)}
+    about = ModelConfig(version="0", method="pretraining", network="light", network_config=arguments, spread=1.0)
+    keras.utils.set_random_seed(9)
+    start = Model(about, build("light", arguments), None)
+    learning = importlib.import_module("superlens.methods.zsdeconv.learn")  # the package's name for it is the function
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learning, "_arguments", lambda config: arguments)
+        patch.setattr(learning, "shipped_start", lambda *network: start)
+        yield
 
 
 def _random_model(name: str, arguments: dict[str, object], path: Path) -> Path:

@@ -54,6 +54,14 @@ def test_the_frame_after_which_something_happens_is_named() -> None:
     assert not found.still and found.frame == 3
 
 
+def test_change_as_fine_as_a_pixel_is_found_by_the_stated_noise() -> None:
+    rng = np.random.default_rng(0)
+    frames = [CAMERA.expose(rng.poisson(20 + 200 * rng.random((64, 64))), rng, bits=16) for _ in range(3)]
+    counts = np.stack(frames).astype(np.float32) - 100
+    found = check_stillness(counts, noise_sigma(counts, CAMERA))
+    assert found.ratio < found.limit and not found.still
+
+
 def test_bad_pixels_are_left_out() -> None:
     counts, sigma = movie(0, 50, 0)
     bad = np.zeros(counts.shape, bool)

@@ -255,3 +255,20 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(cluster, "_PATIENCE_S", 1)
     with pytest.raises(SuperlensError, match=r"tcp://127\.0\.0\.1:9"):
         list(on_cluster(abs, [1], Workers("tcp://127.0.0.1:9")))
+
+
+def test_hot_pixels_are_filled_in_a_block_as_in_the_whole() -> None:
+    data = (100 + 2 * np.random.default_rng(0).poisson(50, (3, 60, 70))).astype(np.uint16)
+    for t, y, x in ((0, 15, 15), (0, 16, 48), (0, 0, 0), (2, 31, 32), (2, 59, 69), (2, 33, 32)):
+        data[t, y, x] = 60_000
+    (whole,) = observe([Image(data, "TYX", pixel_nm=65.0)], gain=2.0, offset=100.0, read_noise_e=1.0)
+    assert whole.bad.sum() == 6
+    source = lazy(data, "TYX")
+    measured = measure(source, gain=2.0, offset=100.0, read_noise_e=1.0)
+    blocks = BlockPlan(3, (60, 70), (16, 16), 8, 4, 2)
+    for number in range(len(blocks)):
+        part = blocks[number]
+        counts, sigma = observe_block(source, part.plane, part.tile, measured)
+        at = np.ix_(*part.tile.sources((60, 70)))
+        np.testing.assert_array_equal(counts, whole.counts[part.plane][at])
+        np.testing.assert_allclose(sigma, whole.sigma[part.plane][at], rtol=1e-5)

@@ -24,8 +24,17 @@ if TYPE_CHECKING:
     from superlens.image import Image
     from superlens.io import LazyImage, open_image, read, read_localizations, read_psf, write, write_localizations
     from superlens.methods.deepstorm import DeepStormConfig, localize, train_deepstorm
-    from superlens.methods.zsdeconv import BlockOptions, Result, ZSDeconvConfig, enhance, predict, predict_file, train
-    from superlens.model import Model
+    from superlens.methods.zsdeconv import (
+        BlockOptions,
+        ChannelResult,
+        Result,
+        ZSDeconvConfig,
+        enhance,
+        predict,
+        predict_file,
+        train,
+    )
+    from superlens.model import ChannelModels, Model, load_model
     from superlens.optics import PSF, Objective
     from superlens.progress import Cancelled, Progress, console, silent
     from superlens.samples import sample
@@ -55,13 +64,16 @@ _HOME = {
     "localize": "methods.deepstorm",
     "train_deepstorm": "methods.deepstorm",
     "BlockOptions": "methods.zsdeconv",
+    "ChannelResult": "methods.zsdeconv",
     "Result": "methods.zsdeconv",
     "ZSDeconvConfig": "methods.zsdeconv",
     "enhance": "methods.zsdeconv",
     "predict": "methods.zsdeconv",
     "predict_file": "methods.zsdeconv",
     "train": "methods.zsdeconv",
+    "ChannelModels": "model",
     "Model": "model",
+    "load_model": "model",
     "Objective": "optics",
     "PSF": "optics",
     "Cancelled": "progress",
@@ -83,6 +95,8 @@ __all__ = [
     "BlockOptions",
     "Camera",
     "Cancelled",
+    "ChannelModels",
+    "ChannelResult",
     "Image",
     "LazyImage",
     "Model",
@@ -101,6 +115,7 @@ __all__ = [
     "enhance",
     "estimate_camera",
     "fiji",
+    "load_model",
     "metrics",
     "open_image",
     "optics",

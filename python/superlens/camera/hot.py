@@ -12,11 +12,11 @@ from scipy import ndimage
 
 from superlens.camera.sensor import Camera
 
-__all__ = ["hot_pixels"]
+__all__ = ["hot_pixels", "standing_alone", "too_few_to_matter"]
 
 _OUTSTANDING = 15.0  # standard deviations above or below the median of the neighbours
 _SHARED = 0.1  # of that in the nearest of them; a point shares 0.2 even through a PSF of 1.3 pixels FWHM, half through one of 2
-_MOST = 0.005  # of the pixels; where more stand alone the image is sampled too coarsely for this, or was processed
+_MOST = 0.005  # of the pixels
 _RING = np.ones((5, 5), bool)
 _RING[2, 2] = False
 _NEAREST = _RING[1:4, 1:4]
@@ -42,6 +42,27 @@ def hot_pixels(counts: NDArray[np.floating], camera: Camera) -> NDArray[np.bool_
     >>> np.argwhere(hot_pixels(picture, Camera(gain=1.0, offset=0.0, read_noise_e=0.0))).tolist()
     [[7, 9]]
     """
+    alone = standing_alone(counts, camera)
+    return alone if too_few_to_matter(alone) else np.zeros_like(alone)
+
+
+def too_few_to_matter(alone: NDArray[np.bool_]) -> bool:
+    """Whether so few pixels stand alone that they are defects; else the image is sampled too coarsely, or was processed."""
+    return bool(alone.mean() <= _MOST)
+
+
+def standing_alone(counts: NDArray[np.floating], camera: Camera) -> NDArray[np.bool_]:
+    """Find pixels that stand alone, however many; each is decided by its neighbours up to 2 pixels away.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (Y, X), finite, counts above the offset
+    camera : Camera
+
+    Returns
+    -------
+    ndarray of bool, shape (Y, X)
+    """
     around = ndimage.median_filter(counts, footprint=_RING, mode="mirror")
     # One electron more, so that the first photon of a dark place is no surprise.
     sigma = np.sqrt(camera.variance(around) + camera.gain**2)
@@ -49,5 +70,4 @@ def hot_pixels(counts: NDArray[np.floating], camera: Camera) -> NDArray[np.bool_
     above = ndimage.maximum_filter(counts, footprint=_NEAREST, mode="mirror") - around
     below = around - ndimage.minimum_filter(counts, footprint=_NEAREST, mode="mirror")
     shared = np.where(excess > 0, above, below)
-    alone = (np.abs(excess) > _OUTSTANDING * sigma) & (shared < _SHARED * np.abs(excess) + 1.5 * sigma)
-    return np.asarray(alone if alone.mean() <= _MOST else np.zeros_like(alone))
+    return np.asarray((np.abs(excess) > _OUTSTANDING * sigma) & (shared < _SHARED * np.abs(excess) + 1.5 * sigma))

@@ -27,6 +27,7 @@ _TOLERATED = 1.1
 
 _TOLERATED_SHARE = 0.01
 _BEYOND = 0.0027  # of a normal distribution beyond three standard deviations
+_MOST_NOISE = 4.0  # of the stated variance; a wrong gain, and a noise level from smoothed points, stay below
 _CHANCE = 1e-3
 
 
@@ -44,6 +45,8 @@ class Stillness:
         Part of the blocks whose difference lies beyond three standard deviations; 0.003 for noise alone.
     most_share : float
         The largest share that is taken for still, so that something small that moves in a large still scene is found.
+    noise : float
+        Variance of the differences between pixels over that which the camera states; change as fine as a pixel shows here.
     frame : int
         The first of the two frames that differ most.
     """
@@ -52,12 +55,13 @@ class Stillness:
     limit: float
     share: float
     most_share: float
+    noise: float
     frame: int
 
     @property
     def still(self) -> bool:
         """Whether neighbouring frames differ by noise alone."""
-        return self.ratio <= self.limit and self.share <= self.most_share
+        return self.ratio <= self.limit and self.share <= self.most_share and self.noise <= _MOST_NOISE
 
 
 def check_stillness(counts: Array, sigma: Array, bad: NDArray[np.bool_] | None = None) -> Stillness:
@@ -108,6 +112,7 @@ def check_stillness(counts: Array, sigma: Array, bad: NDArray[np.bool_] | None =
         limit=_TOLERATED * chance,
         share=float(np.mean(np.abs(every) > 3)),
         most_share=max(_TOLERATED_SHARE, float(stats.binom.isf(_CHANCE, size, _BEYOND)) / size),
+        noise=noise,
         frame=int(np.argmax(ratios)),
     )
 

@@ -21,6 +21,7 @@ from superlens.errors import SuperlensError
 if TYPE_CHECKING:
     from superlens.camera.stripes import StripeChoice
     from superlens.image import Image
+    from superlens.io import ImageFile
     from superlens.methods.deepstorm import DeepStormConfig
     from superlens.methods.zsdeconv import ZSDeconvConfig
     from superlens.optics import PSF, Objective
@@ -33,11 +34,13 @@ __all__ = [
     "MovieChoice",
     "OpticsChoice",
     "corrected_image_options",
+    "gathered",
     "host_options",
     "image_options",
     "learning_options",
     "movie_options",
     "optics_options",
+    "optics_specs",
     "path_type",
 ]
 
@@ -51,6 +54,7 @@ class ImageChoice:
 
     pixel_nm: float | None
     axes: str | None
+    z_step_nm: float | None = None
     fill_missing: bool = False
     remove_stripes: StripeChoice = "off"
     offset_map: Path | None = None
@@ -61,12 +65,20 @@ class ImageChoice:
         """Whether anything is to be done to the pixels."""
         return self.remove_stripes != "off" or self.offset_map is not None or self.gain_map is not None
 
+    def file(self, path: Path, channels: tuple[int, ...] | None = None) -> ImageFile:
+        """The file with what is said of it, for opening it without reading."""
+        from superlens.io import ImageFile
+
+        return ImageFile(path, self.axes, self.pixel_nm, self.z_step_nm, self.fill_missing, channels)
+
     def read(self, path: Path) -> Image:
         """Read one image and refuse what cannot be worked on."""
         from superlens.image import check_image
         from superlens.io import read
 
-        image = read(path, axes=self.axes, pixel_nm=self.pixel_nm, fill_missing=self.fill_missing)
+        image = read(
+            path, axes=self.axes, pixel_nm=self.pixel_nm, z_step_nm=self.z_step_nm, fill_missing=self.fill_missing
+        )
         check_image(image)
         return self.corrected(image) if self.corrects else image
 
@@ -160,14 +172,21 @@ class LearningChoice:
     seed: int | None
     denoise_only: bool
     from_scratch: bool
+    volume: bool | None
+    pairs: str | None
     offset: float | None
     gain: float | None
     read_noise_e: float | None
     units: str | None
     settings: tuple[str, ...]
 
-    def load(self) -> ZSDeconvConfig:
+    def load(self, axes: str | None = None) -> ZSDeconvConfig:
         """Make the settings: those of the preset or the file, with what was given on the command line on top.
+
+        Parameters
+        ----------
+        axes : str, optional
+            The spatial axes that the images ask for, where neither the file nor ``--set`` says.
 
         Raises
         ------
@@ -177,7 +196,12 @@ class LearningChoice:
         from superlens.methods.zsdeconv import ZSDeconvConfig
 
         if self.config is None:
-            return ZSDeconvConfig.of(self.preset, **self._changes())
+            changes = self._changes()
+            return ZSDeconvConfig.of(self.preset, **({"axes": axes} if axes == "ZYX" else {}) | changes)
+        if self.volume is not None:
+            raise SuperlensError(
+                "--volume or --planes is given with --config; say axes and network in that file instead."
+            )
         try:
             text = self.config.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -199,7 +223,7 @@ class LearningChoice:
         SuperlensError
             When an option of another method is given, or a setting is unknown or out of range.
         """
-        for name in ("config", "scale", "units", "denoise_only"):
+        for name in ("config", "scale", "units", "denoise_only", "volume", "pairs"):
             if getattr(self, name):
                 raise SuperlensError(f"--{name.replace('_', '-')} does not belong to --method deepstorm; leave it out.")
         given = {name: getattr(self, name) for name in ("steps", "minutes", "seed") if getattr(self, name) is not None}
@@ -208,7 +232,7 @@ class LearningChoice:
         return kind.of(self.preset, **given, **dict(_setting(text) for text in self.settings))
 
     def _changes(self) -> dict[str, Any]:
-        names = ("scale", "steps", "minutes", "seed", "offset", "gain", "read_noise_e", "units")
+        names = ("scale", "steps", "minutes", "seed", "offset", "gain", "read_noise_e", "units", "pairs")
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         switches = {name: True for name in ("denoise_only", "from_scratch") if getattr(self, name)}
         return {**given, **switches, **dict(_setting(text) for text in self.settings)}
@@ -280,35 +304,73 @@ class HostChoice:
 
 def image_options(command: F) -> F:
     """Add the options about images; the command receives them as ``image``."""
-    return _gathered(command, ImageChoice, "image", _IMAGE)
+    return gathered(command, ImageChoice, "image", _IMAGE)
 
 
 def corrected_image_options(command: F) -> F:
     """Add those of `image_options`, and what to do to the pixels first, for commands of images and not of movies."""
-    return _gathered(command, ImageChoice, "image", (*_IMAGE, *_WHOLE))
+    return gathered(command, ImageChoice, "image", (*_IMAGE, *_WHOLE))
 
 
 def optics_options(command: F) -> F:
     """Add the options about optics; the command receives them as ``optics``."""
-    return _gathered(command, OpticsChoice, "optics", _OPTICS)
+    return gathered(command, OpticsChoice, "optics", optics_specs(several=False))
 
 
 def learning_options(command: F) -> F:
     """Add the options about training and camera; the command receives them as ``learning``."""
-    return _gathered(command, LearningChoice, "learning", _LEARNING)
+    return gathered(command, LearningChoice, "learning", _LEARNING)
 
 
 def movie_options(command: F) -> F:
     """Add the options about a movie of single molecules; the command receives them as ``facts``."""
-    return _gathered(command, MovieChoice, "facts", _MOVIE)
+    return gathered(command, MovieChoice, "facts", _MOVIE)
 
 
 def host_options(command: F) -> F:
     """Add the options about the machine; the command receives them as ``host``."""
-    return _gathered(command, HostChoice, "host", _HOST)
+    return gathered(command, HostChoice, "host", _HOST)
 
 
-def _gathered(command: F, choice: type[Any], argument: str, options: Sequence[Callable[[Any], Any]]) -> F:
+def optics_specs(*, several: bool) -> tuple[Callable[[Any], Any], ...]:
+    """The options about optics; with `several`, those that channels may differ in may be given more than once."""
+    return (
+        click.option("--na", type=float, help="Numerical aperture of the objective."),
+        click.option("--wavelength-nm", type=float, multiple=several, help="Wavelength of the detected light, in nm."),
+        click.option(
+            "--immersion-index", type=float, help="Default: smallest of 1.0, 1.33, 1.406, 1.518 above the NA."
+        ),
+        click.option("--sample-index", type=float, help="Refractive index of the specimen; default: the immersion's."),
+        click.option("--modality", type=click.Choice(_MODALITIES), help="How the image was taken; default: widefield."),
+        click.option(
+            "--excitation-nm",
+            type=float,
+            multiple=several,
+            help="Excitation wavelength; needed for confocal and two-photon.",
+        ),
+        click.option("--pinhole-au", type=float, help="Confocal pinhole in Airy units; default: 1."),
+        click.option("--sheet-thickness-nm", type=float, help="FWHM of the light sheet."),
+        click.option(
+            "--psf-model",
+            type=click.Choice(("auto", "gaussian", "scalar", "vectorial")),
+            help="Theory of the focus; default: by the NA.",
+        ),
+        click.option(
+            "--psf",
+            type=path_type,
+            multiple=several,
+            help="A measured PSF (TIFF, or MRC with a radial OTF) instead of the optics.",
+        ),
+        click.option("--psf-pixel-nm", type=float, help="Pixel of the PSF file, in nm; default: what the file says."),
+        click.option(
+            "--psf-z-step-nm", type=float, help="Distance of the PSF file's planes; default: what the file says."
+        ),
+    )
+
+
+def gathered(command: F, choice: type[Any], argument: str, options: Sequence[Callable[[Any], Any]]) -> F:
+    """Add options to a command, which receives them as one value of the type `choice`."""
+
     @functools.wraps(command)
     def call(**given: Any) -> Any:
         own = {field.name: given.pop(field.name) for field in fields(choice) if field.name in given}
@@ -340,6 +402,7 @@ _IMAGE = (
 )
 
 _WHOLE = (
+    click.option("--z-step-nm", type=float, help="Distance of the planes, in nm; default: what the file says."),
     click.option("--fill-missing", is_flag=True, help="Take chunks that a Zarr lacks for its fill value."),
     click.option(
         "--remove-stripes",
@@ -352,26 +415,6 @@ _WHOLE = (
     click.option("--gain-map", type=path_type, help="Gain of each pixel, in counts per electron or relative."),
 )
 
-_OPTICS = (
-    click.option("--na", type=float, help="Numerical aperture of the objective."),
-    click.option("--wavelength-nm", type=float, help="Wavelength of the detected light, in nm."),
-    click.option("--immersion-index", type=float, help="Default: smallest of 1.0, 1.33, 1.406, 1.518 above the NA."),
-    click.option("--sample-index", type=float, help="Refractive index of the specimen; default: the immersion's."),
-    click.option("--modality", type=click.Choice(_MODALITIES), help="How the image was taken; default: widefield."),
-    click.option("--excitation-nm", type=float, help="Excitation wavelength; needed for confocal and two-photon."),
-    click.option("--pinhole-au", type=float, help="Confocal pinhole in Airy units; default: 1."),
-    click.option("--sheet-thickness-nm", type=float, help="FWHM of the light sheet."),
-    click.option(
-        "--psf-model",
-        type=click.Choice(("auto", "gaussian", "scalar", "vectorial")),
-        help="Theory of the focus; default: by the NA.",
-    ),
-    click.option(
-        "--psf", type=path_type, help="A measured PSF (TIFF, or MRC with a radial OTF) instead of the optics."
-    ),
-    click.option("--psf-pixel-nm", type=float, help="Pixel of the PSF file, in nm; default: what the file says."),
-    click.option("--psf-z-step-nm", type=float, help="Distance of the PSF file's planes; default: what the file says."),
-)
 
 _CAMERA = (
     click.option("--offset", type=float, help="Camera counts without light; estimated when not given."),
@@ -388,6 +431,16 @@ _LEARNING = (
     click.option("--seed", type=int, help="Same seed, steps and device: same pixels. Default: 0."),
     click.option("--denoise-only", is_flag=True, help="Denoise without super-resolving; needs no optics."),
     click.option("--from-scratch", is_flag=True, help="Do not start from the pretrained model."),
+    click.option(
+        "--volume/--planes",
+        default=None,
+        help="Take stacks as volumes, or each slice as an image; default: volumes where slices, z-step and PSF allow.",
+    ),
+    click.option(
+        "--pairs",
+        type=click.Choice(("recorrupt", "interleave", "temporal")),
+        help="Noisy pairs: re-corrupted images (default), odd and even slices, or neighbouring frames of a still scene.",
+    ),
     *_CAMERA,
     click.option(
         "--units", type=click.Choice(("counts", "electrons")), help="Unit of the output; electrons need --gain."

@@ -18,14 +18,14 @@ from superlens.cli.folders import stem_of
 from superlens.evidence import gather
 from superlens.host import versions
 from superlens.io import write
-from superlens.report import Provenance, render
+from superlens.report import Provenance, render, render_channels
 from superlens.training import device_in_use
 
 if TYPE_CHECKING:
-    from superlens.methods.zsdeconv import Result
-    from superlens.model import Model
+    from superlens.methods.zsdeconv import ChannelResult, Result
+    from superlens.model import ChannelModels, Model
 
-__all__ = ["command_line", "digest_of_file", "file_names", "plain", "write_results", "write_run"]
+__all__ = ["command_line", "digest_of_file", "file_names", "parts_of", "plain", "write_results", "write_run"]
 
 
 def file_names(files: Sequence[Path], denoise_only: bool) -> list[str]:
@@ -39,10 +39,10 @@ def file_names(files: Sequence[Path], denoise_only: bool) -> list[str]:
 def write_results(
     folder: Path,
     files: Sequence[Path],
-    results: Sequence[Result],
+    results: Sequence[Result | ChannelResult],
     *,
     began: datetime,
-    model: Model | None = None,
+    model: Model | ChannelModels | None = None,
     alone: bool | None = None,
     run: bool = True,
     command: Sequence[str] | None = None,
@@ -87,13 +87,38 @@ def write_results(
         written.append("run.json")
     for file, result in zip(files, results, strict=True):
         written.append(_report_name(file, alone=alone))
-        page = gather(result, provenance=_provenance(file, result, began, command)).page()
-        (folder / written[-1]).write_text(render(page), encoding="utf-8")
+        page = _page(result, _provenance(file, result, began, command))
+        (folder / written[-1]).write_text(page, encoding="utf-8")
     return written
 
 
+def _page(result: Result | ChannelResult, provenance: Provenance) -> str:
+    parts = parts_of(result)
+    pages = [gather(part, provenance=provenance).page() for part in parts]
+    if len(parts) == 1:
+        return render(pages[0])
+    return render_channels(list(zip(_names(result), pages, strict=True)), created=datetime.now().astimezone())
+
+
+def parts_of(result: Result | ChannelResult) -> tuple[Result, ...]:
+    """The result itself, or those of its channels."""
+    from superlens.methods.zsdeconv import ChannelResult
+
+    return result.channels if isinstance(result, ChannelResult) else (result,)
+
+
+def _names(result: Result | ChannelResult) -> tuple[str, ...]:
+    from superlens.methods.zsdeconv import ChannelResult
+
+    return result.names if isinstance(result, ChannelResult) else ("",)
+
+
 def write_run(
-    folder: Path, files: Sequence[Path], results: Sequence[Result], *, command: Sequence[str] | None = None
+    folder: Path,
+    files: Sequence[Path],
+    results: Sequence[Result | ChannelResult],
+    *,
+    command: Sequence[str] | None = None,
 ) -> None:
     """Write ``run.json``: command, versions, inputs with digests, and for each image its parameters and metrics."""
     told = {
@@ -112,7 +137,9 @@ def command_line(command: Sequence[str] | None = None) -> list[str]:
     return ["superlens", *sys.argv[1:]] if command is None else list(command)
 
 
-def _provenance(file: Path, result: Result, began: datetime, command: Sequence[str] | None) -> Provenance:
+def _provenance(
+    file: Path, result: Result | ChannelResult, began: datetime, command: Sequence[str] | None
+) -> Provenance:
     return Provenance(
         command=shlex.join(command_line(command)),
         device=device_in_use(),
@@ -126,8 +153,10 @@ def _report_name(file: Path, *, alone: bool) -> str:
     return "report.html" if alone else f"{stem_of(file)}_report.html"
 
 
-def _about(file: Path, result: Result) -> dict[str, Any]:
+def _about(file: Path, result: Result | ChannelResult) -> dict[str, Any]:
     source = result.denoised
+    histories = [part.history for part in parts_of(result)]
+    stopped = [None if history is None else history.stopped for history in histories]
     return {
         "input": str(file),
         "sha256": _digest(file, result),
@@ -137,15 +166,18 @@ def _about(file: Path, result: Result) -> dict[str, Any]:
         "parameters": result.parameters,
         "metrics": result.metrics,
         "messages": list(result.messages),
-        "stopped": None if result.history is None else result.history.stopped,
+        "stopped": stopped[0] if len(stopped) == 1 else stopped,
     }
 
 
-def _digest(path: Path, result: Result) -> str:
+def _digest(path: Path, result: Result | ChannelResult) -> str:
     """Digest of the file, or of the pixels where there was none."""
     if path.exists():
         return digest_of_file(path)
-    return hashlib.sha256(np.ascontiguousarray(result.observation.image.data).tobytes()).hexdigest()
+    pixels = hashlib.sha256()
+    for part in parts_of(result):
+        pixels.update(np.ascontiguousarray(part.observation.image.data).tobytes())
+    return pixels.hexdigest()
 
 
 def digest_of_file(path: Path) -> str:

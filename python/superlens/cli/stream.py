@@ -58,9 +58,16 @@ class StreamChoice:
         return False
 
     def run(
-        self, inputs: Sequence[Path], model: Path, out: Path, image: ImageChoice, host: HostChoice, progress: Progress
+        self,
+        inputs: Sequence[Path],
+        model: Path,
+        out: Path,
+        channel: tuple[int, ...],
+        about: tuple[ImageChoice, HostChoice, int | None],
+        progress: Progress,
     ) -> list[str]:
         """Predict, or with ``--dry-run`` only look; return the lines to print."""
+        image, host, adapt = about
         files = find_inputs(inputs)
         if len(files) != 1:
             raise SuperlensError(
@@ -75,11 +82,10 @@ class StreamChoice:
                 "stripes and sensor maps are taken off whole images only; correct the image first, or name a folder with --out."
             )
         host.start()
-        from superlens.io import ImageFile
         from superlens.methods import zsdeconv
 
-        source = ImageFile(files[0], image.axes, image.pixel_nm, fill_missing=image.fill_missing)
-        options = self._options(host)
+        source = image.file(files[0], channel or None)
+        options = self._options(host, adapt or 0)
         if self.dry_run:
             return _lines(zsdeconv.preview(model, source, out, options=options))
         if out.parent.is_dir() and (out.parent / f".{out.name}.state").exists() and not self.restart:
@@ -87,7 +93,7 @@ class StreamChoice:
         written = zsdeconv.predict_file(model, source, out, options=options, progress=progress)
         return [str(path) for path in written]
 
-    def _options(self, host: HostChoice) -> BlockOptions:
+    def _options(self, host: HostChoice, adapt: int) -> BlockOptions:
         from superlens.methods.zsdeconv import BlockOptions
         from superlens.streaming import Workers
 
@@ -98,6 +104,7 @@ class StreamChoice:
             memory_gb=self.memory_gb,
             workers=Workers(self.scheduler, self.workers) if several else None,
             restart=self.restart,
+            adapt=adapt,
             device=host.device,
             threads=host.threads,
         )

@@ -15,7 +15,7 @@ from types import FrameType
 from superlens.cli.failures import say, warn
 from superlens.progress import Cancelled, Progress, console
 
-__all__ = ["Work", "checkpointed", "working"]
+__all__ = ["Work", "checkpointed", "checkpoints", "working"]
 
 
 class Work:
@@ -64,15 +64,30 @@ def checkpointed(path: Path, *, resume: bool) -> Iterator[Path]:
 
     An earlier one that is not wanted is put back if the run fails before it has one of its own.
     """
-    aside = path.with_name(path.name + ".earlier")
-    if resume and not path.exists():
+    kept = checkpoints(path)
+    if resume and not kept:
         warn(f"there is no checkpoint {path} to go on from; the training starts afresh.")
-    if path.exists() and not resume:
-        warn(f"an earlier run left {path}; the training starts afresh. With --resume it would go on from there.")
-        os.replace(path, aside)
+    earlier: list[Path] = []
+    if kept and not resume:
+        warn(f"an earlier run left {kept[0]}; the training starts afresh. With --resume it would go on from there.")
+        earlier = kept
+    for old in earlier:
+        os.replace(old, _aside(old))
     try:
         yield path
     finally:
-        if aside.exists() and not path.exists() and sys.exc_info()[0] is not None:
-            os.replace(aside, path)
-        aside.unlink(missing_ok=True)
+        failed = sys.exc_info()[0] is not None and not checkpoints(path)
+        for old in earlier:
+            if failed:
+                os.replace(_aside(old), old)
+            _aside(old).unlink(missing_ok=True)
+
+
+def checkpoints(path: Path) -> list[Path]:
+    """The checkpoints that lie there: of the run, or of each of its channels."""
+    parts = sorted(p for p in path.parent.glob(f"{path.name}.c*") if p.name.removeprefix(f"{path.name}.c").isdigit())
+    return [p for p in (path, *parts) if p.exists()]
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(path.name + ".earlier")

@@ -10,6 +10,9 @@ into one sentence. Writing the file is the caller's business too.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+
 from superlens.report.data import (
     Metric,
     NoiseCorrelation,
@@ -43,6 +46,7 @@ __all__ = [
     "Verdict",
     "judge",
     "render",
+    "render_channels",
     "render_localizations",
 ]
 
@@ -74,3 +78,35 @@ def render(data: ReportData) -> str:
     )  # Matplotlib is loaded when a page is drawn, not when its data are collected
 
     return build(data)
+
+
+def render_channels(pages: Sequence[tuple[str, ReportData]], *, created: datetime) -> str:
+    """Turn the report data of several channels into one self-contained page that shows each.
+
+    Parameters
+    ----------
+    pages : sequence of (str, ReportData)
+        What a channel is called, and its data.
+    created : datetime
+
+    Returns
+    -------
+    str
+        HTML that loads nothing: a table of the verdicts, and the page that `render` gives for each channel.
+
+    Examples
+    --------
+    >>> from datetime import datetime
+    >>> import numpy as np
+    >>> plane = np.random.default_rng(0).poisson(20.0, (32, 32)).astype("float32")
+    >>> data = ReportData("Denoising", "cell.tif", datetime(2030, 1, 1), plane, denoised=plane)
+    >>> page = render_channels([("channel 0", data), ("channel 1", data)], created=datetime(2030, 1, 1))
+    >>> page.count("<iframe")
+    2
+    """
+    from superlens.report.templates import template
+
+    shown = [(name, judge(data), render(data)) for name, data in pages]
+    return template("channels.html.j2").render(
+        title=pages[0][1].title, image_name=pages[0][1].image_name, created=created, pages=shown
+    )

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superlens.camera import Camera, check_noise, estimate_camera
+from superlens.camera.hot import standing_alone, too_few_to_matter
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import FILL_REACH, Image, bad_pixels, check_image, clip_level, fill_plane
 from superlens.io import LazyImage
@@ -31,6 +32,7 @@ _MOST_PIXELS = 1 << 21
 _WINDOW = 256
 _LEAST_PLANES, _MOST_PLANES = 16, 64
 _SMOOTHING_REACH = 2  # the expected signal is a mean of 5 x 5 pixels
+_HOT_REACH = 2  # as far as a hot pixel is told from its neighbours
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class Measured:
         Of the noise, over the sample.
     clip_level : float or None
         Where the image is clipped.
+    hot : bool
+        Whether pixels that stand alone are filled.
     share : float
         Part of the image that was looked at, 0 to 1.
     messages : tuple of str
@@ -59,6 +63,7 @@ class Measured:
     estimated: tuple[str, ...]
     mean_variance: float
     clip_level: float | None
+    hot: bool
     share: float
     messages: tuple[str, ...]
 
@@ -100,8 +105,13 @@ def measure(
     messages = _checked(source, stack, whole=stack.size == pixels)
     _fill(stack, level)
     estimate = estimate_camera(stack, offset=offset, gain=gain, read_noise_e=read_noise_e)
-    noise = check_noise(stack)
     camera = estimate.camera
+    alone = np.stack([_alone(plane, camera) for plane in stack])
+    hot = too_few_to_matter(alone)
+    if hot and alone.any():
+        _fill_holes(stack, alone)
+        messages = (*messages, f"in a sample: {int(alone.sum())} of {alone.size} pixels are hot or dead and filled")
+    noise = check_noise(stack)
     counts = (stack.astype(np.float32) - np.float32(camera.offset)).astype(np.float32)
     told = [*messages, *estimate.notes]
     if not noise.independent and noise.note not in told:
@@ -113,6 +123,7 @@ def measure(
         estimated=tuple(sorted(camera.estimated)),
         mean_variance=float(noise_variance(counts, camera).mean()),
         clip_level=level,
+        hot=hot,
         share=stack.size / pixels,
         messages=tuple(told),
     )
@@ -136,7 +147,7 @@ def observe_block(source: LazyImage, plane: int, tile: Tile, measured: Measured)
         The same values as `superlens.observation.observe` has there.
     """
     index = tile.sources(source.yx_shape)
-    reach = FILL_REACH + _SMOOTHING_REACH
+    reach = 2 * FILL_REACH + _HOT_REACH + _SMOOTHING_REACH
     y, x = (
         slice(max(int(at.min()) - reach, 0), min(int(at.max()) + 1 + reach, side))
         for at, side in zip(index, source.yx_shape, strict=True)
@@ -146,6 +157,10 @@ def observe_block(source: LazyImage, plane: int, tile: Tile, measured: Measured)
     if holes.any():
         fill_plane(values, holes, lambda: _median(source, plane, measured.clip_level))
     camera = measured.camera
+    if measured.hot:
+        alone = _alone(values, camera) & ~holes
+        if alone.any():
+            fill_plane(values, alone, lambda: _median(source, plane, measured.clip_level))
     counts = (values.astype(np.float32) - np.float32(camera.offset)).astype(np.float32)
     sigma = noise_sigma(counts[None], camera, mean_variance=measured.mean_variance)[0]
     block = np.ix_(index[0] - y.start, index[1] - x.start)
@@ -204,8 +219,15 @@ def _quietly_checked(image: Image) -> tuple[str, ...]:
         return check_image(image).messages
 
 
+def _alone(plane: NDArray[Any], camera: Camera) -> NDArray[np.bool_]:
+    return standing_alone(plane.astype(np.float32) - np.float32(camera.offset), camera)
+
+
 def _fill(stack: NDArray[Any], level: float | None) -> None:
-    holes = bad_pixels(stack, level)
+    _fill_holes(stack, bad_pixels(stack, level))
+
+
+def _fill_holes(stack: NDArray[Any], holes: NDArray[np.bool_]) -> None:
     good = stack[~holes]
     middle = float(np.median(good)) if good.size else 0.0
     for plane, hole in zip(stack, holes, strict=True):

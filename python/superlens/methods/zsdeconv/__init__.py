@@ -28,35 +28,46 @@ from typing import overload
 
 from superlens.errors import SuperlensError
 from superlens.image import Image
+from superlens.methods.zsdeconv.adapt import adapt, predict_adapted
 from superlens.methods.zsdeconv.apply import Result, apply
+from superlens.methods.zsdeconv.channels import ChannelResult, enhance_channels, predict_channels, train_channels
+from superlens.methods.zsdeconv.dimensions import refuse_frames_as_slices, spatial_axes
 from superlens.methods.zsdeconv.learn import Learned, learn
 from superlens.methods.zsdeconv.request import BlockOptions
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.stream import Preview, predict_file, preview
 from superlens.methods.zsdeconv.task import prepare
-from superlens.model import Model
+from superlens.model import ChannelModels, Model
 from superlens.observation import observe
 from superlens.optics import PSF, Objective
 from superlens.progress import Progress, silent
 
 __all__ = [
     "BlockOptions",
+    "ChannelResult",
     "Preview",
     "Result",
     "ZSDeconvConfig",
+    "adapt",
     "enhance",
     "predict",
     "predict_file",
     "preview",
+    "refuse_frames_as_slices",
+    "spatial_axes",
     "train",
 ]
+
+
+Optics = Objective | PSF | None
 
 
 @overload
 def enhance(
     images: Image,
-    optics: Objective | PSF | None = None,
+    optics: Optics = None,
     *,
+    channels: None = None,
     preset: str = "fast",
     config: ZSDeconvConfig | None = None,
     checkpoint: Path | None = None,
@@ -66,9 +77,23 @@ def enhance(
 
 @overload
 def enhance(
-    images: Sequence[Image],
-    optics: Objective | PSF | None = None,
+    images: Image,
+    optics: Sequence[Optics],
     *,
+    channels: Sequence[int] | None = None,
+    preset: str = "fast",
+    config: ZSDeconvConfig | None = None,
+    checkpoint: Path | None = None,
+    progress: Progress = silent,
+) -> ChannelResult: ...
+
+
+@overload
+def enhance(
+    images: Sequence[Image],
+    optics: Optics = None,
+    *,
+    channels: None = None,
     preset: str = "fast",
     config: ZSDeconvConfig | None = None,
     checkpoint: Path | None = None,
@@ -76,33 +101,51 @@ def enhance(
 ) -> list[Result]: ...
 
 
+@overload
 def enhance(
-    images: Image | Sequence[Image],
-    optics: Objective | PSF | None = None,
+    images: Sequence[Image],
+    optics: Sequence[Optics],
     *,
+    channels: Sequence[int] | None = None,
     preset: str = "fast",
     config: ZSDeconvConfig | None = None,
     checkpoint: Path | None = None,
     progress: Progress = silent,
-) -> Result | list[Result]:
+) -> list[ChannelResult]: ...
+
+
+def enhance(
+    images: Image | Sequence[Image],
+    optics: Optics | Sequence[Optics] = None,
+    *,
+    channels: Sequence[int] | None = None,
+    preset: str = "fast",
+    config: ZSDeconvConfig | None = None,
+    checkpoint: Path | None = None,
+    progress: Progress = silent,
+) -> Result | ChannelResult | list[Result] | list[ChannelResult]:
     """Denoise and super-resolve images by what they hold themselves.
 
     Parameters
     ----------
     images : Image or sequence of Image
         Axes with Y and X; every plane is taken as a 2D image of the same kind. Several images train one model.
-    optics : Objective or PSF, optional
-        What blurred them; not needed with ``denoise_only``.
+    optics : Objective or PSF, or a sequence of them, optional
+        What blurred them; not needed with ``denoise_only``. A sequence has an entry for each channel, and each channel its own
+        model; without one, the planes of all channels are taken to be of one kind.
+    channels : sequence of int, optional
+        With a sequence of optics: the channels to work on, rising from 0; by default all.
     preset : str
         "fast", "standard" or "paper"; ignored when ``config`` is given.
     config : ZSDeconvConfig, optional
     checkpoint : Path, optional
-        A file to keep the state of the training in, and to go on from.
+        A file to keep the state of the training in, and to go on from; for channels, one for each with ``.c0`` and so on at its end.
     progress : Progress
 
     Returns
     -------
     Result, or list of Result for a sequence
+        A `ChannelResult` instead when there are optics for each channel.
 
     Raises
     ------
@@ -112,39 +155,105 @@ def enhance(
     Examples
     --------
     >>> result = enhance(image, Objective(na=1.3, wavelength_nm=525))  # doctest: +SKIP
+    >>> both = enhance(movie, [Objective(na=1.3, wavelength_nm=w) for w in (525, 600)])  # doctest: +SKIP
     """
     several = [images] if isinstance(images, Image) else list(images)
-    task = prepare(several, optics, config or ZSDeconvConfig.of(preset))
+    settings = config or ZSDeconvConfig.of(preset)
+    if isinstance(optics, Sequence):
+        numbers = _channels_of(several, channels)
+        both = enhance_channels(several, optics, numbers, settings, checkpoint, progress)
+        return both[0] if isinstance(images, Image) else both
+    _refuse_channels(channels)
+    task = prepare(several, optics, settings)
     learned = learn(task, checkpoint, progress)
     results = [apply(learned, observation, progress) for observation in task.observations]
     return results[0] if isinstance(images, Image) else results
 
 
+@overload
 def train(
     images: Image | Sequence[Image],
-    optics: Objective | PSF | None = None,
+    optics: Optics = None,
     *,
+    channels: None = None,
     preset: str = "fast",
     config: ZSDeconvConfig | None = None,
     checkpoint: Path | None = None,
     progress: Progress = silent,
-) -> Model:
+) -> Model: ...
+
+
+@overload
+def train(
+    images: Image | Sequence[Image],
+    optics: Sequence[Optics],
+    *,
+    channels: Sequence[int] | None = None,
+    preset: str = "fast",
+    config: ZSDeconvConfig | None = None,
+    checkpoint: Path | None = None,
+    progress: Progress = silent,
+) -> ChannelModels: ...
+
+
+def train(
+    images: Image | Sequence[Image],
+    optics: Optics | Sequence[Optics] = None,
+    *,
+    channels: Sequence[int] | None = None,
+    preset: str = "fast",
+    config: ZSDeconvConfig | None = None,
+    checkpoint: Path | None = None,
+    progress: Progress = silent,
+) -> Model | ChannelModels:
     """Train a model on one or more images of one kind; the arguments are those of `enhance`."""
     several = [images] if isinstance(images, Image) else list(images)
-    task = prepare(several, optics, config or ZSDeconvConfig.of(preset))
-    return learn(task, checkpoint, progress).model
+    settings = config or ZSDeconvConfig.of(preset)
+    if isinstance(optics, Sequence):
+        return train_channels(several, optics, _channels_of(several, channels), settings, checkpoint, progress)
+    _refuse_channels(channels)
+    return learn(prepare(several, optics, settings), checkpoint, progress).model
 
 
-def predict(model: Model, image: Image, *, progress: Progress = silent) -> Result:
+@overload
+def predict(model: Model, image: Image, *, adapt_steps: int = 0, progress: Progress = silent) -> Result: ...
+
+
+@overload
+def predict(
+    model: ChannelModels, image: Image, *, adapt_steps: int = 0, progress: Progress = silent
+) -> ChannelResult: ...
+
+
+def predict(
+    model: Model | ChannelModels, image: Image, *, adapt_steps: int = 0, progress: Progress = silent
+) -> Result | ChannelResult:
     """Apply a trained model to an image of the kind it was trained on.
+
+    Parameters
+    ----------
+    model : Model or ChannelModels
+        The latter gives a `ChannelResult`.
+    image : Image
+    adapt_steps : int
+        Train so many steps further on each frame first, see `adapt`; the model stays as it is.
+    progress : Progress
 
     Raises
     ------
     SuperlensError
-        If pixel size or axes do not fit, or the model is of another method.
+        If pixel size, axes or channels do not fit, or the model is of another method.
     """
+    if isinstance(model, ChannelModels):
+        return predict_channels(model, image, lambda one, channel: _predict(one, channel, adapt_steps, progress))
+    return _predict(model, image, adapt_steps, progress)
+
+
+def _predict(model: Model, image: Image, adapt_steps: int, progress: Progress) -> Result:
     if model.config.method != "zsdeconv":
         raise SuperlensError(f"the model was made by {model.config.method}; expected one made by zsdeconv")
+    if adapt_steps:
+        return predict_adapted(model, image, adapt_steps, progress)
     model.check_fits(image)
     camera = model.camera
     known = (
@@ -152,3 +261,19 @@ def predict(model: Model, image: Image, *, progress: Progress = silent) -> Resul
     )
     (observation,) = observe([image], **known)
     return apply(Learned(model, None), observation, progress)
+
+
+def _channels_of(images: Sequence[Image], channels: Sequence[int] | None) -> Sequence[int]:
+    if channels is not None:
+        return channels
+    counts = {image.sizes.get("C", 0) for image in images}
+    if len(counts) != 1:
+        raise SuperlensError(f"the images have {sorted(counts)} channels; say which ones with channels")
+    return range(counts.pop())
+
+
+def _refuse_channels(channels: Sequence[int] | None) -> None:
+    if channels is not None:
+        raise SuperlensError(
+            "channels is given and optics is not a sequence; give a PSF or an Objective for each channel"
+        )

@@ -14,17 +14,18 @@ from numpy.typing import NDArray
 from superlens.conditioning import condition
 from superlens.errors import SuperlensError
 from superlens.io import BlockFormat, BlockWriter, ImageFile, LazyImage, open_blocks, write_failure
-from superlens.methods.zsdeconv.apply import BYTES_PER_PIXEL, halo_of, stated_error
+from superlens.methods.zsdeconv.apply import BYTES_PER_PIXEL, halo_of, reach_of, stated_error
 from superlens.methods.zsdeconv.learn import start_of
 from superlens.methods.zsdeconv.light import run_light
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.task import Lens
-from superlens.model import Model
+from superlens.methods.zsdeconv.task import lens_of
+from superlens.methods.zsdeconv.volume import run_volume
+from superlens.model import ChannelModels, Model
 from superlens.networks import architecture
 from superlens.streaming import BlockPlan, Measured, observe_block, part_of
 from superlens.training import out_of_memory_errors, select_device
 
-__all__ = ["BlockJob", "BlockPredictor", "Kind", "Output", "not_written"]
+__all__ = ["BlockJob", "BlockPredictor", "Kind", "Output", "adapted_model", "not_written"]
 
 Array = NDArray[np.float32]
 
@@ -38,18 +39,19 @@ class BlockPredictor:
     Parameters
     ----------
     model : Model
-        Of the zsdeconv method, with a 2D network.
+        Of the zsdeconv method, for images or volumes, with a network of finite reach.
     """
 
     def __init__(self, model: Model) -> None:
         self._model = model
         self._config = ZSDeconvConfig(**model.config.settings)
-        self._lens = Lens.of(model.psf, model.config.scale)
+        self._lens = lens_of(model.psf, model.config.scale, model.config.axes)
         self._start = start_of(model)
         network = model.config.network
-        self.halo, self.align = halo_of(network), architecture(network).align
+        self.volumes = model.config.axes == "ZYX"
+        self.halo, self.align, self.reach_z = halo_of(network), architecture(network).align, reach_of(network)
         self.bytes_per_pixel = BYTES_PER_PIXEL[network]
-        stated = network == "light" and model.config.spread is not None
+        stated = network.startswith("light") and model.config.spread is not None
         self.kinds: tuple[Kind, ...] = (
             ("denoised",) if self._config.denoise_only else ("sr", "denoised", *(("confidence",) if stated else ()))
         )
@@ -63,7 +65,7 @@ class BlockPredictor:
 
         Parameters
         ----------
-        counts, sigma : ndarray, shape (Y, X), float32, counts
+        counts, sigma : ndarray, shape ([Z,] Y, X), float32, counts
             Halo included.
         kinds : tuple of {"sr", "denoised", "confidence"}
             What is wanted, of `kinds`.
@@ -71,7 +73,7 @@ class BlockPredictor:
         Returns
         -------
         dict
-            Arrays ``(scale * Y, scale * X)`` in counts above the offset; right where a halo lies around them.
+            Arrays ``([Z,] scale * Y, scale * X)`` in counts above the offset; right where a halo lies around them.
         """
         if self._model.config.network == "unet":
             normaliser = self._model.normaliser
@@ -84,12 +86,13 @@ class BlockPredictor:
     def _light(self, counts: Array, sigma: Array, *, stated: bool) -> dict[str, Array]:
         normaliser, flips = self._model.normaliser, self._config.flips
         channels = condition(counts, sigma, normaliser, self._lens.bank)
-        denoised, sharp, log_sigma = run_light(self._model.network, channels, flips=flips)
+        run = run_volume if self.volumes else run_light
+        denoised, sharp, log_sigma = run(self._model.network, channels, flips=flips)
         found = {"denoised": normaliser.backward(denoised), "sr": normaliser.backward(sharp)}
         if stated:
             before = None
             if self._start is not None:
-                _, earlier, log_sigma = run_light(self._start, channels, flips=flips)
+                _, earlier, log_sigma = run(self._start, channels, flips=flips)
                 before = normaliser.backward(earlier)
             found["confidence"] = stated_error(self._model, found["sr"], before, log_sigma)
         return found
@@ -127,10 +130,12 @@ class BlockJob:
     source : ImageFile
     model : Path
     blocks : BlockPlan
-    measured : Measured
+    measured : tuple of Measured
     outputs : tuple of Output
-    unit : float
-        Counts that are one in the result.
+    units : tuple of float
+        Counts that are one in the result; like `measured`, one for each model of the file.
+    adapted : Path or None
+        Folder of the models that were adapted to a frame each.
     device : str or None
     threads : int or None
         Where another process computes; None leaves it as it is.
@@ -140,17 +145,27 @@ class BlockJob:
     source: ImageFile
     model: Path
     blocks: BlockPlan
-    measured: Measured
+    measured: tuple[Measured, ...]
     outputs: tuple[Output, ...]
-    unit: float = 1.0
+    units: tuple[float, ...] = (1.0,)
+    adapted: Path | None = None
     device: str | None = None
     threads: int | None = None
+
+    def model_of(self, frame: int) -> Path:
+        """The model file for a frame."""
+        return self.model if self.adapted is None else adapted_model(self.adapted, frame)
 
     def __call__(self, number: int) -> int:
         """Predict and write one block; return its number."""
         with _ONE_AT_A_TIME:
             _do(_bench(self), self, number)
         return number
+
+
+def adapted_model(folder: Path, frame: int) -> Path:
+    """Where the model that was adapted to a frame lies."""
+    return folder / f"t{frame}.zip"
 
 
 _ONE_AT_A_TIME = threading.Lock()
@@ -162,7 +177,6 @@ class _Bench:
     """What a process opens once for a run."""
 
     source: LazyImage
-    predictor: BlockPredictor
     writers: tuple[BlockWriter, ...]
 
 
@@ -170,9 +184,13 @@ class _Bench:
 def _bench(job: BlockJob) -> _Bench:
     if job.threads is not None or job.device is not None:
         _choose_device(job.device, job.threads)
-    predictor = BlockPredictor(Model.load(job.model))
-    writers = tuple(output.open() for output in job.outputs)
-    return _Bench(job.source.open(), predictor, writers)
+    return _Bench(job.source.open(), tuple(output.open() for output in job.outputs))
+
+
+@functools.lru_cache(maxsize=1)
+def _predictors(run: str, path: Path) -> tuple[BlockPredictor, ...]:
+    """Those of a model file, one for each channel; blocks of one frame come one after the other."""
+    return tuple(BlockPredictor(model) for model in ChannelModels.load(path).models)
 
 
 @functools.lru_cache(maxsize=1)
@@ -183,21 +201,28 @@ def _choose_device(device: str | None, threads: int | None) -> None:
 
 def _do(bench: _Bench, job: BlockJob, number: int) -> None:
     block = job.blocks[number]
-    counts, sigma = observe_block(bench.source, block.plane, block.tile, job.measured)
+    index = bench.source.index_of(block.plane)
+    predictors = _predictors(job.run, job.model_of(index.get("T", 0)))
+    at = index.get("C", 0) if len(predictors) > 1 else 0
+    predictor = predictors[at]
+    seen = [observe_block(bench.source, plane, block.tile, job.measured[at]) for plane in block.planes]
+    counts, sigma = (np.stack(parts) if predictor.volumes else parts[0] for parts in zip(*seen, strict=True))
     short: tuple[type[BaseException], ...] = (MemoryError, *out_of_memory_errors())
     try:
-        found = bench.predictor(counts, sigma, tuple(output.kind for output in job.outputs))
+        found = predictor(counts, sigma, tuple(output.kind for output in job.outputs))
     except short as error:
-        sides = " x ".join(map(str, block.tile.shape))
+        sides = " x ".join(map(str, counts.shape))
         raise SuperlensError(
             f"memory ran out in a block of {sides} pixels with its halo; give a smaller --block, with --restart."
         ) from error
     for output, writer in zip(job.outputs, bench.writers, strict=True):
-        scale = (bench.predictor.scale(output.kind),) * 2
+        scale = (predictor.scale(output.kind),) * 2
         y, x = block.tile.outer(scale)
-        values = found[output.kind][block.tile.inner(scale)] / np.float32(job.unit)
+        rows, columns = block.tile.inner(scale)
+        values = found[output.kind][..., rows, columns] / np.float32(job.units[at])
         try:
-            writer.write(block.plane, y, x, values)
+            for plane, one in enumerate(values[block.kept] if predictor.volumes else [values], start=block.plane):
+                writer.write(plane, y, x, one)
         except OSError as error:
             raise not_written(output.final, error) from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -15,6 +15,7 @@ from superlens import losses
 from superlens.camera import Camera, recorrupt, smoothed_signal
 from superlens.conditioning import condition
 from superlens.methods.zsdeconv.task import Lens, Task, through
+from superlens.methods.zsdeconv.temporal import neighbours, refuse_motion
 from superlens.networks.light import LIGHT_ALIGN
 from superlens.observation import noise_sigma
 from superlens.training import Plan
@@ -61,6 +62,8 @@ class LightRecipe:
             for o in task.observations
             for counts, bad in zip(o.counts, o.bad, strict=True)
         ]
+        if task.config.pairs == "temporal":
+            self._planes = _paired(self._planes, task)
         self.fixed: tuple[str, ...] = ("spread", "sharpen") if task.config.denoise_only else ("spread",)
         self._watched = self._planes[:: max(1, len(self._planes) // 3)][:3]
 
@@ -99,6 +102,9 @@ class LightRecipe:
 
     def _pair(self, plane: _Plane, alpha: float, rng: np.random.Generator) -> tuple[Array, Array]:
         config, camera, normaliser = self._config, plane.camera, self._task.normaliser
+        if plane.other is not None:
+            sigma = noise_sigma(plane.counts[None], camera)[0]
+            return condition(plane.counts, sigma, normaliser, self._task.lens.bank), normaliser.forward(plane.other)
         noise = noise_sigma(
             plane.counts[None], camera, shot=rng.uniform(*config.beta1), read=rng.uniform(*config.beta2)
         )[0]
@@ -157,6 +163,7 @@ class _Plane:
     good: NDArray[np.bool_]
     held: NDArray[np.int64]  # number of the held-out block, -1 outside of them
     covariance: NDArray[np.float64] | None
+    other: Array | None = None  # a neighbouring frame, where it is the noisy copy
 
     def window(self, rng: np.random.Generator) -> _Plane:
         """A random part of at most `_WINDOW` pixels a side."""
@@ -169,7 +176,20 @@ class _Plane:
             self.good[part],
             self.held[part],
             self.covariance,
+            None if self.other is None else self.other[part],
         )
+
+
+def _paired(planes: Sequence[_Plane], task: Task) -> list[_Plane]:
+    """Each plane with a neighbouring frame, once for each neighbour; pixels that are bad in one of the two have no weight."""
+    refuse_motion(task.observations)
+    pairs, first = [], 0
+    for observation in task.observations:
+        for one, other in neighbours(observation):
+            a, b = planes[first + one], planes[first + other]
+            pairs.append(replace(a, good=a.good & b.good, other=b.counts))
+        first += len(observation.counts)
+    return pairs
 
 
 def inverse_variance(counts: Array, camera: Camera) -> Array:

@@ -15,18 +15,19 @@ from superlens.image import Image
 from superlens.io import ImageFile, LazyImage, block_format, check_target, is_zarr
 from superlens.methods.zsdeconv.blocks import BlockPredictor, Kind
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.model import Model
+from superlens.methods.zsdeconv.task import check_step
+from superlens.model import ChannelModels, Model, load_model
 from superlens.streaming import Workers
 
 __all__ = ["BlockOptions", "Request"]
 
 _PYRAMID = 4 / 3  # what the coarser levels of a Zarr add
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
 class BlockOptions:
-    """How a prediction by blocks is carried out; none of it changes a pixel.
+    """How a prediction by blocks is carried out; only `adapt` changes a pixel.
 
     Attributes
     ----------
@@ -40,6 +41,8 @@ class BlockOptions:
         Dask workers that do the blocks; None for this process.
     restart : bool
         Forget an unfinished run for the same place.
+    adapt : int
+        Train the model so many steps further on each frame before its blocks; 0 leaves it as it is.
     device, threads
         What each worker computes on.
     """
@@ -49,6 +52,7 @@ class BlockOptions:
     memory_gb: float | None = None
     workers: Workers | None = None
     restart: bool = False
+    adapt: int = 0
     device: str | None = None
     threads: int | None = None
 
@@ -59,17 +63,19 @@ class Request:
 
     Attributes
     ----------
-    path, model, predictor
-        The model, and its file.
+    path, models
+        The model file, and what is in it: one model, or one for each channel.
+    predictor : BlockPredictor
+        Of the first model; the others have the same network.
     source, image
-        The input, opened.
+        The input, opened, with the channels that there are models for.
     kinds, finals
         The images to make, and where each shall be in the end.
     options : BlockOptions
     """
 
     path: Path
-    model: Model
+    models: tuple[Model, ...]
     predictor: BlockPredictor
     source: ImageFile
     image: LazyImage
@@ -85,22 +91,34 @@ class Request:
         ------
         SuperlensError
         """
-        loaded = Model.load(model)
-        if loaded.config.method != "zsdeconv":
-            raise SuperlensError(f"the model was made by {loaded.config.method}; expected one made by zsdeconv.")
-        if loaded.config.axes != "YX":
-            raise SuperlensError(f"the model takes {loaded.config.axes}; prediction by blocks needs one that takes YX.")
+        loaded = load_model(model)
+        models = loaded.models if isinstance(loaded, ChannelModels) else (loaded,)
+        first = models[0]
+        if first.config.method != "zsdeconv":
+            raise SuperlensError(f"the model was made by {first.config.method}; expected one made by zsdeconv.")
+        if first.config.network == "rcan":
+            raise SuperlensError(
+                "the model's network looks at whole windows; prediction by blocks needs one of finite reach, such as that of fast."
+            )
         file = source if isinstance(source, ImageFile) else ImageFile(Path(source))
         image = file.open()
-        loaded.check_fits(image.header)
-        predictor = BlockPredictor(loaded)
+        if isinstance(loaded, ChannelModels):
+            kept = loaded.picked(image.header)
+            if kept.data.shape != image.header.data.shape:
+                file = replace(file, channels=tuple((file.channels or range(10**6))[c] for c in loaded.channels))
+                image = file.open()
+        else:
+            loaded.check_fits(image.header)
+        predictor = BlockPredictor(first)
+        if predictor.volumes:
+            check_step(first.psf, image.header)
         kinds = (predictor.kinds[0], *options.also)
         _check_kinds(kinds, predictor)
         finals = tuple(out if at == 0 else _beside(out, kind) for at, kind in enumerate(kinds))
         for final in finals:
             check_target(final, folder=block_format(final) == "zarr")
             _spare(final, (file.path, model))
-        return cls(model.absolute(), loaded, predictor, file, image, kinds, finals, options)
+        return cls(model.absolute(), models, predictor, file, image, kinds, finals, options)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -116,15 +134,15 @@ class Request:
             "shape": list(header.data.shape),
             "pixel_nm": header.pixel_nm,
             "fill_missing": self.source.fill_missing,
+            "adapt": self.options.adapt,
+            "channels": None if self.source.channels is None else list(self.source.channels),
             "outputs": [[kind, final.name] for kind, final in zip(self.kinds, self.finals, strict=True)],
         }
 
     @property
-    def unit(self) -> float:
-        """Counts that are one in the result."""
-        camera = self.model.camera
-        electrons = ZSDeconvConfig(**self.model.config.settings).units == "electrons"
-        return camera.gain if electrons and camera is not None else 1.0
+    def units(self) -> tuple[float, ...]:
+        """Counts that are one in the result, for each model."""
+        return tuple(_unit(model) for model in self.models)
 
     def header(self, kind: Kind, history: dict[str, Any]) -> Image:
         """The image of that kind, without pixels."""
@@ -138,6 +156,11 @@ class Request:
         """Bytes of the result, uncompressed."""
         form = block_format(self.finals[self.kinds.index(kind)])
         return round(self.header(kind, {}).data.nbytes * (_PYRAMID if form == "zarr" else 1))
+
+
+def _unit(model: Model) -> float:
+    electrons = ZSDeconvConfig(**model.config.settings).units == "electrons"
+    return model.camera.gain if electrons and model.camera is not None else 1.0
 
 
 def _check_kinds(kinds: tuple[Kind, ...], predictor: BlockPredictor) -> None:

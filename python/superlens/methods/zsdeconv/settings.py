@@ -23,9 +23,9 @@ class ZSDeconvConfig(Config):
         Architecture; see `superlens.networks`. The first two take images, the others volumes.
     axes : {"YX", "ZYX"}
         Whether every plane is an image of its own, or the slices of a stack are a volume.
-    pairs : {"recorrupt", "interleave"}
-        Where noisy pairs come from: one stack re-corrupted into two, or its even and odd slices, with a term that amends the gap
-        between them (volumes only).
+    pairs : {"recorrupt", "interleave", "temporal"}
+        Where noisy pairs come from: one image re-corrupted into two; the even and odd slices of a stack, with a term that amends the gap
+        between them (volumes only); or neighbouring frames of a scene that stands still (network light only).
     scale : {1, 2}
         Fine pixels in a camera pixel along each axis.
     steps : int
@@ -58,7 +58,7 @@ class ZSDeconvConfig(Config):
     preset: Literal["fast", "standard", "paper"] = "fast"
     network: Literal["light", "unet", "light-volume", "rcan"] = "light"
     axes: Literal["YX", "ZYX"] = "YX"
-    pairs: Literal["recorrupt", "interleave"] = "recorrupt"
+    pairs: Literal["recorrupt", "interleave", "temporal"] = "recorrupt"
     scale: Literal[1, 2] = 2
     steps: int = Field(default=120, ge=0)
     minutes: float | None = Field(default=None, gt=0)
@@ -91,6 +91,8 @@ class ZSDeconvConfig(Config):
             raise ValueError(
                 f"pairs is interleave and axes {self.axes}; expected ZYX, since it is slices that are interleaved"
             )
+        if self.pairs == "temporal" and self.network != "light":
+            raise ValueError(f"pairs is temporal and network {self.network}; expected light")
         if self.network == "rcan" and self.pairs != "interleave":
             raise ValueError(
                 f"network is rcan and pairs {self.pairs}; expected interleave, which its recipe is made of"

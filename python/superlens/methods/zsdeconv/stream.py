@@ -7,12 +7,14 @@ another request for the same place is refused. The pixels do not depend on the b
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,26 +22,32 @@ from superlens.errors import SuperlensError
 from superlens.io import (
     NGFF,
     ImageFile,
+    LazyImage,
     block_format,
     create_blocks,
     is_zarr,
     open_blocks,
     put_in_place,
 )
-from superlens.methods.zsdeconv.apply import parameters_of
-from superlens.methods.zsdeconv.blocks import BlockJob, Kind, Output, not_written
+from superlens.methods.zsdeconv.adapt import adapt
+from superlens.methods.zsdeconv.apply import EDGE, parameters_of
+from superlens.methods.zsdeconv.blocks import BlockJob, Kind, Output, adapted_model, not_written
 from superlens.methods.zsdeconv.request import BlockOptions, Request
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
+from superlens.model import Model, load_model
 from superlens.progress import Progress, silent
 from superlens.streaming import (
+    WINDOW,
     BlockPlan,
     Ledger,
     Measured,
     choose_block,
+    choose_volume_block,
     chunk_sides,
     measure,
     on_cluster,
     part_of,
+    windows,
 )
 from superlens.tiling import free_memory
 
@@ -48,6 +56,7 @@ __all__ = ["Preview", "predict_file", "preview"]
 _MOST_MEMORY = 2e9  # more is rarely faster, and other programs want to live
 _LEAST_MEMORY = 5e8
 _TRIAL_SIDE = 128
+_ADAPT_WINDOWS = 32  # of a frame: what an adaptation of some fifty steps looks at
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +107,7 @@ def predict_file(
     model : Path
         A model file of the zsdeconv method. Dask workers read it from the same path.
     source : ImageFile or Path
-        TIFF or OME-Zarr, any axes; every plane is taken as a 2D image.
+        TIFF or OME-Zarr, any axes; with a model of images every plane is one, with a model of volumes every stack.
     out : Path
         Ending in ``.ome.zarr`` or ``.ome.tif``; float32, counts above the offset (or electrons).
     options : BlockOptions, optional
@@ -149,7 +158,7 @@ def preview(
         seconds=seconds,
         outputs={final: request.bytes_of(kind) for final, kind in zip(request.finals, request.kinds, strict=True)},
         free_bytes=shutil.disk_usage(request.finals[0].parent).free,
-        messages=measured.messages,
+        messages=tuple(dict.fromkeys(message for each in measured for message in each.messages)),
     )
 
 
@@ -158,36 +167,57 @@ class _Run:
     """A run that has begun: its plan, and what is done."""
 
     blocks: BlockPlan
-    measured: Measured
+    measured: tuple[Measured, ...]
     done: frozenset[int]
 
 
-def _measured(request: Request) -> Measured:
-    camera = request.model.camera
+def _measured(request: Request) -> tuple[Measured, ...]:
+    """For each model, from what it is for."""
+    image, several = request.image, len(request.models) > 1
+    parts = [image.with_channels([at]) for at in range(len(request.models))] if several else [image]
+    return tuple(_measured_for(model, part) for model, part in zip(request.models, parts, strict=True))
+
+
+def _measured_for(model: Model, part: LazyImage) -> Measured:
+    camera = model.camera
     if camera is None:
-        return measure(request.image)
-    return measure(request.image, offset=camera.offset, gain=camera.gain, read_noise_e=camera.read_noise_e)
+        return measure(part)
+    return measure(part, offset=camera.offset, gain=camera.gain, read_noise_e=camera.read_noise_e)
 
 
 def _plan(request: Request) -> BlockPlan:
-    predictor, options = request.predictor, request.options
-    yx = request.image.yx_shape
-    if options.block is None:
-        block = choose_block(
-            yx,
-            predictor.halo,
-            predictor.align,
-            bytes_per_pixel=predictor.bytes_per_pixel,
-            memory_bytes=_memory_for_a_block(options.memory_gb),
+    predictor, options, yx = request.predictor, request.options, request.image.yx_shape
+    slices = request.image.sizes["Z"] if predictor.volumes else 1
+    edge = EDGE if predictor.volumes else None
+    fits = {
+        "bytes_per_pixel": predictor.bytes_per_pixel,
+        "memory_bytes": _memory_for_a_block(options.memory_gb, all_there_is=predictor.volumes),
+    }
+    depth = min(slices, _SLAB)
+    if options.block is not None:
+        block = _asked(options.block, predictor.align, yx)
+    elif predictor.volumes:
+        depth, block = choose_volume_block(
+            (slices, *yx), predictor.halo, predictor.reach_z, predictor.align, EDGE, **fits
         )
     else:
-        if options.block < predictor.align:
-            raise SuperlensError(f"block is {options.block}; expected at least {predictor.align} pixels.")
-        side = -(-options.block // predictor.align) * predictor.align
-        whole = [-(-n // predictor.align) * predictor.align for n in yx]
-        block = min(side, whole[0]), min(side, whole[1])
-    scale = predictor.scale(request.kinds[0])
-    return BlockPlan(request.image.planes, yx, block, predictor.halo, predictor.align, scale)
+        block = choose_block(yx, predictor.halo, predictor.align, **fits)
+    scale, reach_z = predictor.scale(request.kinds[0]), predictor.reach_z if predictor.volumes else 0
+    return BlockPlan(
+        request.image.planes, yx, block, predictor.halo, predictor.align, scale, slices, depth, reach_z, edge
+    )
+
+
+_SLAB = 12
+"""Slices of a volume that a block of given sides answers for."""
+
+
+def _asked(side: int, align: int, yx: tuple[int, int]) -> tuple[int, int]:
+    if side < align:
+        raise SuperlensError(f"block is {side}; expected at least {align} pixels.")
+    whole = [-(-n // align) * align for n in yx]
+    rounded = -(-side // align) * align
+    return min(rounded, whole[0]), min(rounded, whole[1])
 
 
 def _kept(request: Request) -> _Run | None:
@@ -201,10 +231,13 @@ def _kept(request: Request) -> _Run | None:
             f"an unfinished run for {request.finals[0]} had another model, input or outputs; "
             "give --restart to forget it, or another --out."
         )
-    blocks, measured = told["blocks"], told["measured"]
+    blocks = told["blocks"]
     plan = BlockPlan(**{**blocks, "yx_shape": tuple(blocks["yx_shape"]), "block": tuple(blocks["block"])})
-    lists = {name: tuple(measured[name]) for name in ("estimated", "messages")}
-    return _Run(plan, Measured(**{**measured, **lists}), frozenset(n for n in ledger.done() if n < len(plan)))
+    return _Run(plan, tuple(map(_remembered, told["measured"])), frozenset(n for n in ledger.done() if n < len(plan)))
+
+
+def _remembered(measured: dict[str, Any]) -> Measured:
+    return Measured(**{**measured, **{name: tuple(measured[name]) for name in ("estimated", "messages")}})
 
 
 def _resumed(request: Request) -> _Run | None:
@@ -225,19 +258,28 @@ def _begun(request: Request) -> _Run:
     measured, blocks = _measured(request), _plan(request)
     _require_room(request, share=1.0)
     _forget(request)
-    config = ZSDeconvConfig(**request.model.config.settings)
-    parameters = parameters_of(request.model, measured.camera, config)
     try:
         for kind, final in zip(request.kinds, request.finals, strict=True):
-            header = request.header(kind, {"what": _WORDS[kind], **parameters})
+            header = request.header(kind, {"what": _WORDS[kind], **_parameters(request, measured)})
             chunk = chunk_sides(replace(blocks, scale=request.predictor.scale(kind)))
             create_blocks(part_of(final), block_format(final), header, chunk=chunk, ngff=_ngff(request.source.path))
     except OSError as error:
         _forget(request)
         raise not_written(request.finals[0], error) from error
-    told = {"identity": request.identity, "blocks": asdict(blocks), "measured": asdict(measured)}
+    told = {"identity": request.identity, "blocks": asdict(blocks), "measured": [asdict(each) for each in measured]}
     Ledger(request.finals[0]).begin(told)
     return _Run(blocks, measured, frozenset())
+
+
+def _parameters(request: Request, measured: tuple[Measured, ...]) -> dict[str, Any]:
+    told = [
+        parameters_of(model, each.camera, ZSDeconvConfig(**model.config.settings))
+        for model, each in zip(request.models, measured, strict=True)
+    ]
+    if len(told) == 1:
+        return told[0]
+    numbers = request.source.channels or range(len(told))
+    return {"channels": [{"channel": number, **each} for number, each in zip(numbers, told, strict=True)]}
 
 
 _WORDS: dict[Kind, str] = {
@@ -256,8 +298,7 @@ def _forget(request: Request) -> None:
     if ledger.path.exists():
         with ledger.held():
             ledger.forget()
-    for final in request.finals:
-        part = part_of(final)
+    for part in (_adapted_folder(request), *map(part_of, request.finals)):
         if part.is_dir():
             shutil.rmtree(part)
         else:
@@ -279,6 +320,7 @@ def _carry_out(request: Request, run: _Run, left: list[int], progress: Progress)
         return
     ledger, total = Ledger(request.finals[0]), len(run.blocks)
     with ledger.held():
+        _adapt_frames(request, run, left, progress)
         progress(total - len(left), total, "blocks")
         finished = _finished(request, run, left)
         for done, number in enumerate(finished, start=total - len(left) + 1):
@@ -296,7 +338,8 @@ def _finished(request: Request, run: _Run, left: list[int]) -> Iterator[int]:
         for kind, final in zip(request.kinds, request.finals, strict=True)
     )
     source = replace(request.source, path=request.source.path.absolute())
-    job = BlockJob(uuid.uuid4().hex, source, request.path, run.blocks, run.measured, outputs, request.unit)
+    adapted = _adapted_folder(request).absolute() if request.options.adapt else None
+    job = BlockJob(uuid.uuid4().hex, source, request.path, run.blocks, run.measured, outputs, request.units, adapted)
     if options.workers is None:
         return map(job, left)
     return on_cluster(replace(job, device=options.device, threads=options.threads), left, options.workers)
@@ -314,24 +357,72 @@ def _deliver(request: Request, progress: Progress) -> None:
         except OSError as error:
             raise not_written(final, error) from error
     Ledger(request.finals[0]).forget()
+    shutil.rmtree(_adapted_folder(request), ignore_errors=True)
+
+
+def _adapt_frames(request: Request, run: _Run, left: list[int], progress: Progress) -> None:
+    """Make the models of the frames whose blocks are left; those of a run that was stopped are there already."""
+    if not request.options.adapt:
+        return
+    folder, shared = _adapted_folder(request), load_model(request.path)
+    frames = sorted({request.image.index_of(run.blocks[number].plane).get("T", 0) for number in left})
+    try:
+        folder.mkdir(exist_ok=True)
+        for at, frame in enumerate(frames):
+            progress(at, len(frames), "adapting")
+            place = adapted_model(folder, frame)
+            if not place.exists():
+                axes = shared.config.axes if isinstance(shared, Model) else shared.models[0].config.axes
+                number = _windows_of_a_frame(request.image, axes)
+                taken = windows(request.image, axes=axes, number=number, seed=0, frames=[frame])
+                told = _quiet(progress, at, len(frames))
+                adapt(shared, taken, steps=request.options.adapt, progress=told).save(place)
+    except OSError as error:
+        raise not_written(request.finals[0], error) from error
+
+
+def _windows_of_a_frame(image: LazyImage, axes: str) -> int:
+    """As many as its planes, or its volume, have parts, and no more than the steps look at."""
+    parts = math.prod(-(-side // WINDOW[axes]) for side in image.yx_shape)
+    return min(_ADAPT_WINDOWS, parts * (image.sizes.get("Z", 1) if axes == "YX" else 1))
+
+
+def _quiet(progress: Progress, at: int, number: int) -> Progress:
+    def tell(done: int, total: int, message: str) -> None:
+        progress(at, number, "adapting")
+
+    return tell
+
+
+def _adapted_folder(request: Request) -> Path:
+    final = request.finals[0]
+    return final.with_name(f".{final.name}.adapted")
 
 
 def _seconds_per_pixel(request: Request) -> float:
     """Time for one pixel of a block, halo included, from a block of noise that is predicted twice."""
     predictor = request.predictor
-    side = -(-min(_TRIAL_SIDE, *request.image.yx_shape) // predictor.align) * predictor.align + 2 * predictor.halo
-    counts = np.random.default_rng(0).normal(100, 10, (side, side)).astype(np.float32)
+    side = -(-min(_TRIAL_SIDE, *request.image.yx_shape) // predictor.align) * predictor.align
+    shape: tuple[int, ...] = (side + 2 * predictor.halo,) * 2
+    if predictor.volumes:
+        shape = (min(request.image.sizes["Z"], 8), side, side)
+    counts = np.random.default_rng(0).normal(100, 10, shape).astype(np.float32)
     for _ in range(2):  # the first time the engine prepares itself
         began = time.perf_counter()
         predictor(counts, np.full_like(counts, 10), request.kinds)
-    return (time.perf_counter() - began) / side**2
+    return (time.perf_counter() - began) / math.prod(shape)
 
 
-def _memory_for_a_block(memory_gb: float | None) -> float:
-    """What is left for a block within the memory that the process may take; a process that holds much already gets a little more."""
+def _memory_for_a_block(memory_gb: float | None, *, all_there_is: bool = False) -> float:
+    """What is left for a block within the memory that the process may take; a process that holds much already gets a little more.
+
+    Blocks of volumes read much beyond what they answer for, and the less the larger they are: for them the half of all there is.
+    """
     if memory_gb is not None:
         return memory_gb * 1e9 - _resident_bytes()
     free = free_memory() / 2
+    if all_there_is:
+        return free
     return max(min(free, _MOST_MEMORY - _resident_bytes()), min(free, _LEAST_MEMORY))
 
 
