@@ -82,11 +82,15 @@ def page(told: dict[str, Any]) -> str:
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
     environment.filters["shown"] = _shown
     numbers = {name: cell["numbers"] for name, cell in told["cells"].items()}
-    groups = {kind: {n: v for n, v in numbers.items() if n.startswith(kind)} for kind in ("map/", "list/", "training/")}
+    groups = {
+        kind: {n: v for n, v in numbers.items() if n.startswith(kind)}
+        for kind in ("map/", "list/", "dim/", "training/")
+    }
     return environment.from_string(_TEMPLATE.read_text()).render(
         numbers=numbers,
         maps=groups["map/"],
         lists=groups["list/"],
+        dims=groups["dim/"],
         trainings=groups["training/"],
         missing=told["missing"],
         written=told["written"],
