@@ -13,7 +13,8 @@ from superlens.camera import Camera
 from superlens.conditioning import BANK_RADIUS_Z, CHANNELS, Normaliser, WienerBank, condition
 from superlens.errors import SuperlensError
 from superlens.image import Image
-from superlens.methods.zsdeconv import ZSDeconvConfig, enhance, predict
+from superlens.io import read, write
+from superlens.methods.zsdeconv import BlockOptions, ZSDeconvConfig, enhance, predict, predict_file
 from superlens.methods.zsdeconv.learn import recipe_of, untrained
 from superlens.methods.zsdeconv.task import VolumeLens, prepare
 from superlens.methods.zsdeconv.volume import interleaved, run_volume, volume_turns
@@ -21,6 +22,7 @@ from superlens.model import Model, ModelConfig
 from superlens.networks import build
 from superlens.optics import PSF, Objective
 from superlens.pretraining_volumes import begin_from_images
+from superlens.streaming import BlockPlan, choose_volume_block
 
 PIXEL_NM, STEP_NM = 80.0, 200.0
 PSF_3D = PSF.gaussian(240.0, PIXEL_NM / 2, fwhm_z_nm=500.0, z_step_nm=STEP_NM)
@@ -163,6 +165,42 @@ def test_tiles_and_slabs_give_what_the_whole_volume_gives(monkeypatch):
     monkeypatch.setattr(applying, "choose_tile", lambda shape, *_, **__: (7, 64, 100))
     cut = predict(model, large).image.data
     assert np.abs(cut - whole).max() <= 1e-5 * np.ptp(whole)
+
+
+def test_blocks_of_a_file_give_what_the_volume_in_memory_gives(tmp_path, monkeypatch):
+    known = {"steps": 0, "gain": 2.0, "read_noise_e": 1.5}
+    model = enhance(stack(), PSF_3D, config=settings(**known)).model
+    model.save(tmp_path / "model.zip")
+    first, second = stack(slices=60, side=40, seed=3), stack(slices=60, side=40, seed=4)
+    series = Image(np.stack([first.data, second.data]), axes="TZYX", pixel_nm=PIXEL_NM, z_step_nm=STEP_NM)
+    write(tmp_path / "series.ome.tif", series)
+    (made,) = predict_file(
+        tmp_path / "model.zip", tmp_path / "series.ome.tif", tmp_path / "out.ome.tif", options=BlockOptions(block=24)
+    )
+    whole, cut = predict(model, series).image, read(made)
+    assert (cut.axes, cut.z_step_nm, cut.pixel_nm) == ("TZYX", STEP_NM, PIXEL_NM / 2)
+    assert_allclose(cut.data, whole.data, atol=1e-5 * np.ptp(whole.data))
+
+
+def test_a_plan_for_volumes_answers_for_every_voxel_once():
+    blocks = BlockPlan(120, (70, 50), (32, 32), 20, 4, 2, slices=60, depth=12, reach_z=7, edge=16)
+    seen = np.zeros((120, 70, 50), int)
+    for number in range(len(blocks)):
+        block = blocks[number]
+        kept = range(block.planes[0] + block.kept.start, block.planes[0] + block.kept.stop)
+        assert kept[0] == block.plane
+        assert block.planes[0] // 60 == block.planes[-1] // 60
+        seen[kept[0] : kept[-1] + 1, block.tile.core[0], block.tile.core[1]] += 1
+    assert (seen == 1).all()
+
+
+def test_the_block_of_a_volume_is_the_whole_where_memory_allows_and_else_fits():
+    about = {"bytes_per_pixel": 1600.0}
+    assert choose_volume_block((30, 100, 90), 84, 18, 4, 16, **about, memory_bytes=1e11) == (30, (100, 92))
+    depth, (y, x) = choose_volume_block((500, 2000, 2000), 84, 18, 4, 16, **about, memory_bytes=8e9)
+    assert 1600 * (depth + 36) * (y + 168) * (x + 168) <= 8e9
+    with pytest.raises(SuperlensError, match="--memory-gb"):
+        choose_volume_block((500, 2000, 2000), 84, 18, 4, 16, **about, memory_bytes=1e8)
 
 
 def test_the_original_recipe_takes_a_step_and_gives_finite_volumes():

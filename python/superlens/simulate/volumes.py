@@ -15,7 +15,7 @@ from scipy import fft
 
 from superlens.errors import SuperlensError
 
-__all__ = ["bodies", "field", "filaments", "network", "points", "shells", "splat_into"]
+__all__ = ["bodies", "field", "filaments", "network", "points", "shells"]
 
 Array32 = NDArray[np.float32]
 Array64 = NDArray[np.float64]
@@ -199,12 +199,7 @@ def _thick(place: Array64, weight: Array64, width: float, rng: Rng) -> tuple[Arr
     return place + offset, weight
 
 
-def splat_into(volume: Array32, place: Array64) -> None:
-    """Add points of weight 1 at places ``(N, 3)`` in voxels to a periodic volume, in place."""
-    volume += _splat(volume.shape, 1.0, place, np.ones(len(place)))
-
-
-def _splat(shape: tuple[int, ...], aspect: float, place: Array64, weight: NDArray[Any]) -> Array32:
+def _splat(shape: Shape, aspect: float, place: Array64, weight: NDArray[Any]) -> Array32:
     """Sum weighted points onto the periodic grid, each shared by its eight nearest voxels."""
     total = np.zeros(math.prod(shape))
     lows, shares = [], []
