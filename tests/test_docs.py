@@ -76,7 +76,7 @@ def test_the_citation_file_names_the_papers_behind_the_methods() -> None:
     assert all({"title", "authors", "type"} <= reference.keys() for reference in cited["references"])
 
 
-@pytest.mark.parametrize("name", ["write_docs.py", "smlm.py"])
+@pytest.mark.parametrize("name", ["write_docs.py", "smlm.py", "zs3d.py"])
 def test_the_benchmark_page_is_what_its_numbers_give(name: str) -> None:
     script = ROOT / "tests" / "quality" / name
     done = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True)
