@@ -19,13 +19,15 @@ from suite.running import row_of, suite
 from suite.store import Cell, Store
 from suite.volumes import cells
 
+_SHOWN = ("sr/network-confocal-10", "sr/network-widefield-10", "sr/filaments-widefield-10", "real/")
+
 
 def draw(everything: list[Cell], store: Store, folder: Path) -> None:
-    """Recorded, sharp and reference, or recorded and sharp, in the middle slice and from the side, for each scene."""
+    """Recorded, oracle Richardson-Lucy, ours and reference, in the middle slice and from the side, for some scenes."""
     named = {cell.name: cell for cell in everything}
     for name, cell in named.items():
         images = store.images(cell)
-        if not images or not name.endswith("/fast") and not name.startswith("real/"):
+        if not images or not name.startswith(_SHOWN) or not name.endswith("/fast"):
             continue
         scene = name.removesuffix("/fast").replace("/", "-")
         lucy = store.images(named[f"{name.removesuffix('/fast')}/lucy"]) if name.startswith("sr/") else {}

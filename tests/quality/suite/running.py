@@ -81,13 +81,19 @@ def summary(everything: list[Cell], store: Store) -> dict[str, Any]:
     records = {cell.name: store.record(cell) for cell in everything}
     done = {name: record for name, record in records.items() if record is not None}
     return {
-        "written": {**provenance(), "git": ", ".join(sorted({r["git"] for r in done.values()}))},
+        "written": {**provenance(), "git": _commits(list(done.values()))},
         "cells": {
             name: {"numbers": r["numbers"], "parameters": r["parameters"], "seconds": r["seconds"]}
             for name, r in done.items()
         },
         "missing": sorted(set(records) - set(done)),
     }
+
+
+def _commits(records: list[dict[str, Any]]) -> str:
+    """Those of the first and the last cell."""
+    ordered = [record["git"] for record in sorted(records, key=lambda record: str(record["date"]))]
+    return " to ".join(dict.fromkeys([ordered[0], ordered[-1]])) if ordered else "nothing"
 
 
 def written(template: Path, told: dict[str, Any]) -> str:
