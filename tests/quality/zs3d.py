@@ -19,7 +19,7 @@ from suite.running import row_of, suite
 from suite.store import Cell, Store
 from suite.volumes import cells
 
-_SHOWN = ("sr/network-confocal-10", "sr/network-widefield-10", "sr/filaments-widefield-10", "real/")
+_SHOWN = ("sr/network-confocal-10", "sr/network-widefield-10", "sr/filaments-widefield-10")
 
 
 def draw(everything: list[Cell], store: Store, folder: Path) -> None:
