@@ -16,7 +16,7 @@ from superlens.errors import SuperlensError
 
 FILE = Path(__file__).resolve().parents[1] / "protocol" / "params.json"
 COMMANDS = {**MENU, **{verb: item.command for verb, item in VERBS.items() if item.command is not None}}
-NOT_IN_FIJI = {"adapt", "channel", "memory_gb", "pairs", "resume", "verbose", "volume"} | {
+NOT_IN_FIJI = {"adapt", "channel", "memory_gb", "pairs", "resume", "verbose"} | {
     # of runs through files, block by block
     *("also", "block", "dry_run", "fill_missing", "memory_gb", "restart", "scheduler", "workers"),
     "fill_missing",  # of files that ImageJ does not open

@@ -212,6 +212,7 @@ class Verb:
 def learning_of(call: Call) -> LearningChoice:
     """The settings of a training; those without a field of their own come as ``NAME=VALUE`` with blanks between."""
     given = {field.name: call.arguments.get(field.name) for field in fields(LearningChoice)}
+    given["volume"] = given["volume"] or None  # an empty box in a dialog says nothing
     return LearningChoice(**{**given, "settings": tuple(str(given["settings"] or "").split())})  # type: ignore[arg-type]
 
 

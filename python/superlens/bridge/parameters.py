@@ -300,6 +300,10 @@ _TOLD: dict[str, Told] = {
     "minutes": Told("Most minutes", "min", advanced=True),
     "seed": Told("Seed", advanced=True),
     "denoise_only": Told("Denoise only"),
+    "volume": Told(
+        "Stack is a volume",
+        help="Take the slices as one volume, blurred along z too; otherwise each slice is an image.",
+    ),
     "from_scratch": Told("Train from scratch", advanced=True),
     "offset": Told("Camera offset", "counts", advanced=True),
     "gain": Told("Camera gain", "counts per electron", advanced=True),

@@ -69,7 +69,7 @@ class _Asked:
         optics = call.choice(OpticsChoice)
         lens = optics.load() if optics.given or not learning.denoise_only else None
         start_engine(call)  # the settings' home brings TensorFlow along
-        return cls(lens, learning.load())
+        return cls(lens, learning.load("ZYX" if learning.volume else None))
 
 
 # -- enhance ------------------------------------------------------------------------------------------------------------
@@ -79,7 +79,7 @@ def _plan_enhance(call: Call) -> Response:
     asked = _Asked.of(call)
     inputs = call.expected()
     _require_pixel_sizes([(spec.pixel_nm, path) for spec, path in inputs], asked.config)
-    stated = asked.config.network == "light" and not asked.config.from_scratch
+    stated = asked.config.network.startswith("light") and not asked.config.from_scratch
     scale = 0 if asked.config.denoise_only else asked.config.scale
     return _planned(inputs, scale, stated=stated, seconds=_training_seconds(asked.config, inputs), config=asked.config)
 
@@ -148,7 +148,7 @@ def _plan_predict(call: Call) -> Response:
     scale = 0 if model.psf is None else model.config.scale
     seconds = _PACE.get(f"pixel {model.config.network}")
     pixels = sum(math.prod(spec.shape) for spec, _ in inputs)
-    stated = model.config.network == "light" and model.config.spread is not None
+    stated = model.config.network.startswith("light") and model.config.spread is not None
     return _planned(inputs, scale, stated=stated, seconds=None if seconds is None else seconds * pixels)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from superlens.errors import SuperlensError
 from superlens.methods.deepstorm.frames import Units
 from superlens.methods.deepstorm.settings import DeepStormConfig
 from superlens.methods.deepstorm.stating import ErrorLaw
@@ -160,6 +161,10 @@ class Detector:
     def of(cls, model: Model) -> Detector:
         """The detector that a model file holds."""
         told = dict(model.config.settings)
+        if "errors" not in told:
+            raise SuperlensError(
+                f"the model was made by superlens {model.config.version}, before stated errors were learned; train it again"
+            )
         threshold, within = float(told.pop("threshold")), float(told.pop("found_within"))
         law = ErrorLaw.of(told.pop("errors"))
         config = DeepStormConfig(**told)
