@@ -1,4 +1,4 @@
-"""ZS-DeconvNet in 2D: a network learns to denoise and to sharpen from the noisy image itself.
+"""ZS-DeconvNet: a network learns to denoise and to sharpen from the noisy image, or the noisy volume, itself.
 
 **Pairs.** An image ``y`` with independent noise of known standard deviation ``sigma`` is re-corrupted into two copies whose noises are
 uncorrelated, ``y + alpha sigma g`` and ``y - sigma g / alpha`` with the same standard normal ``g``. A network that predicts the
@@ -9,9 +9,12 @@ of the microscope. Blurred by what separates the two resolutions and binned to c
 copy. What the blur hides is decided by the start, or from nothing by a Hessian penalty that asks for continuity.
 
 **Start.** The light network does not begin from nothing but from weights that were trained on simulated specimens
-(`superlens.pretraining`). Zero-shot steps then bring it towards the image; how far is decided by the image, on blocks that the steps
+(`superlens.pretraining`, `superlens.pretraining_volumes`). Zero-shot steps then bring it towards the image; how far is decided by the image, on blocks that the steps
 never saw: of the weights on the line between start and end, the nearest to the start that predict these blocks as well as any, within
 one standard error.
+
+**Volumes.** The slices of a stack are one volume with one PSF; the network mixes each with its neighbours, and the sharp volume is 1.3
+times narrower along z. Its even slices may serve as the noisy copy of the odd ones, with the gap between them amended.
 
 In: one or more `Image` of one kind, and an `Objective` or a `PSF`. Out: a `Model`, and for each image a `Result`.
 

@@ -24,6 +24,7 @@ __all__ = [
     "TURNS",
     "LightRecipe",
     "Turn",
+    "as_is",
     "compact",
     "held_out_blocks",
     "inverse_variance",
@@ -95,7 +96,7 @@ class LightRecipe:
         inputs, goals = [], []
         for _ in range(self._config.batch):
             y, x = (rng.integers(0, s - p + 1) for s, p in zip(goal.shape[:2], side, strict=True))
-            turn = self._turns[rng.integers(len(self._turns))] if side[0] == side[1] else _as_is
+            turn = self._turns[rng.integers(len(self._turns))] if side[0] == side[1] else as_is
             inputs.append(turn(channels[y : y + side[0], x : x + side[1]]))
             goals.append(turn(goal[y : y + side[0], x : x + side[1]]))
         return np.stack(inputs), (np.stack(goals).astype(np.float32),)
@@ -261,7 +262,8 @@ TURNS: tuple[tuple[Turn, Turn], ...] = tuple(_turn(q, m) for m in (False, True) 
 """The eight turned and mirrored copies of a plane, each with its way back."""
 
 
-def _as_is(image: Array) -> Array:
+def as_is(image: Array) -> Array:
+    """Of the ways to turn an image the first."""
     return image
 
 

@@ -152,11 +152,6 @@ class Task:
     lens: Lens | VolumeLens
     normaliser: Normaliser
 
-    @property
-    def z_step_nm(self) -> float | None:
-        """Distance of slices, of volumes with optics."""
-        return None if self.psf is None else self.psf.z_step_nm
-
 
 def prepare(images: Sequence[Image], optics: Objective | PSF | None, config: ZSDeconvConfig) -> Task:
     """Check everything that can be checked before a minute is spent.

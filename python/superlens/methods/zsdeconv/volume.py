@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from superlens import losses
 from superlens.camera import Camera, recorrupt
 from superlens.conditioning import condition
-from superlens.methods.zsdeconv.light import TURNS, Turn, held_out_blocks, inverse_variance, weighted
+from superlens.methods.zsdeconv.light import TURNS, Turn, as_is, held_out_blocks, inverse_variance, weighted
 from superlens.methods.zsdeconv.task import Task, VolumeLens, stacked
 from superlens.networks.light import LIGHT_ALIGN
 from superlens.observation import noise_sigma
@@ -137,7 +137,7 @@ class VolumeRecipe:
         for _ in range(self._config.batch):
             y, x = (int(rng.integers(0, n - m + 1)) for n, m in zip(goal.shape[1:3], side, strict=True))
             cut = (slice(None), slice(y, y + side[0]), slice(x, x + side[1]))
-            turn = self._turns[rng.integers(len(self._turns))][0] if side[0] == side[1] else _as_is
+            turn = self._turns[rng.integers(len(self._turns))][0] if side[0] == side[1] else as_is
             inputs.append(turn(channels[cut]))
             goals.append(turn(goal[cut]))
         return np.stack(inputs), (np.stack(goals).astype(np.float32),)
@@ -296,10 +296,6 @@ def volume_turns(number: int) -> list[tuple[Turn, Turn]]:
 def _aligned(channels: Array) -> Array:
     height, width = channels.shape[1:3]
     return np.pad(channels, ((0, 0), (0, -height % LIGHT_ALIGN), (0, -width % LIGHT_ALIGN), (0, 0)), mode="symmetric")
-
-
-def _as_is(volume: Array) -> Array:
-    return volume
 
 
 def _unchanged(turn: tuple[Turn, Turn], psf: NDArray[np.float64]) -> bool:
