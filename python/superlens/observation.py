@@ -111,7 +111,7 @@ def _observation(
     messages: tuple[str, ...],
 ) -> Observation:
     said = [*messages, *estimate.notes]
-    hot = np.stack([hot_pixels(plane - np.float32(camera.offset), camera) for plane in stack]) & ~bad
+    hot = hot_pixels(stack - np.float32(camera.offset), camera) & ~bad
     if hot.any():
         image, bad = _without(image, hot), bad | hot
         stack = np.asarray(image.data, np.float32).reshape(stack.shape)

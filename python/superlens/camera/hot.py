@@ -27,22 +27,23 @@ def hot_pixels(counts: NDArray[np.floating], camera: Camera) -> NDArray[np.bool_
 
     Parameters
     ----------
-    counts : ndarray, shape (Y, X), finite, counts above the offset
+    counts : ndarray, shape (N, Y, X), finite, counts above the offset
+        All planes of an image.
     camera : Camera
 
     Returns
     -------
-    ndarray of bool, shape (Y, X)
-        Nowhere true where more than one pixel in two hundred would be.
+    ndarray of bool, shape (N, Y, X)
+        Nowhere true where more than one pixel in two hundred of them all would be.
 
     Examples
     --------
     >>> picture = np.random.default_rng(0).poisson(20, (32, 32)).astype(float)
     >>> picture[7, 9] = 900
-    >>> np.argwhere(hot_pixels(picture, Camera(gain=1.0, offset=0.0, read_noise_e=0.0))).tolist()
-    [[7, 9]]
+    >>> np.argwhere(hot_pixels(picture[None], Camera(gain=1.0, offset=0.0, read_noise_e=0.0))).tolist()
+    [[0, 7, 9]]
     """
-    alone = standing_alone(counts, camera)
+    alone = np.stack([standing_alone(plane, camera) for plane in counts])
     return alone if too_few_to_matter(alone) else np.zeros_like(alone)
 
 
