@@ -39,8 +39,6 @@ def main(results: Path, check: bool) -> None:
         return
     summary = load(results / "summary.json")
     pictures.mkdir(parents=True, exist_ok=True)
-    for old in pictures.glob("*.png"):
-        old.unlink()
     for picture in sorted((results / "pictures").glob("*.png")):
         shutil.copyfile(picture, pictures / picture.name)
     shutil.copyfile(results / "summary.json", numbers)

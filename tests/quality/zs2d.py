@@ -4,6 +4,7 @@
     python tests/quality/zs2d.py --only nine --only flat  # names that hold a word or fit a glob
     python tests/quality/zs2d.py --list                   # what there is and what is finished
     python tests/quality/zs2d.py --table                  # only print and draw what is finished
+    python tests/quality/zs2d.py --published              # go on from docs/benchmarks.json, in a fresh clone
     python tests/quality/zs2d.py --side 64 --minutes 0.5 --out out/quick   # a rehearsal
 
 The results lie in ``out/quality``; ``write_docs.py`` turns them into docs/benchmarks.md.
@@ -22,7 +23,7 @@ import click
 from suite.catalogue import cells
 from suite.pictures import draw
 from suite.store import ROOT, Cell, Store, matching
-from suite.summary import gather
+from suite.summary import gather, load
 from suite.table import render
 
 log = logging.getLogger("quality")
@@ -36,14 +37,24 @@ log = logging.getLogger("quality")
 @click.option("--list", "listing", is_flag=True, help="List the cells and end.")
 @click.option("--table", "only_table", is_flag=True, help="Run nothing; print and draw what is finished.")
 @click.option("--fresh", is_flag=True, help="Run finished cells again.")
+@click.option("--published", is_flag=True, help="Take cells for finished that docs/benchmarks.json has numbers of.")
 def main(
-    only: tuple[str, ...], out: Path, side: int, minutes: float, listing: bool, only_table: bool, fresh: bool
+    only: tuple[str, ...],
+    out: Path,
+    side: int,
+    minutes: float,
+    listing: bool,
+    only_table: bool,
+    fresh: bool,
+    published: bool,
 ) -> None:
     """Run the suite."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     warnings.simplefilter("ignore")
     everything = cells(side=side, minutes=minutes)
     chosen, store = matching(everything, only), Store(out)
+    if published:
+        store.take_over(everything, load(ROOT / "docs" / "benchmarks.json")["cells"])
     if listing:
         for cell in chosen:
             click.echo(f"{'done' if store.record(cell) else '    '}  {cell.name}  {cell.key}")
