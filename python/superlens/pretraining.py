@@ -10,12 +10,14 @@ In: seeds and numbers. Out: the weights of ``networks.light``. The shipped ones 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 import keras
@@ -24,13 +26,14 @@ from keras import ops
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
-from superlens import losses, simulate
+from superlens import __version__, losses, simulate
 from superlens.conditioning import BANK_RADIUS, CHANNELS, Normaliser, wiener_kernels
 from superlens.model import Model, ModelConfig
 from superlens.networks import build
 from superlens.progress import Progress, console, silent
 from superlens.training import (
     Checkpoint,
+    Draw,
     History,
     Plan,
     best_precision,
@@ -40,7 +43,19 @@ from superlens.training import (
     set_weights,
 )
 
-__all__ = ["Batch", "batches", "calibrate", "draw_example", "pretrain", "specimens"]
+__all__ = [
+    "Batch",
+    "Exposed",
+    "batches",
+    "calibrate",
+    "draw_example",
+    "drawn_ahead",
+    "in_order",
+    "pretrain",
+    "specimens",
+    "two_stage_loss",
+    "write_start",
+]
 
 Array = NDArray[np.float32]
 Rng = np.random.Generator
@@ -102,44 +117,87 @@ def draw_example(pool: NDArray[np.float16], rng: Rng) -> tuple[Array, Array, Arr
     """
     spectrum = fft.rfft2(_specimen(pool, rng))
     otf, target = _random_otfs(rng)
-    clean = _bin(fft.irfft2(spectrum * otf, (_FINE, _FINE)))
-    sharp = fft.irfft2(spectrum * target, (_FINE, _FINE))
-
-    bright = clean[clean > 0.1 * clean.max()]
-    photons = np.exp(rng.uniform(np.log(3.0), np.log(400.0)))
-    factor = photons / max(float(bright.mean()), 1e-9)
-    background = photons * (0.0 if rng.random() < 0.25 else np.exp(rng.uniform(np.log(0.02), np.log(4.0))))
-    clean, sharp = (np.maximum(clean, 0) * factor + background, sharp * factor + background)
-    read_noise = rng.uniform(0, 4) if rng.random() < 0.8 else 0.0
-    noisy = noisy_like(clean, read_noise, rng)
-
-    smoothed = ndimage.uniform_filter(noisy, 5, mode="wrap")
-    gain_error, read_error = np.exp(rng.normal(0, 0.12, 2))
-    sigma = np.sqrt(np.maximum(smoothed, 0.05) * gain_error + (read_noise * read_error) ** 2).astype(np.float32)
-    normaliser = jittered(Normaliser.measure(smoothed, sigma), rng)
-    conditioned = _condition_periodic(noisy, sigma, normaliser, otf, target)
-    return (
-        conditioned[:PATCH, :PATCH],
-        normaliser.forward(clean)[:PATCH, :PATCH, None],
-        normaliser.forward(sharp)[: 2 * PATCH, : 2 * PATCH, None],
+    exposed = Exposed.draw(
+        _bin(fft.irfft2(spectrum * otf, (_FINE, _FINE))), fft.irfft2(spectrum * target, (_FINE, _FINE)), rng
     )
+    conditioned = _condition_periodic(exposed.noisy, exposed.sigma, exposed.normaliser, otf, target)
+    clean, sharp = exposed.answers()
+    return conditioned[:PATCH, :PATCH], clean[:PATCH, :PATCH], sharp[: 2 * PATCH, : 2 * PATCH]
+
+
+@dataclass(frozen=True, slots=True)
+class Exposed:
+    """What a random camera records of a noise-free image or volume, and what is known of it.
+
+    Attributes
+    ----------
+    noisy : ndarray, shape ([Z,] Y, X), float32, electrons
+    sigma : ndarray, shape ([Z,] Y, X), float32, electrons
+        Standard deviation of the noise, as well as a camera that was measured tells it.
+    clean : ndarray, shape ([Z,] Y, X), electrons
+    sharp : ndarray, shape ([Z,] 2 * Y, 2 * X), electrons
+    normaliser : Normaliser
+    """
+
+    noisy: Array
+    sigma: Array
+    clean: Array
+    sharp: Array
+    normaliser: Normaliser
+
+    @classmethod
+    def draw(cls, clean: Array, sharp: Array, rng: Rng) -> Exposed:
+        """Expose a periodic image or volume, given at camera sampling and sharp on the fine grid, in any unit."""
+        clean = np.maximum(clean, 0)
+        bright = clean[clean > 0.1 * clean.max()]
+        photons = np.exp(rng.uniform(np.log(3.0), np.log(400.0)))
+        factor = photons / max(float(bright.mean()) if bright.size else 0.0, 1e-9)
+        background = photons * (0.0 if rng.random() < 0.25 else np.exp(rng.uniform(np.log(0.02), np.log(4.0))))
+        clean, sharp = clean * factor + background, sharp * factor + background
+        read_noise = rng.uniform(0, 4) if rng.random() < 0.8 else 0.0
+        noisy = _noisy_like(clean, read_noise, rng)
+        smoothed = ndimage.uniform_filter(noisy, (1, 5, 5)[-clean.ndim :], mode="wrap")
+        gain_error, read_error = np.exp(rng.normal(0, 0.12, 2))
+        sigma = np.sqrt(np.maximum(smoothed, 0.05) * gain_error + (read_noise * read_error) ** 2).astype(np.float32)
+        return cls(noisy, sigma, clean, sharp, _jittered(Normaliser.measure(smoothed, sigma), rng))
+
+    def answers(self) -> tuple[Array, Array]:
+        """The clean and the sharp image in network units, with a channel."""
+        return self.normaliser.forward(self.clean)[..., None], self.normaliser.forward(self.sharp)[..., None]
 
 
 def batches(
     pool: NDArray[np.float16], *, size: int, seed: int, steps: int, workers: int = 2, start: int = 0
 ) -> Iterator[Batch]:
-    """Batches drawn ahead by worker processes; batch ``i`` depends on ``(seed, i)`` alone."""
+    """Batches of a training on images; batch ``i`` depends on ``(seed, i)`` alone."""
     global _POOL
     _POOL = pool
+    yield from drawn_ahead(partial(_draw_batch, size, seed), steps=steps, workers=workers, start=start)
+
+
+def drawn_ahead(draw: Callable[[int], Batch], *, steps: int, workers: int, start: int) -> Iterator[Batch]:
+    """Batches ``start`` to ``steps`` in order, each drawn by ``draw(i)`` in one of so many processes, a few ahead of their use."""
+    ahead = 4 * workers
     with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as executor:
-        waiting: list[Future[Batch]] = []
-        for i in range(start, min(start + 4 * workers, steps)):
-            waiting.append(executor.submit(_draw_batch, size, seed, i))
-        for i in range(start, steps):
-            batch = waiting.pop(0).result()
-            if i + 4 * workers < steps:
-                waiting.append(executor.submit(_draw_batch, size, seed, i + 4 * workers))
-            yield batch
+        waiting: deque[Future[Batch]] = deque()
+        for i in range(start, steps + ahead):
+            if i < steps:
+                waiting.append(executor.submit(draw, i))
+            if i >= start + ahead and waiting:
+                yield waiting.popleft().result()
+
+
+def in_order(source: Callable[[int], Iterator[Batch]]) -> Draw:
+    """Batches in the order of steps, from wherever a resumed run begins."""
+    running: list[Iterator[Batch]] = []
+
+    def draw(step: int) -> tuple[Array, tuple[Array, ...]]:
+        if not running:
+            running.append(source(step))
+        one = next(running[0])
+        return one.conditioned, (one.clean, one.sharp)
+
+    return draw
 
 
 _POOL: NDArray[np.float16] | None = None  # shared with the workers by fork
@@ -259,7 +317,7 @@ def _bin(fine: Array) -> Array:
     return np.asarray(fine.reshape(_CAMERA, 2, _CAMERA, 2).mean((1, 3)))
 
 
-def noisy_like(clean: Array, read_noise: float, rng: Rng) -> Array:
+def _noisy_like(clean: Array, read_noise: float, rng: Rng) -> Array:
     """Expose a noise-free image or volume, in electrons; some cameras' neighbouring pixels share noise."""
     noisy = rng.poisson(clean) + read_noise * rng.standard_normal(clean.shape, np.float32)
     if rng.random() < 0.15:  # neighbouring pixels that share noise
@@ -271,7 +329,7 @@ def noisy_like(clean: Array, read_noise: float, rng: Rng) -> Array:
     return noisy.astype(np.float32)
 
 
-def jittered(normaliser: Normaliser, rng: Rng) -> Normaliser:
+def _jittered(normaliser: Normaliser, rng: Rng) -> Normaliser:
     """A normaliser as another part of the image might have given it."""
     if rng.random() < 0.4:
         return normaliser
@@ -336,7 +394,7 @@ def pretrain(
     if begin is not None:
         set_weights(network, begin)
     plan = Plan(steps=steps, learning_rate=learning_rate, check_every=250, average=0.998)
-    draw = _Stream(pool, size=batch, seed=seed, steps=steps, workers=workers)
+    draw = in_order(lambda start: batches(pool, size=batch, seed=seed, steps=steps, workers=workers, start=start))
     return network, fit(network, two_stage_loss, draw, plan, checkpoint=checkpoint, progress=progress)
 
 
@@ -374,22 +432,6 @@ def _averaged(network: keras.Model, conditioned: Array) -> tuple[Array, Array]:
     return (sums[0] / 8).astype(np.float32), (sums[1] / 8).astype(np.float32)
 
 
-class _Stream:
-    """Batches in the order of steps, from wherever a resumed run begins."""
-
-    def __init__(self, pool: NDArray[np.float16], *, size: int, seed: int, steps: int, workers: int) -> None:
-        self._make: Callable[[int], Iterator[Batch]] = lambda start: batches(
-            pool, size=size, seed=seed, steps=steps, workers=workers, start=start
-        )
-        self._source: Iterator[Batch] | None = None
-
-    def __call__(self, step: int) -> tuple[Array, tuple[Array, ...]]:
-        if self._source is None:
-            self._source = self._make(step)
-        one = next(self._source)
-        return one.conditioned, (one.clean, one.sharp)
-
-
 def two_stage_loss(targets: Sequence[Any], outputs: Sequence[Any]) -> Any:
     """Logarithm of the squared error of both stages, and the likelihood of the stated errors of the second."""
     clean, sharp = (losses.crop(t, m) for t, m in zip(targets, (_MARGIN, 2 * _MARGIN), strict=True))
@@ -413,8 +455,6 @@ def two_stage_loss(targets: Sequence[Any], outputs: Sequence[Any]) -> Any:
 @click.argument("out", type=click.Path(path_type=Path))
 def main(steps: int, seed: int, learning_rate: float, begin: Path | None, workers: int, out: Path) -> None:
     """Train the start of zero-shot learning and write it to OUT; a killed run goes on where it was."""
-    from superlens import __version__
-
     out.parent.mkdir(parents=True, exist_ok=True)
     checkpoint = Checkpoint(out.with_suffix(".checkpoint.npz"), f"pretraining {steps} {seed} {learning_rate} {begin}")
     with console() as progress:
@@ -427,17 +467,37 @@ def main(steps: int, seed: int, learning_rate: float, begin: Path | None, worker
             checkpoint=checkpoint,
             progress=progress,
         )
-        spread = calibrate(network, workers=workers)
+    begun_from = "random weights" if begin is None else begin.name
+    write_start(
+        out, "light", network, partial(calibrate, workers=workers),
+        axes="YX", provenance={"steps": steps, "seed": seed, "begun_from": begun_from},
+    )  # fmt: skip
+    checkpoint.path.unlink(missing_ok=True)
+
+
+def write_start(
+    out: Path,
+    name: str,
+    trained: keras.Model,
+    calibrate: Callable[[keras.Model], float],
+    *,
+    axes: Literal["YX", "ZYX"],
+    provenance: dict[str, Any],
+) -> None:
+    """Write trained weights as a start: in full precision while its stated errors are calibrated, in half of it in the file."""
+    about = {"channels": CHANNELS, "scale": 2}
+    exact = build(name, about)
+    set_weights(exact, get_weights(trained))
     config = ModelConfig(
         version=__version__,
         method="pretraining",
-        network="light",
-        network_config={"channels": CHANNELS, "scale": 2},
-        spread=spread,
-        provenance={"steps": steps, "seed": seed, "begun_from": "random weights" if begin is None else begin.name},
+        network=name,
+        network_config=about,
+        axes=axes,
+        spread=calibrate(exact),
+        provenance=provenance,
     )
-    Model(config, network, None).save(out, dtype="float16")
-    checkpoint.path.unlink(missing_ok=True)
+    Model(config, exact, None).save(out, dtype="float16")
 
 
 if __name__ == "__main__":

@@ -11,25 +11,24 @@ In: seeds and numbers. Out: the weights of ``networks.light`` for volumes. The s
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 import click
 import keras
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, ndimage
+from scipy import fft
 
-from superlens.conditioning import CHANNELS, Normaliser, WienerBank, condition
-from superlens.model import Model, ModelConfig, shipped
+from superlens.conditioning import CHANNELS, WienerBank, condition
+from superlens.model import Model, shipped
 from superlens.networks import build
 from superlens.optics import PSF, Objective
-from superlens.pretraining import Batch, jittered, noisy_like, two_stage_loss
+from superlens.pretraining import Batch, Exposed, drawn_ahead, in_order, two_stage_loss, write_start
 from superlens.progress import Progress, console, silent
 from superlens.simulate import volumes
-from superlens.training import Checkpoint, History, Plan, best_precision, fit, get_weights, precision, set_weights
+from superlens.training import Checkpoint, History, Plan, best_precision, fit, precision
 
 __all__ = ["Blurred", "Optics", "batches", "begin_from_images", "calibrate", "draw_optics", "pretrain", "specimens"]
 
@@ -219,34 +218,18 @@ class Blurred:
         """
         first = int(rng.integers(SHAPE[0] - depth + 1))
         clean, sharp = self.clean[first : first + depth], self.sharp[first : first + depth]
-        bright = clean[clean > 0.1 * clean.max()]
-        photons = np.exp(rng.uniform(np.log(3.0), np.log(400.0)))
-        factor = photons / max(float(bright.mean()) if bright.size else 0.0, 1e-9)
-        background = photons * (0.0 if rng.random() < 0.25 else np.exp(rng.uniform(np.log(0.02), np.log(4.0))))
-        clean, sharp = clean * factor + background, sharp * factor + background
-        read_noise = rng.uniform(0, 4) if rng.random() < 0.8 else 0.0
-        noisy = noisy_like(clean, read_noise, rng)
-        smoothed = ndimage.uniform_filter(noisy, (1, 5, 5), mode="wrap")
-        gain_error, read_error = np.exp(rng.normal(0, 0.12, 2))
-        sigma = np.sqrt(np.maximum(smoothed, 0.05) * gain_error + (read_noise * read_error) ** 2).astype(np.float32)
-        normaliser = jittered(Normaliser.measure(smoothed, sigma), rng)
-        channels = condition(noisy, sigma, normaliser, self.bank, border="wrap")
-        return channels, normaliser.forward(clean)[..., None], normaliser.forward(sharp)[..., None]
+        exposed = Exposed.draw(clean, sharp, rng)
+        channels = condition(exposed.noisy, exposed.sigma, exposed.normaliser, self.bank, border="wrap")
+        return channels, *exposed.answers()
 
 
 def batches(
     pool: NDArray[np.float16], optics: list[Optics], *, seed: int, steps: int, workers: int = 1, start: int = 0
 ) -> Iterator[Batch]:
-    """Batches drawn ahead by worker processes; batch ``i`` depends on ``(seed, i)`` alone."""
+    """Batches of a training on volumes; batch ``i`` depends on ``(seed, i)`` alone."""
     global _SHARED
     _SHARED = (pool, optics)
-    with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as executor:
-        waiting: list[Future[Batch]] = []
-        for i in range(start, steps + 4 * workers):
-            if i < steps:
-                waiting.append(executor.submit(_draw_batch, seed, i))
-            if i >= start + 4 * workers and waiting:
-                yield waiting.pop(0).result()
+    yield from drawn_ahead(partial(_draw_batch, seed), steps=steps, workers=workers, start=start)
 
 
 _SHARED: tuple[NDArray[np.float16], list[Optics]] | None = None  # shared with the workers by fork
@@ -302,14 +285,7 @@ def pretrain(
         network = build("light-volume", {"channels": CHANNELS})
     begin_from_images(network, Model.load(shipped()["zsdeconv-light"]).network)
     plan = Plan(steps=steps, learning_rate=learning_rate, check_every=100, average=0.995)
-    source: Iterator[Batch] | None = None
-
-    def draw(step: int) -> tuple[Array, tuple[Array, ...]]:
-        nonlocal source
-        source = source or batches(pool, optics, seed=seed, steps=steps, workers=workers, start=step)
-        one = next(source)
-        return one.conditioned, (one.clean, one.sharp)
-
+    draw = in_order(lambda start: batches(pool, optics, seed=seed, steps=steps, workers=workers, start=start))
     return network, fit(network, two_stage_loss, draw, plan, checkpoint=checkpoint, progress=progress)
 
 
@@ -340,8 +316,6 @@ def calibrate(network: keras.Model, *, seed: int = 1, scenes: int = 60) -> float
 @click.argument("out", type=click.Path(path_type=Path))
 def main(steps: int, seed: int, learning_rate: float, workers: int, out: Path) -> None:
     """Train the start of zero-shot learning on volumes and write it to OUT; a killed run goes on where it was."""
-    from superlens import __version__
-
     out.parent.mkdir(parents=True, exist_ok=True)
     checkpoint = Checkpoint(out.with_suffix(".checkpoint.npz"), f"pretraining volumes {steps} {seed} {learning_rate}")
     with console() as progress:
@@ -353,18 +327,10 @@ def main(steps: int, seed: int, learning_rate: float, workers: int, out: Path) -
             checkpoint=checkpoint,
             progress=progress,
         )
-    exact = build("light-volume", {"channels": CHANNELS, "scale": 2})
-    set_weights(exact, get_weights(trained))
-    config = ModelConfig(
-        version=__version__,
-        method="pretraining",
-        network="light-volume",
-        network_config={"channels": CHANNELS, "scale": 2},
-        axes="ZYX",
-        spread=calibrate(exact),
-        provenance={"steps": steps, "seed": seed, "begun_from": "zsdeconv-light"},
-    )
-    Model(config, exact, None).save(out, dtype="float16")
+    write_start(
+        out, "light-volume", trained, calibrate,
+        axes="ZYX", provenance={"steps": steps, "seed": seed, "begun_from": "zsdeconv-light"},
+    )  # fmt: skip
     checkpoint.path.unlink(missing_ok=True)
 
 

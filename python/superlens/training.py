@@ -34,6 +34,7 @@ from superlens.progress import Cancelled, Progress, Watching, silent
 
 __all__ = [
     "Checkpoint",
+    "Draw",
     "History",
     "Plan",
     "Record",
