@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .catalogue import SCENES, SWEPT
+from .catalogue import CONFIRMED, SCENES, SWEPT
 from .scenes import NINE
 from .summary import Summary
 from .targets import difference, number, verdicts
@@ -40,6 +40,7 @@ def tables(summary: Summary) -> dict[str, Table]:
         "resolution": _resolution(summary),
         "trust": _trust(summary),
         "camera": _camera_known(summary),
+        "again": _again(summary),
         "lines": _lines(summary),
         "sparse": _sparse(summary),
         "budget": _budget(summary),
@@ -140,6 +141,25 @@ def _camera_known(summary: Summary) -> Table:
     return Table(
         "fast: PSNR in dB with gain and read noise estimated, and given", ["scene-photons", "estimated", "given"], rows
     )
+
+
+def _again(summary: Summary) -> Table:
+    rows = [
+        [
+            scene.removeprefix("again/"),
+            *(_cell(summary, f"{scene}/{m}", "psnr_db", ".2f") for m in ("rl_oracle", "fast")),
+            _number(difference(summary, scene, "fast", "rl_oracle", "psnr_db"), "+.2f"),
+            *(_cell(summary, f"{scene}/{m}", "frc_target_nm", ".0f") for m in ("rl_oracle", "fast")),
+            _cell(summary, f"{scene}/fast", "denoised_gain_db", "+.2f"),
+            _cell(summary, f"{scene}/fast", "beyond_2_sigma", ".1%"),
+            _cell(summary, f"{scene}/fast", "flux", ".3f"),
+        ]
+        for scene in CONFIRMED
+        if f"{scene}/fast" in summary["cells"]
+    ]
+    columns = ["scene-photons", "rl oracle", "fast", "fast - rl oracle", "FRC (at 1.5) rl oracle", "fast"]
+    columns += ["denoised", "beyond 2 sigma", "flux"]
+    return Table("Other specimens of the same kinds, by which no setting was chosen", columns, rows)
 
 
 def _lines(summary: Summary) -> Table:
