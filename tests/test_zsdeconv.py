@@ -589,3 +589,9 @@ def test_weights_do_not_prefer_dim_fluctuations():
     weighted = float((plane.weight * plane.counts).sum() / plane.weight.sum())
     error = plane.counts.std() / 64
     assert abs(weighted - plane.counts.mean()) < 3 * error
+
+
+def test_pixel_size_in_micrometres_is_refused_as_it_was_given():
+    image = Image(np.random.default_rng(0).poisson(20, (32, 32)).astype(np.float32), pixel_nm=0.0626)
+    with pytest.raises(SuperlensError, match=r"pixel_nm is 0\.0626; .* micrometres"):
+        enhance(image, Objective(na=1.3, wavelength_nm=525))

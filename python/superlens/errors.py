@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["SuperlensError", "SuperlensWarning", "require"]
+__all__ = ["SuperlensError", "SuperlensWarning", "require", "require_length_nm"]
 
 
 class SuperlensError(ValueError):
@@ -47,3 +47,23 @@ def require(name: str, value: float | Iterable[str], ok: bool, allowed: str) -> 
     """
     if not ok:
         raise SuperlensError(f"{name} is {value}; expected {allowed}.")
+
+
+def require_length_nm(name: str, value: float) -> None:
+    """Refuse a pixel size, a step or a width outside 1 to 20,000 nm; micrometres taken for nanometres are the usual reason.
+
+    Raises
+    ------
+    SuperlensError
+        With the name, the value and the range.
+
+    Examples
+    --------
+    >>> require_length_nm("pixel_nm", 0.0626)
+    Traceback (most recent call last):
+    ...
+    superlens.errors.SuperlensError: pixel_nm is 0.0626; expected 1 to 20000 nm. Did you give micrometres?
+    """
+    if not 1.0 <= value <= 20_000.0:
+        hint = " Did you give micrometres?" if 0.001 <= value < 1.0 else ""
+        raise SuperlensError(f"{name} is {value:g}; expected 1 to 20000 nm.{hint}")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
 from superlens.config import Config
-from superlens.errors import SuperlensError
+from superlens.errors import SuperlensError, require_length_nm
 from superlens.optics.psf import PSF, require_odd
 from superlens.optics.pupil import Model, Pupil, airy_radius_nm, axial_unit_nm, best_focus_nm, intensity
 from superlens.optics.sampling import box_holding, centred_crop, pixel_average
@@ -188,7 +188,7 @@ class Objective(Config):
         SuperlensError
             If the sampling is impossible, the modality has no 3D PSF, or the sheet thickness is missing.
         """
-        _require_sampling("pixel_nm", pixel_nm)
+        require_length_nm("pixel_nm", pixel_nm)
         if z_step_nm is not None:
             self._require_3d(z_step_nm)
         if shape is not None:
@@ -201,7 +201,7 @@ class Objective(Config):
         return PSF(data, pixel_nm, z_step_nm, self._words())
 
     def _require_3d(self, z_step_nm: float) -> None:
-        _require_sampling("z_step_nm", z_step_nm)
+        require_length_nm("z_step_nm", z_step_nm)
         if self.modality == "tirf":
             raise SuperlensError(f"z_step_nm is {z_step_nm:g} with modality tirf; TIRF shows one plane, leave it out.")
         if self.modality == "light-sheet" and self.sheet_thickness_nm is None:
@@ -295,12 +295,6 @@ def _within(name: str, value: float, low: float, high: float) -> float:
     elif name == "na" and value > high:
         hint = " Did you give the magnification?"
     raise ValueError(f"{name} is {value:g}; expected {low:g}-{high:g}.{hint}")
-
-
-def _require_sampling(name: str, value: float) -> None:
-    if not 1.0 <= value <= 20_000.0:
-        hint = " Did you give micrometres?" if 0.001 <= value < 1.0 else ""
-        raise SuperlensError(f"{name} is {value:g}; expected 1-20000 nm.{hint}")
 
 
 def _require_moderate(sides: tuple[int, ...]) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy import fft
 from scipy.special import ndtr
 
-from superlens.errors import SuperlensError, SuperlensWarning
+from superlens.errors import SuperlensError, SuperlensWarning, require_length_nm
 from superlens.image import Image
 from superlens.optics import measured
 from superlens.optics.sampling import Border, box_holding, centred_crop, convolve, fwhm_px, rebin, sample, spectrum
@@ -71,11 +71,11 @@ class PSF:
         """Check the fields and bring the sum to 1."""
         data = np.array(self.data, dtype=np.float64)
         _require_psf_array(data)
-        _require_length("pixel_nm", self.pixel_nm)
+        require_length_nm("pixel_nm", self.pixel_nm)
         if data.ndim == 3:
             if self.z_step_nm is None:
                 raise SuperlensError("z_step_nm is missing; a 3D PSF needs the distance between its planes in nm.")
-            _require_length("z_step_nm", self.z_step_nm)
+            require_length_nm("z_step_nm", self.z_step_nm)
         elif self.z_step_nm is not None:
             raise SuperlensError(f"z_step_nm is {self.z_step_nm:g} but the PSF is 2D; leave it out.")
         data /= data.sum()
@@ -112,14 +112,14 @@ class PSF:
         PSF
             2D, or 3D when the axial values are given.
         """
-        _require_length("fwhm_nm", fwhm_nm)
-        _require_length("pixel_nm", pixel_nm)
+        require_length_nm("fwhm_nm", fwhm_nm)
+        require_length_nm("pixel_nm", pixel_nm)
         if (fwhm_z_nm is None) != (z_step_nm is None):
             raise SuperlensError("fwhm_z_nm and z_step_nm belong together; give both for a 3D PSF or neither for 2D.")
         widths = [fwhm_nm / pixel_nm] * 2
         if fwhm_z_nm is not None and z_step_nm is not None:
-            _require_length("fwhm_z_nm", fwhm_z_nm)
-            _require_length("z_step_nm", z_step_nm)
+            require_length_nm("fwhm_z_nm", fwhm_z_nm)
+            require_length_nm("z_step_nm", z_step_nm)
             widths.insert(0, fwhm_z_nm / z_step_nm)
         sigmas = [width * _GAUSSIAN_SIGMA for width in widths]
         sides = shape or tuple(2 * max(1, int(np.ceil(_GAUSSIAN_REACH * sigma))) + 1 for sigma in sigmas)
@@ -229,7 +229,7 @@ class PSF:
             raise SuperlensError(f"otf starts with {values[0]:g}; expected finite values and a positive first one.")
         if not 1e-4 < dk_per_um < 10.0:
             raise SuperlensError(f"dk_per_um is {dk_per_um:g}; expected 0.0001-10 cycles per micrometre.")
-        _require_length("pixel_nm", pixel_nm)
+        require_length_nm("pixel_nm", pixel_nm)
         reach_nm = min(0.5e3 / dk_per_um, max(20.0 * _otf_width_nm(values, dk_per_um), 8.0 * pixel_nm))
         side = 2 * int(reach_nm / pixel_nm) + 1
         frequency = fft.fftfreq(2 * side + 1, pixel_nm)
@@ -278,7 +278,7 @@ class PSF:
         SuperlensWarning
             If the FWHM is between 0.6 and 2 pixels: the camera undersamples the image.
         """
-        _require_length("pixel_nm", pixel_nm)
+        require_length_nm("pixel_nm", pixel_nm)
         pixels = self.fwhm_nm / pixel_nm
         facts = f"the PSF's FWHM is {self.fwhm_nm:.0f} nm, {pixels:.2g} camera pixels of {pixel_nm:g} nm"
         if not _SMALLEST_FWHM <= pixels <= _LARGEST_FWHM:
@@ -313,7 +313,7 @@ class PSF:
         PSF
             Odd sides that cover the old extent.
         """
-        _require_length("pixel_nm", pixel_nm)
+        require_length_nm("pixel_nm", pixel_nm)
         if z_step_nm is not None and self.z_step_nm is None:
             raise SuperlensError(f"z_step_nm is {z_step_nm:g} but the PSF is 2D; leave it out.")
         ratio = pixel_nm / self.pixel_nm
@@ -321,7 +321,7 @@ class PSF:
         ratio_z = 1.0
         if self.z_step_nm is not None:
             step = self.z_step_nm if z_step_nm is None else z_step_nm
-            _require_length("z_step_nm", step)
+            require_length_nm("z_step_nm", step)
             ratio_z = step / self.z_step_nm
             sides[0] = 2 * int(self.data.shape[0] // 2 / ratio_z + 1e-9) + 1
         data = _regrid(self.data, tuple(sides), ratio, ratio_z)
@@ -436,12 +436,6 @@ def _require_psf_array(data: Floats) -> None:
         raise SuperlensError(f"PSF data has values down to {data.min():g}; PSF.from_image removes a background.")
     if data.sum() <= 0:
         raise SuperlensError("PSF data is zero everywhere; expected the image of a point.")
-
-
-def _require_length(name: str, value: float) -> None:
-    if not 1.0 <= value <= 20_000.0:
-        hint = " Did you give micrometres?" if 0.001 <= value < 1.0 else ""
-        raise SuperlensError(f"{name} is {value:g}; expected 1-20000 nm.{hint}")
 
 
 def _gaussian_pixels(side: int, sigma: float) -> Floats:

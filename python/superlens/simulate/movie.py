@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from superlens.camera import Camera
 from superlens.camera.detectors import Sensor
-from superlens.errors import SuperlensError
+from superlens.errors import SuperlensError, require_length_nm
 from superlens.image import Image
 from superlens.simulate.blinking import Blinking, Independent, PhotonLaw
 from superlens.simulate.molecules import Box, Layout, Molecules, Sites, Uniform
@@ -85,9 +85,7 @@ class SmlmScene:
     def __post_init__(self) -> None:
         if len(self.yx_shape) != 2 or min(self.yx_shape) < 1:
             raise SuperlensError(f"yx_shape is {self.yx_shape}; expected two sides of 1 pixel or more.")
-        if not 1.0 <= self.pixel_nm <= 20_000.0:
-            hint = " Did you give micrometres?" if 0.001 <= self.pixel_nm < 1.0 else ""
-            raise SuperlensError(f"pixel_nm is {self.pixel_nm:g}; expected 1 to 20000 nm.{hint}")
+        require_length_nm("pixel_nm", self.pixel_nm)
         if not 0 <= self.margin_nm < math.inf:
             raise SuperlensError(f"margin_nm is {self.margin_nm}; expected 0 or more.")
         low, high = self.z_range_nm

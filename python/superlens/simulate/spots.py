@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from superlens.errors import SuperlensError
+from superlens.errors import SuperlensError, require_length_nm
 from superlens.optics import PSF
 from superlens.optics.sampling import rebin, sample
 from superlens.simulate.molecules import Molecules
@@ -78,7 +78,7 @@ class GaussianSpots:
     spread_nm: float = 5.0
 
     def __post_init__(self) -> None:
-        _require_length("sigma_nm", self.sigma_nm)
+        require_length_nm("sigma_nm", self.sigma_nm)
         if not 0 <= self.spread_nm < self.sigma_nm:
             raise SuperlensError(f"spread_nm is {self.spread_nm}; expected 0 or more, and less than sigma_nm.")
 
@@ -131,8 +131,8 @@ class AstigmaticSpots:
     b: float = 0.0
 
     def __post_init__(self) -> None:
-        _require_length("sigma_nm", self.sigma_nm)
-        _require_length("depth_nm", self.depth_nm)
+        require_length_nm("sigma_nm", self.sigma_nm)
+        require_length_nm("depth_nm", self.depth_nm)
         if not all(math.isfinite(value) for value in (self.offset_nm, self.a, self.b)):
             raise SuperlensError("offset_nm, a or b is not finite; expected numbers.")
 
@@ -349,9 +349,3 @@ def _cubic(position: Floats) -> tuple[Ints, Floats]:
         (t + 1.0) * t * (t - 1.0) / 6.0,
     ]
     return index, np.stack(weights)
-
-
-def _require_length(name: str, value: float) -> None:
-    if not 1.0 <= value <= 20_000.0:
-        hint = " Did you give micrometres?" if 0.001 <= value < 1.0 else ""
-        raise SuperlensError(f"{name} is {value:g}; expected 1 to 20000 nm.{hint}")

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, xlogy
 
-from superlens.errors import SuperlensError
+from superlens.errors import SuperlensError, require_length_nm
 
 __all__ = ["SpotFits", "cramer_rao_nm", "fit_spot", "fit_spots"]
 
@@ -376,9 +376,7 @@ def _bounded(spots: Floats, side: int) -> Floats:
 
 
 def _noise(pixel_nm: float, read_noise_e: float, excess: float) -> _Noise:
-    if not 1.0 <= pixel_nm <= 20_000.0:
-        hint = " Did you give micrometres?" if 0.001 <= pixel_nm < 1.0 else ""
-        raise SuperlensError(f"pixel_nm is {pixel_nm:g}; expected 1 to 20000 nm.{hint}")
+    require_length_nm("pixel_nm", pixel_nm)
     if not 0 <= read_noise_e < math.inf:
         raise SuperlensError(f"read_noise_e is {read_noise_e}; expected 0 or more electrons.")
     if not 1 <= excess < math.inf:

@@ -12,7 +12,7 @@ from scipy import fft
 
 from superlens.camera import smoothed_signal
 from superlens.conditioning import Normaliser, WienerBank
-from superlens.errors import SuperlensError
+from superlens.errors import SuperlensError, require_length_nm
 from superlens.image import Image
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.observation import Observation, observe
@@ -256,6 +256,7 @@ def check_step(psf: PSF | None, image: Image) -> None:
 def _fine_psf(optics: Objective | PSF | None, pixel_nm: float | None, scale: int, z_step_nm: float | None) -> PSF:
     if optics is None or pixel_nm is None:
         raise SuperlensError("optics is missing; give --na and --wavelength-nm, or --psf, or ask for --denoise-only")
+    require_length_nm("pixel_nm", pixel_nm)
     fine_nm = pixel_nm / scale
     if isinstance(optics, Objective):
         psf = optics.psf(fine_nm, z_step_nm=z_step_nm)
