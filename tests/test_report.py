@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 from datetime import datetime
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image as PillowImage
 from scipy import ndimage
 
+from html_page import Page
 from superlens.errors import SuperlensError
 from superlens.report import (
     Metric,
@@ -39,7 +39,6 @@ pytestmark = pytest.mark.filterwarnings("error")
 CREATED = datetime(2031, 5, 4, 14, 3)
 SIDE = 48
 GAIN, OFFSET, READ_NOISE_E = 2.0, 100.0, 1.5
-VOID_ELEMENTS = {"meta", "img", "br", "link", "input", "hr"}
 METRICS = (
     Metric("flux ratio", 1.0037, "", "0.98 to 1.02", "ok", "Mean of the output over mean of the input."),
     Metric("residual spread", 1.0482, "σ", "0.9 to 1.1", "ok", "Residual in units of the noise."),
@@ -101,38 +100,6 @@ def full_data(**changes: object) -> ReportData:
         reference=sharp * 3 + 5,
     )
     return dataclasses.replace(data, **changes)  # type: ignore[arg-type]
-
-
-class Page(HTMLParser):
-    """Collects elements and checks that every one that opens also closes, in order."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.attributes: list[tuple[str, str, str]] = []
-        self.texts: list[str] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.attributes.extend((tag, name, value or "") for name, value in attrs)
-        if tag not in VOID_ELEMENTS:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.attributes.extend((tag, name, value or "") for name, value in attrs)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open, f"</{tag}> closes nothing"
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if not self.open or self.open[-1] not in ("style", "script"):
-            self.texts.append(data)
-
-    @property
-    def words(self) -> str:
-        return " ".join(" ".join(self.texts).split())
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import re
 from datetime import datetime
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
+from html_page import Page
 from superlens.camera import Camera
 from superlens.errors import SuperlensError
 from superlens.report import (
@@ -30,45 +30,9 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 CREATED = datetime(2031, 5, 4, 14, 3)
 SIDE, FRAMES, PIXEL_NM = 32, 24, 100.0
-VOID_ELEMENTS = {"meta", "img", "br", "link", "input", "hr"}
 SECTIONS = (
     "messages", "compare", "regions", "time", "found", "probability", "drift", "conditions", "likeness", "model", "origin", "cite",
 )  # fmt: skip
-
-
-class Page(HTMLParser):
-    """Collects elements and checks that every one that opens also closes, in order."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.attributes: list[tuple[str, str, str]] = []
-        self.texts: list[str] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.attributes.extend((tag, name, value or "") for name, value in attrs)
-        if tag not in VOID_ELEMENTS:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.attributes.extend((tag, name, value or "") for name, value in attrs)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open, f"</{tag}> closes nothing"
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if not self.open or self.open[-1] not in ("style", "script"):
-            self.texts.append(data)
-
-    @property
-    def words(self) -> str:
-        return " ".join(" ".join(self.texts).split())
-
-    def values(self, name: str) -> list[str]:
-        return [value for _, attribute, value in self.attributes if attribute == name]
 
 
 def likeness_of(counts: np.ndarray, density_um2: float) -> Likeness:

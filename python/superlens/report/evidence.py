@@ -5,18 +5,20 @@ Each function prepares pictures, plots and sentences of one section, or returns 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 
 from superlens.report import analysis, plots
 from superlens.report.analysis import Residual
-from superlens.report.data import ReportData
+from superlens.report.data import Provenance, ReportData
 from superlens.report.pictures import Contrast, Picture, paint
 from superlens.report.plots import Plot
 from superlens.report.words import number, percent
 
-__all__ = ["Section", "confidence", "errors", "flux", "noise", "origin", "psf", "residual"]
+__all__ = ["Section", "confidence", "errors", "flux", "noise", "origin", "psf", "recorded", "residual"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,6 @@ def psf(data: ReportData) -> Section | None:
 
 def origin(data: ReportData) -> tuple[tuple[str, str], ...]:
     """Where the result comes from, as table rows."""
-    made = data.provenance
     size = f"{data.input.shape[1]} × {data.input.shape[0]} pixels"
     out = f"{data.output.shape[1]} × {data.output.shape[0]} pixels"
     nm = data.output_nm
@@ -184,12 +185,20 @@ def origin(data: ReportData) -> tuple[tuple[str, str], ...]:
         ("Image", data.image_name),
         ("Input", f"{size}, {number(data.pixel_nm)} nm" if data.pixel_nm else f"{size}, pixel size not known"),
         ("Output", f"{out}, {number(nm)} nm ({data.output_name})" if nm else f"{out} ({data.output_name})"),
+    ]
+    return recorded(rows, data.provenance, data.created)
+
+
+def recorded(rows: Sequence[tuple[str, str]], made: Provenance, created: datetime) -> tuple[tuple[str, str], ...]:
+    """Rows about a result, and how, where and when it was made."""
+    rows = [
+        *rows,
         ("Command", made.command),
         ("Seed", "" if made.seed is None else str(made.seed)),
         ("Device", made.device),
         ("Input digest", made.input_digest),
         ("Started", "" if made.started is None else made.started.isoformat(" ", "seconds")),
         ("Duration", "" if made.duration_s is None else f"{number(made.duration_s, 3)} s"),
-        ("Report made", data.created.isoformat(" ", "seconds")),
+        ("Report made", created.isoformat(" ", "seconds")),
     ]
     return tuple((name, value or "not recorded") for name, value in rows)

@@ -10,7 +10,7 @@ from scipy import ndimage
 from superlens.report import localization_plots as plots
 from superlens.report.analysis import Crop
 from superlens.report.data import Array, Grade
-from superlens.report.evidence import Section
+from superlens.report.evidence import Section, recorded
 from superlens.report.localization import LocalizationReport
 from superlens.report.pictures import Contrast, Picture, marks_of, paint, shrunk
 from superlens.report.plots import Plot
@@ -348,19 +348,11 @@ def _model(data: LocalizationReport) -> Section:
 
 def _origin(data: LocalizationReport) -> tuple[tuple[str, str], ...]:
     """Where the result comes from, as table rows."""
-    made = data.provenance
     height, width = data.mean.shape
     rows = [
         ("Movie", data.source_name),
         ("Field", f"{width} × {height} pixels of {number(data.pixel_nm)} nm, {number(data.area_um2, 3)} µm²"),
         ("Frames", f"{data.frames[0]} to {data.frames[1]}"),
         ("Rendered", f"{data.rendered.shape[1]} × {data.rendered.shape[0]} pixels of {number(data.rendered_nm)} nm"),
-        ("Command", made.command),
-        ("Seed", "" if made.seed is None else str(made.seed)),
-        ("Device", made.device),
-        ("Input digest", made.input_digest),
-        ("Started", "" if made.started is None else made.started.isoformat(" ", "seconds")),
-        ("Duration", "" if made.duration_s is None else f"{number(made.duration_s, 3)} s"),
-        ("Report made", data.created.isoformat(" ", "seconds")),
     ]
-    return tuple((name, value or "not recorded") for name, value in rows)
+    return recorded(rows, data.provenance, data.created)
