@@ -425,6 +425,15 @@ def test_from_scratch_does_without_the_shipped_weights(monkeypatch, learned):
     assert learned.model.config.provenance["start"] == "zsdeconv-light"
 
 
+@pytest.mark.parametrize("scale", [1, 2])
+def test_without_a_start_the_mean_of_both_outputs_is_that_of_the_input(scale):
+    """However few the steps; random weights alone are off by far more."""
+    result = enhance(picture(), OPTICS, config=start_only(from_scratch=True, scale=scale))
+    counts = result.observation.counts[0]
+    for made in (result.denoised, result.image):
+        assert made.data.mean() == pytest.approx(counts.mean(), abs=1e-3 * float(counts.std()))
+
+
 def test_model_of_another_method_is_refused():
     model = Model.load(shipped()["zsdeconv-light"])
     with pytest.raises(SuperlensError, match="made by pretraining; expected one made by zsdeconv"):

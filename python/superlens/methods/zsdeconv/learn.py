@@ -78,6 +78,8 @@ def learn(task: Task, checkpoint: Path | None, progress: Progress, *, begin: Mod
     if prior is not None:
         weights, history.blend = _as_far_as_the_data_ask(prior, weights, risks) if config.steps else (prior, 0.0)
     set_weights(exact, weights)
+    if prior is None:
+        recipe.level(exact)
     described = _model_config(task, arguments, history, begun.config.spread if begun else None)
     return Learned(Model(described, exact, task.psf), history)
 
@@ -118,6 +120,9 @@ class Recipe(Protocol):
 
     def risks(self, network: keras.Model) -> NDArray[np.float64]:
         """Errors on what training does not see, one for each block of it."""
+
+    def level(self, network: keras.Model) -> None:
+        """Give the outputs of weights without a start the light of the input."""
 
 
 def _arguments(config: ZSDeconvConfig) -> dict[str, Any]:

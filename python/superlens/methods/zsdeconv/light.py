@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from superlens import losses
 from superlens.camera import Camera, recorrupt, smoothed_signal
-from superlens.conditioning import condition
+from superlens.conditioning import BANK_RADIUS, condition
 from superlens.methods.zsdeconv.task import Lens, Task, through
 from superlens.methods.zsdeconv.temporal import neighbours, refuse_motion
-from superlens.networks.light import LIGHT_ALIGN
+from superlens.networks.light import LIGHT_ALIGN, LIGHT_HALO
 from superlens.observation import noise_sigma
 from superlens.training import Plan
 
@@ -38,6 +38,7 @@ _RISK_STREAM = 1 << 40
 _RISK_DRAWS = 2
 _BLOCK = 16  # camera pixels: side of a held-out block, at most
 _LEAST_SEEN = 16  # camera pixels along each side of a patch that the loss looks at, at least
+_MIRRORED = LIGHT_HALO + BANK_RADIUS
 _WINDOW = 320  # camera pixels: the part of a large plane that a step or a check looks at
 
 
@@ -152,6 +153,30 @@ class LightRecipe:
             sums, pixels = (np.bincount(window.held[held], w) for w in (squares[held], None))
             values.append(sums[pixels > 0] / (_RISK_DRAWS * pixels[pixels > 0]))
         return np.concatenate(values)
+
+    def level(self, network: keras.Model) -> None:
+        """Move both outputs by a constant each, so that their mean is that of the input.
+
+        The mean is what an image tells best of all, and what few steps from random weights leave off by some percent.
+        """
+        for output, name in enumerate(("denoise_head", "sharpen_head")[: 1 if self._config.denoise_only else 2]):
+            excess = float(np.mean([self._excess(network, plane)[output] for plane in self._watched]))
+            head = network.get_layer(name)
+            kernel, bias = head.get_weights()
+            head.set_weights([kernel, bias - excess])
+
+    def _excess(self, network: keras.Model, plane: _Plane) -> tuple[float, float]:
+        """How much brighter than the input the denoised and the sharp image are in the mean, in network units."""
+        normaliser, scale = self._task.normaliser, self._config.scale
+        window = plane.window(np.random.default_rng((self._config.seed, _RISK_STREAM)))
+        around = np.pad(window.counts, _MIRRORED, mode="symmetric")  # as prediction continues an image
+        sigma = noise_sigma(around[None], window.camera)[0]
+        denoised, sharp, _ = run_light(network, condition(around, sigma, normaliser, self._task.lens.bank), flips=1)
+        seen = float(normaliser.forward(window.counts)[window.good].mean())
+        inner = (slice(_MIRRORED, -_MIRRORED),) * 2
+        fine = losses.camera_pixels(sharp[None, ..., None], scale)[0, ..., 0]
+        one, other = (float(np.asarray(image)[inner][window.good].mean()) for image in (denoised, fine))
+        return one - seen, other - seen
 
 
 @dataclass(frozen=True, slots=True, eq=False)
