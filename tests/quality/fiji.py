@@ -36,6 +36,7 @@ import psutil
 OPTICS = {"na": 1.3, "wavelength_nm": 525, "pixel_nm": 65}
 WAYS_TO_DIE = (signal.SIGKILL, signal.SIGABRT, signal.SIGSEGV)
 SHARED = Path("/dev/shm")
+BUILT = Path(__file__).resolve().parents[2] / "fiji-plugin" / "target"
 
 
 @dataclass
@@ -113,10 +114,10 @@ def bring_libraries(folder: Path) -> None:
     """Give plain ImageJ what the worker's side needs and Fiji has, from the archive that ``make fiji`` packs."""
     import scyjava
 
-    from superlens.bridge.launch import plugin_jar
-
-    archive = next(plugin_jar().parent.glob("superlens-imagej-*.zip"))
-    shutil.unpack_archive(archive, folder)
+    archives = sorted(BUILT.glob("superlens-imagej-*.zip"))
+    if not archives:
+        raise click.ClickException(f"there is no archive for ImageJ in {BUILT}; run `make fiji`.")
+    shutil.unpack_archive(archives[-1], folder)
     for jar in (folder / "plugins" / "jars").iterdir():
         scyjava.config.add_classpath(str(jar))
 
@@ -132,36 +133,44 @@ def crashes(count: int, side: int, planes: int) -> None:
     rng, survived, late, words = random.Random(1), 0, 0, set()
     wrong: list[str] = []
     with worker() as engine:
+        _, _, seconds = killed(Watched(imp, engine), None, 0)
         while survived < count and late < count:
             way = WAYS_TO_DIE[survived % len(WAYS_TO_DIE)]
-            said, pid = killed(Watched(imp, engine), way, rng.random() * 0.3)
+            said, pid, _ = killed(Watched(imp, engine), way, 0.8 * seconds * rng.random())
             if said is None:
                 late += 1
                 continue
             survived += 1
             words.add(said.split(";")[0])
-            left = [process.pid for process in psutil.Process().children() if process.pid == pid]
-            problems = {"pixels": checksum(imp) != before, "shared memory": shared_blocks() - blocks, "processes": left}
-            wrong += [f"{survived}: {name}" for name, there in problems.items() if there]
-            wrong += [] if "ended unexpectedly" in said else [f"{survived}: {said}"]
-            wrong += [f"{survived}: the image is locked"] if imp.isLocked() else []
-            click.echo(f"{survived} {way.name} {'; '.join(wrong[-1:])}", err=True)
+            problems = {
+                "pixels": checksum(imp) != before,
+                "shared memory": shared_blocks() - blocks,
+                "processes": pid in workers_of_this(),
+                "locked": imp.isLocked(),
+                said: "ended unexpectedly" not in said,
+            }
+            found = [f"{survived}: {name}" for name, there in problems.items() if there]
+            wrong += found
+            click.echo(f"{survived} {way.name} {'; '.join(found)}", err=True)
         done = Watched(imp, engine)
         done.run("stripes", {"remove_stripes": "x"})
-    workers = [process.pid for process in psutil.Process().children(recursive=True)]
     tell(
         crashes=survived,
         finished_before_the_signal=late,
+        seconds_without_a_signal=round(seconds, 2),
         wrong=wrong,
         said=sorted(words),
         works_after=len(done.opened) == 1,
-        processes_left=workers,
+        processes_left=workers_of_this(),
         blocks_left=sorted(shared_blocks() - blocks),
     )
 
 
-def killed(watched: Watched, way: signal.Signals, delay: float) -> tuple[str | None, int]:
-    """Send a signal to the worker while a command runs; None when the command was faster."""
+def killed(watched: Watched, way: signal.Signals | None, delay: float) -> tuple[str | None, int, float]:
+    """Run a command and send its worker a signal, the delay after the worker has the pixels.
+
+    Gives what the command said, None when it was faster than the signal; the worker's process; the seconds from pixels to end.
+    """
     said: list[str | None] = []
 
     def work() -> None:
@@ -171,17 +180,16 @@ def killed(watched: Watched, way: signal.Signals, delay: float) -> tuple[str | N
         except Exception as error:  # noqa: BLE001  (an exception of Java)
             said.append(str(error))
 
-    blocks = shared_blocks()
     thread = threading.Thread(target=work)
     thread.start()
-    while thread.is_alive() and not (shared_blocks() - blocks and workers_of_this()):
+    while not (holders := [pid for pid in workers_of_this() if holds_pixels(pid)]) and thread.is_alive():
         time.sleep(0.002)
-    time.sleep(delay)
-    pid = max(workers_of_this(), default=0)
-    if pid and thread.is_alive():
-        os.kill(pid, way)
+    began = time.perf_counter()
+    thread.join(delay if way is not None else None)
+    if way is not None and holders and thread.is_alive():
+        os.kill(holders[0], way)
     thread.join()
-    return said[0], pid
+    return said[0], next(iter(holders), 0), time.perf_counter() - began
 
 
 @main.command()
@@ -291,6 +299,14 @@ def provider() -> Any:
 def workers_of_this() -> list[int]:
     alive = (p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE)
     return [process.pid for process in alive]
+
+
+def holds_pixels(pid: int) -> bool:
+    """Whether a process has opened shared memory."""
+    try:
+        return f"{SHARED}/" in Path(f"/proc/{pid}/maps").read_text()
+    except OSError:  # it has ended
+        return False
 
 
 def shared_blocks() -> set[str]:

@@ -25,6 +25,7 @@ __all__ = ["install", "run_command", "uninstall"]
 log = logging.getLogger(__name__)
 
 _ENGINE = "io.github.superlens.engine.Engine"
+_PROGRESS = "io.github.superlens.engine.Progress"
 _REGISTRY = "io.github.superlens.engine.EngineRegistry"
 
 
@@ -161,10 +162,16 @@ def _engine_class() -> type[Any]:
 
 
 class _JavaListener:
-    """The plugin's ``Progress`` as a listener; null hears nothing."""
+    """The plugin's ``Progress`` as a listener; null hears nothing.
+
+    One that was made in Python comes back from Java as whatever it is there, without the methods of the interface unless it happens
+    to have them; looked at as the interface, it has them all.
+    """
 
     def __init__(self, progress: Any) -> None:
-        self._progress = progress
+        from jpype import JClass, JObject
+
+        self._progress = None if progress is None else JObject(progress, JClass(_PROGRESS))
 
     def update(self, message: str, current: int, maximum: int, info: Mapping[str, Any]) -> None:
         if self._progress is not None:

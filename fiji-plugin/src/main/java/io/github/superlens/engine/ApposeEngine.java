@@ -37,13 +37,12 @@ public final class ApposeEngine implements Engine {
 	private static final String MAIN = "import appose.python_worker; appose.python_worker.main()";
 
 	private final PythonEnvironment python;
-	private final Thread atExit = new Thread(this::kill, "superlens worker at exit");
+	private Thread atExit;
 	private Service service;
 
 	/** @param python where the worker runs; it is started by the first call */
 	public ApposeEngine(PythonEnvironment python) {
 		this.python = python;
-		Runtime.getRuntime().addShutdownHook(atExit);
 	}
 
 	/**
@@ -112,10 +111,11 @@ public final class ApposeEngine implements Engine {
 	}
 
 	@Override
-	public void close() {
+	public synchronized void close() {
 		kill();
 		try {
-			Runtime.getRuntime().removeShutdownHook(atExit);
+			if (atExit != null) Runtime.getRuntime().removeShutdownHook(atExit);
+			atExit = null;
 		}
 		catch (IllegalStateException exiting) {
 			return; // the hook is running already, and does the same
@@ -133,7 +133,16 @@ public final class ApposeEngine implements Engine {
 		catch (IOException broken) {
 			throw new EngineException(Kind.UNAVAILABLE, "Python cannot be started: " + broken.getMessage() + ".", broken);
 		}
+		endWithJava();
 		return service;
+	}
+
+	/** A worker that is started after {@link #close} ends with Java too. */
+	private void endWithJava() {
+		if (atExit != null) return;
+		final Thread hook = new Thread(this::kill, "superlens worker at exit");
+		Runtime.getRuntime().addShutdownHook(hook);
+		atExit = hook;
 	}
 
 	private synchronized void kill() {
