@@ -297,8 +297,12 @@ def provider() -> Any:
 
 
 def workers_of_this() -> list[int]:
-    alive = (p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE)
-    return [process.pid for process in alive]
+    """Processes that this one has started and that run; one that ends while it is looked at does not."""
+    alive = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            alive += [process.pid] if process.status() != psutil.STATUS_ZOMBIE else []
+    return alive
 
 
 def holds_pixels(pid: int) -> bool:

@@ -81,7 +81,6 @@ class ScreenTest {
 		assertNotNull(Screen.await("the field of the steps", () -> Screen.find(dialog, JTextField.class, field -> field.isShowing() && "Most training steps.".equals(field
 			.getToolTipText()))));
 		Screen.pause(800);
-		Screen.picture(dialog, "dialog-advanced");
 		Screen.press(dialog, "Cancel");
 	}
 
@@ -90,7 +89,7 @@ class ScreenTest {
 		final Recorder recorder = new Recorder();
 		final Window dialog = opened("Superlens Enhance");
 		Screen.type(dialog, "Numerical aperture of the objective.", "1.49");
-		Screen.type(dialog, "Wavelength of the detected light, in nm.", "525");
+		Screen.type(dialog, "Wavelength of the detected light, in nm", "525");
 		Screen.press(dialog, "OK");
 		final ImagePlus first = Screen.await("the result", () -> WindowManager.getImage(stem() + "-sr"));
 		final String line = Screen.await("the recorded line", () -> recorded(recorder));
