@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -394,6 +395,43 @@ def test_an_image_without_a_scale_is_refused_before_anything_is_learned(caller: 
     answer = caller.ask("plan", of="enhance", parameters=dict(caller.optics), inputs=(spec,))
     assert answer.error is not None and "Image > Properties" in answer.error.message
     assert caller.ask("plan", of="enhance", parameters={**caller.optics, "pixel_nm": 65}, inputs=(spec,)).ok
+
+
+def test_a_model_for_another_pixel_size_is_refused_with_both(caller: Caller, model_file: Path) -> None:
+    data = caller.noisy()
+    spec = caller.described(data, pixel_nm=100.0)
+    answer = dispatch(Request(verb="predict", parameters={"model": str(model_file)}, inputs=(spec,)), [data])
+    assert answer.error is not None and answer.error.kind == "user"
+    assert "100 nm" in answer.error.message and "65 nm" in answer.error.message
+    assert "pixel_nm" in answer.error.message and "--" not in answer.error.message
+
+
+def test_a_disk_that_is_full_is_told_in_a_line_and_leaves_no_file(
+    caller: Caller, tmp_path: Path, full_disk: Callable[[], contextlib.AbstractContextManager[None]]
+) -> None:
+    target = tmp_path / "psf.tif"
+    with full_disk():
+        answer = caller.ask("psf", parameters={**caller.optics, "pixel_nm": 65.0, "output": str(target)})
+    assert answer.error is not None and answer.error.kind == "user", answer.error
+    assert "psf.tif" in answer.error.message and "space" in answer.error.message
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def full_disk() -> Callable[[], contextlib.AbstractContextManager[None]]:
+    """For the length of a block, no file of this process may grow beyond a hundred bytes."""
+    resource = pytest.importorskip("resource", reason="there is no limit for files here")
+
+    @contextlib.contextmanager
+    def limited() -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
 
 
 @pytest.mark.parametrize(

@@ -129,25 +129,25 @@ def bring_libraries(folder: Path) -> None:
 def crashes(count: int, side: int, planes: int) -> None:
     """Kill the worker in mid-task; look at the image, at shared memory and at processes after each."""
     imp = image(side, planes)
-    before, blocks = checksum(imp), shared_blocks()
+    before = checksum(imp)
     rng, survived, late, words = random.Random(1), 0, 0, set()
     wrong: list[str] = []
     with worker() as engine:
-        _, _, seconds = killed(Watched(imp, engine), None, 0)
+        whole = killed(Watched(imp, engine), None, 0)
         while survived < count and late < count:
             way = WAYS_TO_DIE[survived % len(WAYS_TO_DIE)]
-            said, pid, _ = killed(Watched(imp, engine), way, 0.8 * seconds * rng.random())
-            if said is None:
+            end = killed(Watched(imp, engine), way, 0.8 * whole.seconds * rng.random())
+            if end.said is None:
                 late += 1
                 continue
             survived += 1
-            words.add(said.split(";")[0])
+            words.add(end.said.split(";")[0])
             problems = {
                 "pixels": checksum(imp) != before,
-                "shared memory": shared_blocks() - blocks,
-                "processes": pid in workers_of_this(),
+                "shared memory": [block for block in end.blocks if block.exists()],
+                "processes": end.pid in workers_of_this(),
                 "locked": imp.isLocked(),
-                said: "ended unexpectedly" not in said,
+                end.said: "ended unexpectedly" not in end.said,
             }
             found = [f"{survived}: {name}" for name, there in problems.items() if there]
             wrong += found
@@ -157,20 +157,26 @@ def crashes(count: int, side: int, planes: int) -> None:
     tell(
         crashes=survived,
         finished_before_the_signal=late,
-        seconds_without_a_signal=round(seconds, 2),
+        seconds_without_a_signal=round(whole.seconds, 2),
         wrong=wrong,
         said=sorted(words),
         works_after=len(done.opened) == 1,
         processes_left=workers_of_this(),
-        blocks_left=sorted(shared_blocks() - blocks),
     )
 
 
-def killed(watched: Watched, way: signal.Signals | None, delay: float) -> tuple[str | None, int, float]:
-    """Run a command and send its worker a signal, the delay after the worker has the pixels.
+@dataclass(frozen=True)
+class End:
+    """How a command ended: what it said, None when all went well; its worker, the memory shared with that; seconds from pixels to end."""
 
-    Gives what the command said, None when it was faster than the signal; the worker's process; the seconds from pixels to end.
-    """
+    said: str | None
+    pid: int
+    blocks: tuple[Path, ...]
+    seconds: float
+
+
+def killed(watched: Watched, way: signal.Signals | None, delay: float) -> End:
+    """Run a command, and send its worker a signal the delay after it has the pixels."""
     said: list[str | None] = []
 
     def work() -> None:
@@ -182,14 +188,16 @@ def killed(watched: Watched, way: signal.Signals | None, delay: float) -> tuple[
 
     thread = threading.Thread(target=work)
     thread.start()
-    while not (holders := [pid for pid in workers_of_this() if holds_pixels(pid)]) and thread.is_alive():
+    pid, blocks = 0, ()
+    while thread.is_alive() and not blocks:
         time.sleep(0.002)
+        pid, blocks = next(((pid, found) for pid in workers_of_this() if (found := shared_with(pid))), (0, ()))
     began = time.perf_counter()
     thread.join(delay if way is not None else None)
-    if way is not None and holders and thread.is_alive():
-        os.kill(holders[0], way)
+    if way is not None and blocks and thread.is_alive():
+        os.kill(pid, way)
     thread.join()
-    return said[0], next(iter(holders), 0), time.perf_counter() - began
+    return End(said[0], pid, blocks, time.perf_counter() - began)
 
 
 @main.command()
@@ -305,16 +313,13 @@ def workers_of_this() -> list[int]:
     return alive
 
 
-def holds_pixels(pid: int) -> bool:
-    """Whether a process has opened shared memory."""
+def shared_with(pid: int) -> tuple[Path, ...]:
+    """The shared memory that a process has opened."""
     try:
-        return f"{SHARED}/" in Path(f"/proc/{pid}/maps").read_text()
+        maps = Path(f"/proc/{pid}/maps").read_text()
     except OSError:  # it has ended
-        return False
-
-
-def shared_blocks() -> set[str]:
-    return {path.name for path in SHARED.iterdir()} if SHARED.is_dir() else set()
+        return ()
+    return tuple({Path(line[line.index(f"{SHARED}/") :]) for line in maps.splitlines() if f"{SHARED}/" in line})
 
 
 def checksum(imp: Any) -> int:

@@ -11,7 +11,6 @@ import java.awt.Rectangle;
 import java.awt.Window;
 import java.io.File;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 
 import javax.swing.JLabel;
@@ -28,7 +27,6 @@ import ij.IJ;
 import ij.ImageJ;
 import ij.ImagePlus;
 import ij.WindowManager;
-import ij.io.FileSaver;
 import io.github.superlens.engine.EngineProvider;
 import io.github.superlens.engine.PythonEnvironment;
 
@@ -58,13 +56,14 @@ class RealRunTest {
 
 	@Test
 	void menuMacroAndCommandLineGiveTheSamePixels() throws Exception {
+		EngineProvider.stop(); // the number of threads is chosen once in a worker
 		final ImagePlus image = crop("cell.tif", 64);
 		final float[] fromMenu = pixels(enhanced(image, 20, false));
 		WindowManager.setCurrentWindow(image.getWindow());
 		IJ.runMacro("run(\"Superlens Enhance...\", \"na=1.49 wavelength_nm=525 pixel_nm=62.6 steps=20 seed=1 threads=1\");");
 		final float[] fromMacro = pixels(WindowManager.getCurrentImage());
 		assertArrayEquals(fromMenu, fromMacro);
-		assertArrayEquals(fromMenu, fromCommandLine(folder.resolve("cell.tif")));
+		assertArrayEquals(fromMenu, Shell.enhanced(python, folder.resolve("cell.tif"), "--steps", "20", "--seed", "1"));
 	}
 
 	@Test
@@ -110,13 +109,7 @@ class RealRunTest {
 	}
 
 	private static ImagePlus crop(String name, int side) {
-		final ImagePlus sample = IJ.openImage(System.getProperty("sample"));
-		sample.setRoi(8, 8, side, side);
-		final ImagePlus image = sample.crop();
-		image.getCalibration().setUnit("nm");
-		image.getCalibration().pixelWidth = image.getCalibration().pixelHeight = 62.6;
-		final Path file = folder.resolve(name);
-		new FileSaver(image).saveAsTiff(file.toString());
+		final ImagePlus image = Shell.crop(folder.resolve(name), side);
 		image.setTitle(name);
 		image.show();
 		return image;
@@ -156,23 +149,5 @@ class RealRunTest {
 
 	private static float[] pixels(ImagePlus image) {
 		return (float[]) image.getProcessor().getPixelsCopy();
-	}
-
-	private static float[] fromCommandLine(Path file) throws IOException, InterruptedException {
-		final Path out = folder.resolve("out");
-		final ProcessBuilder line = new ProcessBuilder(python.getPath(), "-c", "from superlens.cli import main; main()", "enhance", file.toString(), "--na", "1.49",
-			"--wavelength-nm", "525", "--pixel-nm", "62.6", "--threads", "1", "--steps", "20", "--seed", "1", "--out", out.toString());
-		line.redirectErrorStream(true).redirectOutput(folder.resolve("said.txt").toFile());
-		assertEquals(0, line.start().waitFor(), RealRunTest::said);
-		return pixels(IJ.openImage(out.resolve("cell_sr.tif").toString()));
-	}
-
-	private static String said() {
-		try {
-			return new String(Files.readAllBytes(folder.resolve("said.txt")));
-		}
-		catch (IOException gone) {
-			return gone.toString();
-		}
 	}
 }
