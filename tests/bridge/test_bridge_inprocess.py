@@ -25,6 +25,14 @@ pytestmark = [
     pytest.mark.skipif(not SOURCES.is_dir(), reason="the plugin's sources are not here"),
 ]
 
+
+@pytest.mark.parametrize(("value", "text"), [(True, "true"), (1.3, "1.3"), ([525, 610], "525 610"), ("a b", "a b")])
+def test_values_become_those_of_a_macro(value: object, text: str) -> None:
+    from superlens.bridge.inprocess import _text
+
+    assert _text(value) == text
+
+
 SCRIPT = """
 import json, sys, threading
 import jpype, numpy as np

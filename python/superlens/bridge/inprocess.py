@@ -113,8 +113,15 @@ def _options(options: str | Mapping[str, object]) -> Any:
         return reader.parse(options)
     values = JClass("java.util.LinkedHashMap")()
     for key, value in options.items():
-        values.put(key, str(value).lower() if isinstance(value, bool) else str(value))
+        values.put(key, _text(value))
     return reader.of(values)
+
+
+def _text(value: object) -> str:
+    """A value as a macro has it; several have blanks between."""
+    if isinstance(value, list | tuple):
+        return " ".join(map(_text, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _registry() -> Any:

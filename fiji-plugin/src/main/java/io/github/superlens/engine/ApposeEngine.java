@@ -85,7 +85,7 @@ public final class ApposeEngine implements Engine {
 
 	@Override
 	public String call(String requestJson, ByteBuffer[] in, ByteBuffer[] out, Progress progress) throws EngineException {
-		final Service running = running();
+		final Service running = whole();
 		final List<NDArray> blocks = new ArrayList<>();
 		try {
 			final Map<String, Object> inputs = new HashMap<>();
@@ -119,6 +119,17 @@ public final class ApposeEngine implements Engine {
 		}
 		catch (IllegalStateException exiting) {
 			return; // the hook is running already, and does the same
+		}
+	}
+
+	/** The worker; refuses in words where the plugin's jar was installed without the libraries beside it. */
+	private Service whole() throws EngineException {
+		try {
+			return running();
+		}
+		catch (NoClassDefFoundError lacking) {
+			throw new EngineException(Kind.UNAVAILABLE, "A library of the plugin is missing (" + String.valueOf(lacking.getMessage()).replace('/', '.') +
+				"). Unpack the whole archive anew: superlens-fiji into the folder of Fiji, superlens-imagej into that of plain ImageJ.", lacking);
 		}
 	}
 

@@ -99,6 +99,7 @@ class HeadlessMacroTest {
 		for (final String name : new String[] { "cell", "other cell", "reference", "movie" }) {
 			images.append("newImage(\"x\", \"16-bit ramp\", 8, 6, 1);\nsaveAs(\"Tiff\", \"").append(data).append(name).append(".tif\");\nclose();\n");
 		}
+		images.append("newImage(\"x\", \"16-bit ramp\", 8, 6, 2);\nStack.setDimensions(2, 1, 1);\nsaveAs(\"Tiff\", \"").append(data).append("channels.tif\");\nclose();\n");
 		assertEquals("to the end", said(images + macro.replace("/data/", data), "\"to the end\""));
 	}
 
