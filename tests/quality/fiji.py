@@ -138,7 +138,7 @@ def crashes(count: int, side: int, planes: int) -> None:
             way = WAYS_TO_DIE[survived % len(WAYS_TO_DIE)]
             end = killed(Watched(imp, engine), way, 0.8 * whole.seconds * rng.random())
             if end.said is None:
-                late += 1
+                late, whole = late + 1, end
                 continue
             survived += 1
             words.add(end.said.split(";")[0])

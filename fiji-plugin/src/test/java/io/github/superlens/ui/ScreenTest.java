@@ -103,6 +103,24 @@ class ScreenTest {
 		assertArrayEquals((float[]) pixels, (float[]) WindowManager.getCurrentImage().getProcessor().getPixels());
 	}
 
+	@ParameterizedTest
+	@CsvSource({ "Train,File for the trained model,/data/m.zip", "Predict,A model file,/data/m.zip", "Localize,'',''", "Simulate,'',''", "PSF,'',''", "Remove Stripes,'',''",
+		"Compare,'',''", "Setup,'',''" })
+	void everyDialogIsRecordedAndItsLineRunsWithoutAsking(String name, String tip, String value) throws Exception {
+		final Recorder recorder = new Recorder();
+		final Window dialog = opened("Superlens " + name);
+		if (!tip.isEmpty()) Screen.type(dialog, tip, value);
+		Screen.press(dialog, "OK");
+		final String line = Screen.await("the recorded line", () -> recorded(recorder));
+		recorder.close();
+		assertTrue(line.startsWith("run(\"Superlens " + name + "...\", \""), line);
+		final int asked = engine.requests.size();
+		WindowManager.setCurrentWindow(image.getWindow());
+		IJ.runMacro(line);
+		assertTrue(engine.requests.size() > asked, line + " asked nothing of the engine");
+		assertNull(Screen.dialog("Superlens " + name));
+	}
+
 	@Test
 	void whatIsCancelledIsNotRecorded() {
 		final Recorder recorder = new Recorder();
