@@ -202,7 +202,7 @@ class ScreenTest {
 		try {
 			IJ.runMacro("run(\"Superlens Localize...\", \"save_table=[/data/found molecules.csv]\");");
 			assertTrue(FakeThunderSTORM.told.startsWith("filepath=[/data/found molecules.csv] fileformat=[CSV (comma separated)]"), FakeThunderSTORM.told);
-			IJ.runMacro("selectImage(" + image.getID() + "); run(\"Superlens Localize...\", \"\");");
+			IJ.runMacro("selectImage(" + image.getID() + "); run(\"Superlens Localize...\", \"render_nm=10\");");
 			final String file = String.valueOf(Json.object(engine.last("localize").get("parameters")).get("save_table"));
 			assertTrue(FakeThunderSTORM.told.contains("[" + file + "]"), FakeThunderSTORM.told);
 			assertEquals(false, new java.io.File(file).exists());
