@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Cancelled", "Progress", "Watching", "console", "duration", "silent"]
+__all__ = ["Cancelled", "Enough", "Progress", "Watching", "console", "duration", "silent"]
 
 Progress: TypeAlias = Callable[[int, int, str], None]
 """Called with the steps done, the steps in all, and a short message; may raise `Cancelled`."""
@@ -47,6 +47,10 @@ class Watching(Protocol):
 
 class Cancelled(Exception):
     """The listener asked for an end; what was learned so far is kept by whoever was working."""
+
+
+class Enough(Cancelled):
+    """The listener asked for an end of this training alone: what it has learned is kept, and the work goes on with what comes next."""
 
 
 def silent(done: int, total: int, message: str) -> None:

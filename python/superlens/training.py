@@ -451,7 +451,7 @@ def device_in_use() -> str:
     if gpus:
         return f"GPU, {tf.config.experimental.get_device_details(gpus[0]).get('device_name', 'of unknown name')}"
     threads = tf.config.threading.get_intra_op_parallelism_threads() or usable_processors()
-    return f"CPU, {threads} threads, {processor()}"
+    return f"CPU, {threads} thread{'s' * (threads != 1)}, {processor()}"
 
 
 @contextmanager

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import Image
 from superlens.io import read, write
 from superlens.methods.zsdeconv import ZSDeconvConfig, enhance, predict
-from superlens.model import Model
+from superlens.model import ChannelModels, Model, load_model
 from superlens.optics import PSF, Objective
 from superlens.progress import Cancelled
 
@@ -134,6 +135,110 @@ def test_predict_keeps_axes_and_sampling_of_a_hyperstack(caller: Caller, model_f
     sharp = answer.outputs[0]
     assert (sharp.axes, sharp.shape, sharp.z_step_nm) == ("CZYX", (2, 2, 66, 94), 300.0)
     assert sharp.channel_names == ("actin", "dna")
+
+
+@pytest.mark.slow
+def test_enhance_learns_each_channel_with_its_wavelength_as_python_does(caller: Caller, tmp_path: Path) -> None:
+    data = caller.noisy((2, 40, 48))
+    spec = caller.described(data, "CYX", channel_names=("actin", "dna"))
+    saved = str(tmp_path / "m.zip")
+    parameters = {"na": 1.3, "wavelength_nm": "525 610", **caller.quick, "save_model": saved}
+    answer, images = caller.call("enhance", parameters, [(spec, data)])
+    assert answer.ok, answer.error
+    config = ZSDeconvConfig.of(steps=2, seed=1, batch=1, patch=32, flips=1)
+    lenses = [Objective(na=1.3, wavelength_nm=wave) for wave in (525, 610)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SuperlensWarning)
+        image = Image(data, "CYX", 65.0, channel_names=("actin", "dna"))
+        result = enhance(image, lenses, channels=(0, 1), config=config)
+    assert result.image is not None
+    np.testing.assert_array_equal(images["super-resolved"], result.image.data)
+    sharp = answer.outputs[0]
+    assert (sharp.axes, sharp.shape, sharp.channel_names) == ("CYX", (2, 80, 96), ("actin", "dna"))
+    models = load_model(saved)
+    assert isinstance(models, ChannelModels) and models.channels == (0, 1)
+
+
+@pytest.mark.slow
+def test_finish_ends_the_training_of_one_channel_and_the_next_one_goes_on(caller: Caller, tmp_path: Path) -> None:
+    class Finishing:
+        """Has enough of the first channel at its first step, and of the second at its third."""
+
+        def __init__(self) -> None:
+            self.losses: dict[str, int] = {}
+
+        def update(self, message: str, current: int, maximum: int, info: Mapping[str, Any]) -> None:
+            if info["stage"] == "training" and current:
+                name = message.split(":")[0]
+                self.losses[name] = self.losses.get(name, 0) + 1
+                if self.losses[name] == {"channel 0": 1, "channel 1": 3}[name]:
+                    caller.ask("finish", run="two")
+
+        def cancelled(self) -> bool:
+            return False
+
+    data = caller.noisy((2, 40, 48))
+    parameters = {**caller.optics, "wavelength_nm": "525 610", **caller.quick, "steps": 100_000}
+    parameters["model"] = str(tmp_path / "m.zip")
+    ear = Finishing()
+    answer, _ = caller.call("train", parameters, [(caller.described(data, "CYX"), data)], listener=ear, run="two")
+    assert answer.ok and answer.early, answer.error
+    assert set(ear.losses) == {"channel 0", "channel 1"} and ear.losses["channel 1"] >= 3
+    assert isinstance(load_model(parameters["model"]), ChannelModels)
+
+
+@pytest.mark.parametrize("wavelengths", [{}, {"wavelength_nm": 525}, {"wavelength_nm": "525 610 700"}])
+def test_a_channel_without_a_wavelength_is_refused_before_anything_is_learned(
+    caller: Caller, wavelengths: Mapping[str, Any]
+) -> None:
+    spec = caller.described(caller.noisy((2, 40, 48)), "CYX")
+    answer = caller.ask("plan", of="enhance", parameters={"na": 1.3, **wavelengths}, inputs=(spec,))
+    assert answer.error is not None and answer.error.kind == "user"
+    assert "has 2 channels" in answer.error.message and "channels" in answer.error.message.split(";")[1]
+    assert "--" not in answer.error.message
+
+
+@pytest.mark.slow
+def test_predict_gives_each_channel_to_its_model_and_leaves_out_the_others(
+    caller: Caller, model_file: Path, tmp_path: Path
+) -> None:
+    one = Model.load(model_file)
+    models = ChannelModels((0, 2), (one, one))
+    models.save(tmp_path / "two.zip")
+    data = caller.noisy((3, 33, 47))
+    names = ("actin", "dna", "tubulin")
+    parameters = {"model": str(tmp_path / "two.zip"), "output": str(tmp_path / "out")}
+    answer, images = caller.call("predict", parameters, [(caller.described(data, "CYX", channel_names=names), data)])
+    assert answer.ok, answer.error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SuperlensWarning)
+        expected = predict(models, Image(data, "CYX", 65.0))
+    assert expected.image is not None
+    np.testing.assert_array_equal(images["super-resolved"], expected.image.data)
+    np.testing.assert_array_equal(read(tmp_path / "out" / "cell_sr.tif").data, images["super-resolved"])
+    sharp = answer.outputs[0]
+    assert (sharp.axes, sharp.shape, sharp.channels) == ("CYX", (2, 66, 94), (0, 2))
+    assert sharp.channel_names == ("actin", "tubulin")
+
+
+def test_a_model_for_several_channels_refuses_an_image_that_lacks_them(
+    caller: Caller, model_file: Path, tmp_path: Path
+) -> None:
+    one = Model.load(model_file)
+    ChannelModels((0, 2), (one, one)).save(tmp_path / "two.zip")
+    data = caller.noisy()
+    spec = caller.described(data)
+    for verb in ({"verb": "plan", "of": "predict"}, {"verb": "predict"}):
+        answer = dispatch(Request(**verb, parameters={"model": str(tmp_path / "two.zip")}, inputs=(spec,)), [data])
+        assert answer.error is not None and answer.error.kind == "user"
+        assert "has 1 channel and the model is for channels 0, 2" in answer.error.message
+
+
+@pytest.mark.slow
+def test_a_model_of_one_kind_says_that_it_is_applied_to_all_channels(caller: Caller, model_file: Path) -> None:
+    data = caller.noisy((2, 33, 47))
+    answer, _ = caller.call("predict", {"model": str(model_file)}, [(caller.described(data, "CYX"), data)])
+    assert answer.ok and "2 channels" in answer.messages[0] and answer.outputs[0].channels == ()
 
 
 @pytest.mark.slow
@@ -290,6 +395,43 @@ def test_an_image_without_a_scale_is_refused_before_anything_is_learned(caller: 
     answer = caller.ask("plan", of="enhance", parameters=dict(caller.optics), inputs=(spec,))
     assert answer.error is not None and "Image > Properties" in answer.error.message
     assert caller.ask("plan", of="enhance", parameters={**caller.optics, "pixel_nm": 65}, inputs=(spec,)).ok
+
+
+def test_a_model_for_another_pixel_size_is_refused_with_both(caller: Caller, model_file: Path) -> None:
+    data = caller.noisy()
+    spec = caller.described(data, pixel_nm=100.0)
+    answer = dispatch(Request(verb="predict", parameters={"model": str(model_file)}, inputs=(spec,)), [data])
+    assert answer.error is not None and answer.error.kind == "user"
+    assert "100 nm" in answer.error.message and "65 nm" in answer.error.message
+    assert "pixel_nm" in answer.error.message and "--" not in answer.error.message
+
+
+def test_a_disk_that_is_full_is_told_in_a_line_and_leaves_no_file(
+    caller: Caller, tmp_path: Path, full_disk: Callable[[], contextlib.AbstractContextManager[None]]
+) -> None:
+    target = tmp_path / "psf.tif"
+    with full_disk():
+        answer = caller.ask("psf", parameters={**caller.optics, "pixel_nm": 65.0, "output": str(target)})
+    assert answer.error is not None and answer.error.kind == "user", answer.error
+    assert "psf.tif" in answer.error.message and "space" in answer.error.message
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def full_disk() -> Callable[[], contextlib.AbstractContextManager[None]]:
+    """For the length of a block, no file of this process may grow beyond a hundred bytes."""
+    resource = pytest.importorskip("resource", reason="there is no limit for files here")
+
+    @contextlib.contextmanager
+    def limited() -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
 
 
 @pytest.mark.parametrize(

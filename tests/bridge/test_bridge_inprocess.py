@@ -25,6 +25,14 @@ pytestmark = [
     pytest.mark.skipif(not SOURCES.is_dir(), reason="the plugin's sources are not here"),
 ]
 
+
+@pytest.mark.parametrize(("value", "text"), [(True, "true"), (1.3, "1.3"), ([525, 610], "525 610"), ("a b", "a b")])
+def test_values_become_those_of_a_macro(value: object, text: str) -> None:
+    from superlens.bridge.inprocess import _text
+
+    assert _text(value) == text
+
+
 SCRIPT = """
 import json, sys, threading
 import jpype, numpy as np
@@ -77,6 +85,17 @@ told["defect"] = ask("fail")[0]["error"]
 told["refusal"] = ask("predict")[0]["error"]
 answer, heard = ask("count", cancel_after=3)
 told["cancelled"], told["heard"] = answer["error"], heard
+heard_here = []
+own = jpype.JProxy("io.github.superlens.engine.Progress", dict={
+    "update": lambda message, *_: heard_here.append(str(message)),
+    "isCanceled": lambda: len(heard_here) >= 3,
+    "isFinishRequested": lambda: False,
+})
+through_java = jpype.JClass("java.util.ArrayList")()
+through_java.add(own)
+engine = jpype.JClass("io.github.superlens.engine.EngineRegistry").get()
+answer = json.loads(str(engine.call(Request(verb="count").to_json(), none, none, through_java.get(0))))
+told["cancelled_here"], told["heard_here"] = answer["error"], heard_here
 heap = Buffer.wrap(jpype.JArray(jpype.JByte)(140))
 told["heap"] = ask("invert", ins=jpype.JArray(Buffer)([heap]), inputs=(spec,))[0]["error"]
 told["null"] = json.loads(str(Menu(9).call(Request(verb="ping").to_json(), None, None)))["ok"]
@@ -128,6 +147,11 @@ def test_the_listener_hears_and_cancels(told: dict[str, Any]) -> None:
     message, current, maximum, info = told["heard"][1].split("|")
     assert (message, current, maximum) == ("training", "1", "1000")
     assert json.loads(info)["stage"] == "training"
+
+
+def test_a_listener_made_in_python_hears_and_cancels_as_one_of_java(told: dict[str, Any]) -> None:
+    assert told["cancelled_here"]["kind"] == "cancelled"
+    assert told["heard_here"] == ["training"] * 3
 
 
 def test_the_engine_says_what_it_is_and_can_be_taken_back(told: dict[str, Any]) -> None:

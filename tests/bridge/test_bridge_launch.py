@@ -267,6 +267,75 @@ def from_the_shell(crop: Path, tmp_path_factory: pytest.TempPathFactory) -> np.n
     return read(out / "cell_sr.tif").data
 
 
+WITHOUT_PYTHON = """
+import json, sys
+import superlens as sl
+from superlens.bridge.inprocess import uninstall
+
+sl.fiji.start(sys.argv[1], headless=True)
+uninstall()
+import jpype
+IJ = jpype.JClass("ij.IJ")
+told = {}
+try:
+    sl.fiji.enhance(IJ.createImage("cell.tif", "16-bit ramp", 32, 32, 1), "na=1.3 wavelength_nm=525 pixel_nm=65")
+except sl.SuperlensError as error:
+    told["refused"] = str(error)
+print(json.dumps(told))
+"""
+
+
+@pytest.mark.fiji
+@needs_plugin
+@pytest.mark.parametrize("imagej", ["ImageJ"], indirect=True)
+def test_without_any_python_the_setup_is_named(imagej: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SUPERLENS_PYTHON", raising=False)
+    monkeypatch.delenv("APPOSE_ENVS_DIR", raising=False)
+    refused = in_a_process(WITHOUT_PYTHON, imagej)["refused"]
+    assert "no Python with superlens" in refused and "Superlens Setup..." in refused
+
+
+IN_PLAIN_IMAGEJ = """
+import json, sys
+import numpy as np
+import superlens as sl
+
+folder, file, options, door, out = sys.argv[1:]
+running = sl.fiji.start(folder, headless=door == "notebook")
+import jpype
+IJ = jpype.JClass("ij.IJ")
+if door == "notebook":
+    made = sl.fiji.enhance(IJ.openImage(file), options)
+else:
+    IJ.runMacro(f'open("{file}"); run("Superlens Enhance...", "{options}");')
+    made = IJ.getImage()
+np.save(out, np.array(made.getProcessor().getPixels()).reshape(made.getHeight(), made.getWidth()))
+print(json.dumps({"engine": str(jpype.JClass("io.github.superlens.engine.EngineProvider").get(None).describe())}), flush=True)
+import os
+os._exit(0)
+"""
+
+
+@pytest.mark.fiji
+@pytest.mark.slow
+@needs_plugin
+@pytest.mark.parametrize("door", ["notebook", "macro"])
+@pytest.mark.parametrize("imagej", ["ImageJ"], indirect=True)
+def test_imagej_inside_python_gives_the_pixels_of_the_shell(
+    imagej: Path,
+    door: str,
+    crop: Path,
+    from_the_shell: np.ndarray[Any, Any],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    if door == "macro":
+        request.getfixturevalue("screen")
+    told = in_a_process(IN_PLAIN_IMAGEJ, imagej, crop, PIXELS_OF_A_TRAINING, door, tmp_path / "made.npy")
+    assert "that started Fiji" in told["engine"]
+    np.testing.assert_array_equal(np.load(tmp_path / "made.npy"), from_the_shell)
+
+
 @pytest.mark.fiji
 @pytest.mark.slow
 @needs_plugin

@@ -93,7 +93,14 @@ def test_what_was_not_given_takes_the_default_of_the_command_line() -> None:
 def test_a_value_may_come_as_text_since_macros_have_nothing_else() -> None:
     arguments = MENU["enhance"].arguments({"na": "1.3", "steps": "20", "denoise_only": "true", "psf": "a b.tif"})
     assert (arguments["na"], arguments["steps"], arguments["denoise_only"]) == (1.3, 20, True)
-    assert arguments["psf"] == Path("a b.tif")
+    assert arguments["psf"] == (Path("a b.tif"),)
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"), [(None, ()), (525, (525.0,)), ("525", (525.0,)), ("525 610.5", (525.0, 610.5))]
+)
+def test_what_may_differ_between_channels_is_given_with_blanks_between(given: object, taken: tuple[float, ...]) -> None:
+    assert MENU["enhance"].arguments({"wavelength_nm": given})["wavelength_nm"] == taken
 
 
 @pytest.mark.parametrize(
@@ -105,6 +112,7 @@ def test_a_value_may_come_as_text_since_macros_have_nothing_else() -> None:
         ({"scale": 3}, "scale is 3"),
         ({"preset": "slow"}, "preset is 'slow'"),
         ({"na": "wide"}, "na is 'wide'"),
+        ({"wavelength_nm": "525 red"}, "wavelength_nm is 'red'"),
         ({"na": [1]}, "na is a list"),
     ],
 )

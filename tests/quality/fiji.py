@@ -36,6 +36,7 @@ import psutil
 OPTICS = {"na": 1.3, "wavelength_nm": 525, "pixel_nm": 65}
 WAYS_TO_DIE = (signal.SIGKILL, signal.SIGABRT, signal.SIGSEGV)
 SHARED = Path("/dev/shm")
+BUILT = Path(__file__).resolve().parents[2] / "fiji-plugin" / "target"
 
 
 @dataclass
@@ -113,10 +114,10 @@ def bring_libraries(folder: Path) -> None:
     """Give plain ImageJ what the worker's side needs and Fiji has, from the archive that ``make fiji`` packs."""
     import scyjava
 
-    from superlens.bridge.launch import plugin_jar
-
-    archive = next(plugin_jar().parent.glob("superlens-imagej-*.zip"))
-    shutil.unpack_archive(archive, folder)
+    archives = sorted(BUILT.glob("superlens-imagej-*.zip"))
+    if not archives:
+        raise click.ClickException(f"there is no archive for ImageJ in {BUILT}; run `make fiji`.")
+    shutil.unpack_archive(archives[-1], folder)
     for jar in (folder / "plugins" / "jars").iterdir():
         scyjava.config.add_classpath(str(jar))
 
@@ -128,40 +129,54 @@ def bring_libraries(folder: Path) -> None:
 def crashes(count: int, side: int, planes: int) -> None:
     """Kill the worker in mid-task; look at the image, at shared memory and at processes after each."""
     imp = image(side, planes)
-    before, blocks = checksum(imp), shared_blocks()
+    before = checksum(imp)
     rng, survived, late, words = random.Random(1), 0, 0, set()
     wrong: list[str] = []
     with worker() as engine:
+        whole = killed(Watched(imp, engine), None, 0)
         while survived < count and late < count:
             way = WAYS_TO_DIE[survived % len(WAYS_TO_DIE)]
-            said, pid = killed(Watched(imp, engine), way, rng.random() * 0.3)
-            if said is None:
-                late += 1
+            end = killed(Watched(imp, engine), way, 0.8 * whole.seconds * rng.random())
+            if end.said is None:
+                late, whole = late + 1, end
                 continue
             survived += 1
-            words.add(said.split(";")[0])
-            left = [process.pid for process in psutil.Process().children() if process.pid == pid]
-            problems = {"pixels": checksum(imp) != before, "shared memory": shared_blocks() - blocks, "processes": left}
-            wrong += [f"{survived}: {name}" for name, there in problems.items() if there]
-            wrong += [] if "ended unexpectedly" in said else [f"{survived}: {said}"]
-            wrong += [f"{survived}: the image is locked"] if imp.isLocked() else []
-            click.echo(f"{survived} {way.name} {'; '.join(wrong[-1:])}", err=True)
+            words.add(end.said.split(";")[0])
+            problems = {
+                "pixels": checksum(imp) != before,
+                "shared memory": [block for block in end.blocks if block.exists()],
+                "processes": end.pid in workers_of_this(),
+                "locked": imp.isLocked(),
+                end.said: "ended unexpectedly" not in end.said,
+            }
+            found = [f"{survived}: {name}" for name, there in problems.items() if there]
+            wrong += found
+            click.echo(f"{survived} {way.name} {'; '.join(found)}", err=True)
         done = Watched(imp, engine)
         done.run("stripes", {"remove_stripes": "x"})
-    workers = [process.pid for process in psutil.Process().children(recursive=True)]
     tell(
         crashes=survived,
         finished_before_the_signal=late,
+        seconds_without_a_signal=round(whole.seconds, 2),
         wrong=wrong,
         said=sorted(words),
         works_after=len(done.opened) == 1,
-        processes_left=workers,
-        blocks_left=sorted(shared_blocks() - blocks),
+        processes_left=workers_of_this(),
     )
 
 
-def killed(watched: Watched, way: signal.Signals, delay: float) -> tuple[str | None, int]:
-    """Send a signal to the worker while a command runs; None when the command was faster."""
+@dataclass(frozen=True)
+class End:
+    """How a command ended: what it said, None when all went well; its worker, the memory shared with that; seconds from pixels to end."""
+
+    said: str | None
+    pid: int
+    blocks: tuple[Path, ...]
+    seconds: float
+
+
+def killed(watched: Watched, way: signal.Signals | None, delay: float) -> End:
+    """Run a command, and send its worker a signal the delay after it has the pixels."""
     said: list[str | None] = []
 
     def work() -> None:
@@ -171,17 +186,18 @@ def killed(watched: Watched, way: signal.Signals, delay: float) -> tuple[str | N
         except Exception as error:  # noqa: BLE001  (an exception of Java)
             said.append(str(error))
 
-    blocks = shared_blocks()
     thread = threading.Thread(target=work)
     thread.start()
-    while thread.is_alive() and not (shared_blocks() - blocks and workers_of_this()):
+    pid, blocks = 0, ()
+    while thread.is_alive() and not blocks:
         time.sleep(0.002)
-    time.sleep(delay)
-    pid = max(workers_of_this(), default=0)
-    if pid and thread.is_alive():
+        pid, blocks = next(((pid, found) for pid in workers_of_this() if (found := shared_with(pid))), (0, ()))
+    began = time.perf_counter()
+    thread.join(delay if way is not None else None)
+    if way is not None and blocks and thread.is_alive():
         os.kill(pid, way)
     thread.join()
-    return said[0], pid
+    return End(said[0], pid, blocks, time.perf_counter() - began)
 
 
 @main.command()
@@ -189,11 +205,15 @@ def killed(watched: Watched, way: signal.Signals, delay: float) -> tuple[str | N
 @click.option("--side", default=512, show_default=True)
 def ping(count: int, side: int) -> None:
     """Send pixels both ways through a warm worker, with next to no work between."""
-    imp = image(side, 1)
+    imp, options = image(side, 1), {"remove_stripes": "off"}
+    here = [Watched(imp, provider().get(None)) for _ in range(count)]
+    for watched in here:
+        watched.run("stripes", options)
+    own = statistics.median(sum(seconds for _, seconds, _ in watched.calls) for watched in here)
     with worker() as engine:
-        Watched(imp, engine).run("stripes", {"remove_stripes": "off"})
-        took = [Watched(imp, engine).run("stripes", {"remove_stripes": "off"}) for _ in range(count)]
-    tell(ping_ms=summary([1000 * s for s in took]))
+        Watched(imp, engine).run("stripes", options)
+        took = [Watched(imp, engine).run("stripes", options) for _ in range(count)]
+    tell(ping_ms=summary([1000 * s for s in took]), engine_alone_ms=round(1000 * own, 2))
 
 
 @main.command()
@@ -289,12 +309,21 @@ def provider() -> Any:
 
 
 def workers_of_this() -> list[int]:
-    alive = (p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE)
-    return [process.pid for process in alive]
+    """Processes that this one has started and that run; one that ends while it is looked at does not."""
+    alive = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            alive += [process.pid] if process.status() != psutil.STATUS_ZOMBIE else []
+    return alive
 
 
-def shared_blocks() -> set[str]:
-    return {path.name for path in SHARED.iterdir()} if SHARED.is_dir() else set()
+def shared_with(pid: int) -> tuple[Path, ...]:
+    """The shared memory that a process has opened."""
+    try:
+        maps = Path(f"/proc/{pid}/maps").read_text()
+    except OSError:  # it has ended
+        return ()
+    return tuple({Path(line[line.index(f"{SHARED}/") :]) for line in maps.splitlines() if f"{SHARED}/" in line})
 
 
 def checksum(imp: Any) -> int:

@@ -213,7 +213,8 @@ def learning_of(call: Call) -> LearningChoice:
     """The settings of a training; those without a field of their own come as ``NAME=VALUE`` with blanks between."""
     given = {field.name: call.arguments.get(field.name) for field in fields(LearningChoice)}
     given["volume"] = given["volume"] or None  # an empty box in a dialog says nothing
-    return LearningChoice(**{**given, "settings": tuple(str(given["settings"] or "").split())})  # type: ignore[arg-type]
+    settings = tuple(pair for text in given["settings"] or () for pair in str(text).split())
+    return LearningChoice(**{**given, "settings": settings})  # type: ignore[arg-type]
 
 
 def transfer_of(inputs: Sequence[InputSpec], outputs: Sequence[OutputSpec]) -> str:

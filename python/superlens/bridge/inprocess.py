@@ -25,6 +25,7 @@ __all__ = ["install", "run_command", "uninstall"]
 log = logging.getLogger(__name__)
 
 _ENGINE = "io.github.superlens.engine.Engine"
+_PROGRESS = "io.github.superlens.engine.Progress"
 _REGISTRY = "io.github.superlens.engine.EngineRegistry"
 
 
@@ -112,8 +113,15 @@ def _options(options: str | Mapping[str, object]) -> Any:
         return reader.parse(options)
     values = JClass("java.util.LinkedHashMap")()
     for key, value in options.items():
-        values.put(key, str(value).lower() if isinstance(value, bool) else str(value))
+        values.put(key, _text(value))
     return reader.of(values)
+
+
+def _text(value: object) -> str:
+    """A value as a macro has it; several have blanks between."""
+    if isinstance(value, list | tuple):
+        return " ".join(map(_text, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _registry() -> Any:
@@ -161,10 +169,16 @@ def _engine_class() -> type[Any]:
 
 
 class _JavaListener:
-    """The plugin's ``Progress`` as a listener; null hears nothing."""
+    """The plugin's ``Progress`` as a listener; null hears nothing.
+
+    One that was made in Python comes back from Java as whatever it is there, without the methods of the interface unless it happens
+    to have them; looked at as the interface, it has them all.
+    """
 
     def __init__(self, progress: Any) -> None:
-        self._progress = progress
+        from jpype import JClass, JObject
+
+        self._progress = None if progress is None else JObject(progress, JClass(_PROGRESS))
 
     def update(self, message: str, current: int, maximum: int, info: Mapping[str, Any]) -> None:
         if self._progress is not None:

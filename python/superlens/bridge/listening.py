@@ -3,7 +3,7 @@
 A host gives a `Listener`. `Telling` stands between it and the work: it turns ``(done, total, message)`` into events with the
 stage, the loss and the time left, not more of them than a person can see, and turns a wish to stop into the exception that the
 work understands. There are two wishes. *Cancel* ends the call and keeps nothing: `Abandoned` passes through everything, where
-`Cancelled` would be taken as "keep what was learned". *Finish* is meant for the training alone and is that `Cancelled`.
+`Cancelled` would be taken as "keep what was learned". *Finish* is meant for the training alone and is such a `Cancelled`: `Enough`.
 
 `Runs` knows the calls that are going on by the name that the caller gave them, so that another call can end them.
 """
@@ -22,11 +22,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from superlens.progress import Cancelled
+from superlens.progress import Enough
 
 __all__ = ["SILENT", "Abandoned", "Listener", "Run", "Runs", "Telling"]
 
 _LOSS = re.compile(r"^loss ([-+.\deE]+)$")
+_CHANNEL = re.compile(r"^channel \d+(?: \(.*\))?: ")
 _SECONDS_BETWEEN = 0.1
 _SECONDS_BETWEEN_PREVIEWS = 3.0
 _LARGEST_PREVIEW = 160
@@ -145,8 +146,8 @@ class Telling:
         ------
         Abandoned
             When the call is to end.
-        Cancelled
-            When the training is to end.
+        Enough
+            When the training is to end; of several, the one that goes on.
         """
         now = time.monotonic()
         stage, loss = _understood(message)
@@ -158,7 +159,7 @@ class Telling:
         self.check()
         if stage == "training" and self._run.finish.is_set() and done < total:
             self._run.finish.clear()
-            raise Cancelled
+            raise Enough
 
     def glimpse(self, look: Callable[[], NDArray[np.float32]]) -> None:
         """Tell what a network makes by now, every few seconds; see `superlens.progress.Watching`."""
@@ -232,7 +233,8 @@ def _grey(picture: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _understood(message: str) -> tuple[str, float | None]:
-    """Stage and loss from the words that `superlens.training.fit` and the methods use."""
+    """Stage and loss from the words that `superlens.training.fit` and the methods use, whatever the channel."""
+    message = _CHANNEL.sub("", message)
     found = _LOSS.match(message)
     if found:
         return "training", float(found[1])

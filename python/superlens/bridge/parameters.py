@@ -25,7 +25,7 @@ from superlens.errors import SuperlensError
 
 __all__ = ["INPUT", "OUTPUT", "PARTS", "Command", "Kind", "Parameter", "Told", "command", "export"]
 
-Kind = Literal["float", "int", "text", "choice", "flag", "file", "folder", "save", "image", "range"]
+Kind = Literal["float", "floats", "int", "text", "choice", "flag", "file", "folder", "save", "image", "range"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Parameter:
     help : str
         What it is, with the default that the engine takes.
     kind : str
-        Field of the dialog: "file" and "folder" are read, "save" is written, "image" is an open image or a file,
+        Field of the dialog: "floats" is a number, or one for each channel with blanks between; "file" and "folder" are read, "save" is written, "image" is an open image or a file,
         "range" is like 2 or 1-5.
     unit : str
     advanced : bool
@@ -103,11 +103,22 @@ class Parameter:
     def convert(self, value: Any) -> Any:
         """Turn a value from a request into what the option gives on the command line.
 
+        Returns
+        -------
+        value
+            None when it is not given; a tuple for an option that may be given several times.
+
         Raises
         ------
         SuperlensError
             When the value is of another type or out of range.
         """
+        if self.option.multiple:
+            several = value.split() if isinstance(value, str) and self.kind == "floats" else [value]
+            return tuple(one for one in map(self._one, several) if one is not None)
+        return self._one(value)
+
+    def _one(self, value: Any) -> Any:
         if value is None or value == "":
             return None
         if not isinstance(value, str | int | float):
@@ -356,5 +367,5 @@ def _kind(option: click.Option) -> Kind:
     if isinstance(option.type, click.Choice):
         return "choice"
     if isinstance(option.type, click.types.FloatParamType):
-        return "float"
+        return "floats" if option.multiple else "float"
     return "int" if isinstance(option.type, click.types.IntParamType) else "text"

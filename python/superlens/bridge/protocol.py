@@ -116,6 +116,8 @@ class OutputSpec(_Pixels):
         As for an input.
     scale : int
         Pixels along y and x for one of the input.
+    channels : tuple of int
+        Index along C of the input of each channel; empty when the image has all of them.
     bytes : int
         Size of the block.
     block : int or None
@@ -131,6 +133,7 @@ class OutputSpec(_Pixels):
     shape: tuple[int, ...] = ()
     dtype: Dtype = "float32"
     scale: int = 1
+    channels: tuple[int, ...] = ()
     bytes: int = 0
     block: int | None = None
     show: bool = True

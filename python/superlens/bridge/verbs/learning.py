@@ -6,12 +6,13 @@ import contextlib
 import functools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import numpy as np
 
 from superlens.bridge.calls import Call, Made, Source, Verb, learning_of, start_engine, transfer_of
 from superlens.bridge.parameters import INPUT, OUTPUT, PARTS, Told, command
@@ -19,19 +20,20 @@ from superlens.bridge.protocol import InputSpec, OutputSpec, Response
 from superlens.bridge.telling import said, settings_in_words
 from superlens.bridge.verbs.molecules import plan_training, train_for_movie
 from superlens.bridge.verbs.teaching import train_into
+from superlens.cli.channels import ChannelOptics, Channels
 from superlens.cli.folders import OutputFolder, stem_of
 from superlens.cli.learn import bytes_needed
 from superlens.cli.learn import enhance as _enhance
 from superlens.cli.learn import predict as _predict
 from superlens.cli.learn import train as _train
-from superlens.cli.options import OpticsChoice, path_type
+from superlens.cli.options import path_type
 from superlens.errors import SuperlensError
 
 if TYPE_CHECKING:
+    from superlens.bridge.listening import Telling
     from superlens.image import Image
-    from superlens.methods.zsdeconv import Result, ZSDeconvConfig
-    from superlens.model import Model
-    from superlens.optics import PSF, Objective
+    from superlens.methods.zsdeconv import ChannelResult, Result, ZSDeconvConfig
+    from superlens.model import ChannelModels, Model
 
 __all__ = ["ENHANCE", "PREDICT", "TRAIN"]
 
@@ -52,51 +54,106 @@ _TOLD = {
     "show_confidence": Told("Show the confidence", client=True),
 }
 
+_WAVELENGTHS = Told(
+    "Emission wavelength",
+    "nm",
+    help="Wavelength of the detected light, in nm; of several channels one for each, like 525 610.",
+)
+
 _PACE: dict[str, float] = {}
 """Seconds that things took in this process: a training step by its settings, the prediction of a pixel by network."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Asked:
-    """What a training is asked to learn with."""
+    """What a training is asked to learn with: the images, channel by channel, and the settings."""
 
-    optics: Objective | PSF | None
+    channels: Channels
     config: ZSDeconvConfig
 
     @classmethod
-    def of(cls, call: Call) -> _Asked:
+    def of(cls, call: Call, images: Sequence[Image]) -> _Asked:
         learning = learning_of(call)
-        optics = call.choice(OpticsChoice)
-        lens = optics.load() if optics.given or not learning.denoise_only else None
+        channels = _optics(call, images, denoise_only=learning.denoise_only)
         start_engine(call)  # the settings' home brings TensorFlow along
-        return cls(lens, learning.load("ZYX" if learning.volume else None))
+        return cls(channels, learning.load("ZYX" if learning.volume else None))
+
+    @classmethod
+    def planned(cls, call: Call) -> tuple[_Asked, list[tuple[InputSpec, Path]]]:
+        """What would be learned with, and descriptions of what would be worked on, from descriptions alone."""
+        inputs = call.expected()
+        asked = cls.of(call, [_hollow(spec) for spec, _ in inputs])
+        kept = [_like(image, spec) for image, (spec, _) in zip(asked.channels.images, inputs, strict=True)]
+        return asked, [(spec, path) for spec, (_, path) in zip(kept, inputs, strict=True)]
+
+    def enhanced(self, progress: Telling) -> Sequence[Result | ChannelResult]:
+        from superlens.methods import zsdeconv
+
+        images, numbers, optics = self.channels.images, self.channels.numbers, self.channels.optics
+        if numbers is None:
+            return zsdeconv.enhance(images, optics[0], config=self.config, progress=progress)
+        return zsdeconv.enhance(images, optics, channels=numbers, config=self.config, progress=progress)
+
+    def trained(self, progress: Telling) -> Model | ChannelModels:
+        from superlens.methods import zsdeconv
+
+        images, numbers, optics = self.channels.images, self.channels.numbers, self.channels.optics
+        if numbers is None:
+            return zsdeconv.train(images, optics[0], config=self.config, progress=progress)
+        return zsdeconv.train(images, optics, channels=numbers, config=self.config, progress=progress)
+
+
+def _optics(call: Call, images: Sequence[Image], *, denoise_only: bool) -> Channels:
+    """Load the optics of each channel; one that has none is refused in Fiji's words, where channels count from 1."""
+    given = {field.name: call.arguments.get(field.name) for field in fields(ChannelOptics)}
+    optics = ChannelOptics(**{**given, "channel": ()})  # type: ignore[arg-type]
+    told = len(optics.psf) or len(optics.wavelength_nm)
+    for image in images:
+        count = image.sizes.get("C", 1)
+        stated = image.emission_nm and None not in image.emission_nm
+        if count > 1 and told != count and (told or not (stated or denoise_only)):
+            what = "PSF" if optics.psf else "wavelength"
+            raise SuperlensError(
+                f"{image.name or 'the image'} has {count} channels and {told or 'no'} {what}{'s' * (told > 1)} for them; give one "
+                "for each in wavelength_nm, like [525 610], or take one channel alone with channels."
+            )
+    return optics.resolve(images, denoise_only=denoise_only)
+
+
+def _hollow(spec: InputSpec) -> Image:
+    """An image of one pixel in each plane, to ask what depends on axes, channels and sampling alone."""
+    pixel = spec.with_changes({"shape": (*spec.shape[:-2], 1, 1), "dtype": "float32"})
+    return pixel.image(np.zeros(pixel.shape, np.float32))
+
+
+def _like(hollow: Image, spec: InputSpec) -> InputSpec:
+    """Describe what was kept of an image."""
+    shape = (*hollow.data.shape[:-2], *spec.shape[-2:])
+    return spec.with_changes({"axes": hollow.axes, "shape": shape, "channel_names": hollow.channel_names})
 
 
 # -- enhance ------------------------------------------------------------------------------------------------------------
 
 
 def _plan_enhance(call: Call) -> Response:
-    asked = _Asked.of(call)
-    inputs = call.expected()
+    asked, inputs = _Asked.planned(call)
     _require_pixel_sizes([(spec.pixel_nm, path) for spec, path in inputs], asked.config)
     stated = asked.config.network.startswith("light") and not asked.config.from_scratch
     scale = 0 if asked.config.denoise_only else asked.config.scale
-    return _planned(inputs, scale, stated=stated, seconds=_training_seconds(asked.config, inputs), config=asked.config)
+    seconds = _training_seconds(asked, inputs)
+    return _planned(inputs, scale, stated=stated, seconds=seconds, config=asked.config)
 
 
 def _run_enhance(call: Call) -> Response:
     began = datetime.now().astimezone()
-    asked = _Asked.of(call)
     sources = call.sources()
+    asked = _Asked.of(call, [source.image for source in sources])
     _require_pixel_sizes([(s.image.pixel_nm, s.file) for s in sources], asked.config)
     _require_one_for_blocks(call, sources)
     with _prepared(call, sources, asked.config):
         device = start_engine(call)
-        from superlens.methods import zsdeconv
-
-        images = [source.image for source in sources]
-        results = zsdeconv.enhance(images, asked.optics, config=asked.config, progress=call.progress)
-        _remember(call, asked.config, images)
+        results = asked.enhanced(call.progress)
+        _remember(call, asked)
         files = _saved(call, results[0]) + _written(call, sources, results, began, model=results[0].model)
     return _answer(call, sources, results, device, files)
 
@@ -107,15 +164,14 @@ def _run_enhance(call: Call) -> Response:
 def _plan_train(call: Call) -> Response:
     if call.arguments["method"] == "deepstorm":
         return plan_training(call)
-    asked = _Asked.of(call)
-    inputs = call.expected()
+    asked, inputs = _Asked.planned(call)
     _require_pixel_sizes([(spec.pixel_nm, path) for spec, path in inputs], asked.config)
-    plan = _planned(inputs, 0, stated=False, seconds=_training_seconds(asked.config, inputs), config=asked.config)
+    seconds = _training_seconds(asked, inputs)
+    plan = _planned(inputs, 0, stated=False, seconds=seconds, config=asked.config)
     return plan.with_changes({"outputs": ()})
 
 
 def _run_train(call: Call) -> Response:
-    asked = _Asked.of(call)
     model = call.path("model")
     if model is None or model.is_dir():
         raise SuperlensError(f"model is {model or 'missing'}; expected the file to write, like mt.zip.")
@@ -125,14 +181,12 @@ def _run_train(call: Call) -> Response:
         if call.arguments[name] is not None:
             raise SuperlensError(f"{name} belongs to method deepstorm; leave it out, or choose that method.")
     sources = call.sources()
+    asked = _Asked.of(call, [source.image for source in sources])
     _require_pixel_sizes([(s.image.pixel_nm, s.file) for s in sources], asked.config)
 
-    def learned() -> Model:
-        from superlens.methods import zsdeconv
-
-        images = [source.image for source in sources]
-        trained = zsdeconv.train(images, asked.optics, config=asked.config, progress=call.progress)
-        _remember(call, asked.config, images)
+    def learned() -> Model | ChannelModels:
+        trained = asked.trained(call.progress)
+        _remember(call, asked)
         return trained
 
     return train_into(model, call, learned, [source.file for source in sources], bytes_needed([], asked.config))
@@ -144,12 +198,14 @@ def _run_train(call: Call) -> Response:
 def _plan_predict(call: Call) -> Response:
     inputs = call.expected()
     start_engine(call)
-    model = _model(call)
+    trained = _model(call)
+    kept = [(_picked(trained, spec), path) for spec, path in inputs]
+    model = _kind(trained)
     scale = 0 if model.psf is None else model.config.scale
     seconds = _PACE.get(f"pixel {model.config.network}")
-    pixels = sum(math.prod(spec.shape) for spec, _ in inputs)
+    pixels = sum(math.prod(spec.shape) for spec, _ in kept)
     stated = model.config.network.startswith("light") and model.config.spread is not None
-    return _planned(inputs, scale, stated=stated, seconds=None if seconds is None else seconds * pixels)
+    return _planned(kept, scale, stated=stated, seconds=None if seconds is None else seconds * pixels)
 
 
 def _run_predict(call: Call) -> Response:
@@ -159,20 +215,53 @@ def _run_predict(call: Call) -> Response:
     device = start_engine(call)
     from superlens.methods import zsdeconv
 
-    model = _model(call)
-    for source in sources:
-        model.check_fits(source.image)
-    results = []
+    trained = _model(call)
+    notes = [note for source in sources for note in _fitting(trained, source)]
+    results: list[Result | ChannelResult] = []
     with _prepared(call, sources, None):
         for source in sources:
             before = call.progress.seconds
-            results.append(zsdeconv.predict(model, source.image, progress=call.progress))
-            _PACE[f"pixel {model.config.network}"] = (call.progress.seconds - before) / source.image.data.size
+            results.append(zsdeconv.predict(trained, source.image, progress=call.progress))
+            pixels = results[-1].denoised.data.size
+            _PACE[f"pixel {_kind(trained).config.network}"] = (call.progress.seconds - before) / pixels
         files = _written(call, sources, results, began, model=None)
-    return _answer(call, sources, results, device, files)
+    answer = _answer(call, sources, results, device, files)
+    return answer.with_changes({"messages": (*notes, *answer.messages)})
 
 
-def _model(call: Call) -> Model:
+def _fitting(trained: Model | ChannelModels, source: Source) -> Iterator[str]:
+    """Refuse an image that the model is not for, and note what it is applied to all the same."""
+    from superlens.model import ChannelModels
+
+    if isinstance(trained, ChannelModels):
+        trained.picked(source.image)
+        return
+    trained.check_fits(source.image)
+    count = source.image.sizes.get("C", 1)
+    if count > 1:
+        yield (
+            f"{stem_of(source.file)} has {count} channels and the model is of one kind: it is applied to all of them; "
+            "channels takes those that it was made for."
+        )
+
+
+def _picked(trained: Model | ChannelModels, spec: InputSpec) -> InputSpec:
+    """Describe the channels of an image that there are models for: all of them for a model of one kind."""
+    from superlens.model import ChannelModels
+
+    if not isinstance(trained, ChannelModels):
+        return spec
+    return _like(trained.picked(_hollow(spec)), spec)
+
+
+def _kind(trained: Model | ChannelModels) -> Model:
+    """The model, or one of those of the channels, which are of one network, scale and method."""
+    from superlens.model import ChannelModels
+
+    return trained.models[0] if isinstance(trained, ChannelModels) else trained
+
+
+def _model(call: Call) -> Model | ChannelModels:
     path = call.path("model")
     if path is None:
         raise SuperlensError("model is missing; give a model file from Superlens Train or Enhance.")
@@ -183,11 +272,11 @@ def _model(call: Call) -> Model:
 
 
 @functools.lru_cache(maxsize=2)
-def _loaded(path: Path, modified_ns: int, size: int) -> Model:
+def _loaded(path: Path, modified_ns: int, size: int) -> Model | ChannelModels:
     """Load a model once, until its file changes."""
-    from superlens.model import Model
+    from superlens.model import load_model
 
-    return Model.load(path)
+    return load_model(path)
 
 
 # -- what they share ----------------------------------------------------------------------------------------------------
@@ -248,11 +337,12 @@ def _memory_bytes(inputs: Sequence[InputSpec], config: ZSDeconvConfig | None) ->
     return int(700e6 + training + 4_000 * min(largest, 512**2) + 4 * pixels * 30)
 
 
-def _training_seconds(config: ZSDeconvConfig, inputs: Sequence[tuple[InputSpec, Path]]) -> float | None:
+def _training_seconds(asked: _Asked, inputs: Sequence[tuple[InputSpec, Path]]) -> float | None:
+    config = asked.config
     step, pixel = _PACE.get(_step_key(config)), _PACE.get(f"pixel {config.network}")
     if step is None or pixel is None:
         return None
-    training = step * config.steps
+    training = step * config.steps * len(asked.channels.optics)
     if config.minutes is not None:
         training = min(training, 60 * config.minutes)
     return training + pixel * sum(math.prod(spec.shape) for spec, _ in inputs)
@@ -262,13 +352,14 @@ def _step_key(config: ZSDeconvConfig) -> str:
     return f"step {config.network} {config.batch} {config.patch}"
 
 
-def _remember(call: Call, config: ZSDeconvConfig, images: Sequence[Image]) -> None:
+def _remember(call: Call, asked: _Asked) -> None:
     """Keep how fast training was, and everything after it by pixel, for the next plan."""
+    config, images = asked.config, asked.channels.images
     step = call.progress.pace("training")
     if step is None:
         return
     _PACE[_step_key(config)] = step
-    rest = max(0.0, call.progress.seconds - step * call.progress.reached("training"))
+    rest = max(0.0, call.progress.seconds - step * call.progress.reached("training") * len(asked.channels.optics))
     _PACE[f"pixel {config.network}"] = rest / sum(image.data.size for image in images)
 
 
@@ -290,7 +381,7 @@ def _prepared(call: Call, sources: Sequence[Source], config: ZSDeconvConfig | No
         yield
 
 
-def _saved(call: Call, result: Result) -> tuple[str, ...]:
+def _saved(call: Call, result: Result | ChannelResult) -> tuple[str, ...]:
     """Write the model and the report to the places that were asked for besides a folder."""
     from superlens.io.paths import replacing
 
@@ -308,7 +399,12 @@ def _saved(call: Call, result: Result) -> tuple[str, ...]:
 
 
 def _written(
-    call: Call, sources: Sequence[Source], results: Sequence[Result], began: datetime, *, model: Model | None
+    call: Call,
+    sources: Sequence[Source],
+    results: Sequence[Result | ChannelResult],
+    began: datetime,
+    *,
+    model: Model | ChannelModels | None,
 ) -> tuple[str, ...]:
     out = call.path("out")
     if out is None:
@@ -324,10 +420,17 @@ def _written(
 
 
 def _answer(
-    call: Call, sources: Sequence[Source], results: Sequence[Result], device: str, files: tuple[str, ...]
+    call: Call,
+    sources: Sequence[Source],
+    results: Sequence[Result | ChannelResult],
+    device: str,
+    files: tuple[str, ...],
 ) -> Response:
-    given, lacking = call.deliver(_made(results[0], stem_of(sources[0].file))) if call.request.outputs else ((), ())
-    stopped = None if results[0].history is None else results[0].history.stopped
+    from superlens.cli.results import parts_of
+
+    given, lacking = call.deliver(_made(results[0], sources[0])) if call.request.outputs else ((), ())
+    ends = [None if part.history is None else part.history.stopped for part in parts_of(results[0])]
+    stopped = "cancelled" if "cancelled" in ends else ends[0]
     messages = dict.fromkeys(message for result in results for message in result.messages)
     return Response(
         outputs=(*given, *_in_files(sources, results, files)),
@@ -339,25 +442,37 @@ def _answer(
     )
 
 
-def _made(result: Result, stem: str) -> list[Made]:
-    scale = result.model.config.scale
+def _made(result: Result | ChannelResult, source: Source) -> list[Made]:
+    stem, scale = stem_of(source.file), _kind(result.model).config.scale
+    channels = _channels_of(result, source.image)
     kinds = (
         ("super-resolved", "sr", result.image, scale),
         ("denoised", "denoised", result.denoised, 1),
         ("confidence", "confidence", result.confidence, scale),
     )
     return [
-        Made(OutputSpec.of(role, image, f"{stem}-{end}", scale=factor), image)
+        Made(OutputSpec.of(role, image, f"{stem}-{end}", scale=factor).with_changes({"channels": channels}), image)
         for role, end, image, factor in kinds
         if image is not None
     ]
 
 
-def _in_files(sources: Sequence[Source], results: Sequence[Result], files: Sequence[str]) -> Iterator[OutputSpec]:
+def _channels_of(result: Result | ChannelResult, image: Image) -> tuple[int, ...]:
+    """Which channels of an image a result has; empty when all."""
+    from superlens.model import ChannelModels
+
+    if isinstance(result.model, ChannelModels) and len(result.model.channels) < image.sizes.get("C", 1):
+        return result.model.channels
+    return ()
+
+
+def _in_files(
+    sources: Sequence[Source], results: Sequence[Result | ChannelResult], files: Sequence[str]
+) -> Iterator[OutputSpec]:
     """Describe the images that lie in files."""
     by_name = {Path(file).name: file for file in files}
     for source, result in zip(sources, results, strict=True):
-        for spec, _ in _made(result, stem_of(source.file)):
+        for spec, _ in _made(result, source):
             end = spec.name.removeprefix(stem_of(source.file) + "-")
             path = by_name.get(f"{stem_of(source.file)}_{end}.tif")
             if path is not None:
@@ -373,7 +488,7 @@ ENHANCE = Verb(
         "Superlens Enhance...",
         "Denoise and super-resolve the open image by what it holds itself.",
         (*_enhance.params, INPUT, OUTPUT, *_SAVES, *_SHOWN, *PARTS),
-        told=_TOLD,
+        told={"wavelength_nm": _WAVELENGTHS, **_TOLD},
     ),
 )
 TRAIN = Verb(
@@ -385,9 +500,10 @@ TRAIN = Verb(
         "Train a model on the open image or a folder of images, for Superlens Predict.",
         (*_train.params, INPUT, *PARTS),
         told={
+            "wavelength_nm": _WAVELENGTHS,
             "method": Told("Method", help="zsdeconv for images; deepstorm for movies of single molecules."),
             "truth": Told("Table of true positions", kind="file", advanced=True),
-            "psf_sigma_nm": Told("Width of a molecule (sigma)", "nm", advanced=True),
+            "psf_sigma_nm": Told("Sigma of a molecule", "nm", advanced=True),
         },
         kinds={"model": "save"},
     ),
@@ -400,6 +516,9 @@ PREDICT = Verb(
         "Superlens Predict...",
         "Apply a trained model to the open image.",
         (*_predict.params, INPUT, OUTPUT, *_SHOWN, *PARTS),
-        told=_TOLD,
+        told={
+            "model": Told("Model file", kind="file", help="A model file from Superlens Train or Superlens Enhance."),
+            **_TOLD,
+        },
     ),
 )

@@ -179,7 +179,7 @@ def train_for_movie(call: Call, target: Path) -> Response:
     known = MovieChoice(
         arguments["psf_sigma_nm"],
         arguments["na"],
-        arguments["wavelength_nm"],
+        _one_wavelength(call),
         arguments["offset"],
         arguments["gain"],
         arguments["read_noise_e"],
@@ -196,6 +196,13 @@ def train_for_movie(call: Call, target: Path) -> Response:
         return deepstorm.train_deepstorm(movie, table, known=known, config=config, progress=call.progress)
 
     return train_into(target, call, learned, [p for p in (path, truth) if p is not None], _MODEL_BYTES)
+
+
+def _one_wavelength(call: Call) -> float | None:
+    given = call.arguments["wavelength_nm"]
+    if len(given) > 1:
+        raise SuperlensError(f"wavelength_nm has {len(given)} numbers and a movie has one channel; give one.")
+    return float(given[0]) if given else None
 
 
 # -- simulate -----------------------------------------------------------------------------------------------------------
@@ -339,10 +346,10 @@ SIMULATE = Verb(
             "frames": Told("Number of frames"),
             "structure": Told("Structure", help="Where molecules sit."),
             "side": Told("Side of a frame", "pixels"),
-            "density_um2": Told("Density", "molecules per square micrometre"),
+            "density_um2": Told("Density", "per µm²"),
             "photons": Told("Photons of a molecule"),
             "background": Told("Background", "photons in a pixel"),
-            "psf_sigma_nm": Told("Width of a molecule (sigma)", "nm"),
+            "psf_sigma_nm": Told("Sigma of a molecule", "nm"),
         },
     ),
 )
@@ -362,15 +369,15 @@ LOCALIZE = Verb(
         ),
         told={
             "save_table": Told("Save the table as", advanced=True, kind="save"),
-            "show_density": Told("Show the sum of the density maps", client=True),
             "model": Told(
                 "Model file", kind="file", help="A model for single molecules; default: the shipped one that fits best."
             ),
             "preset": Told("Train for this movie first", key="train", advanced=True),
             "frames": Told("Frames", kind="range", advanced=True, help="Frames to work on, like 1-2000; default: all."),
-            "psf_sigma_nm": Told("Width of a molecule (sigma)", "nm"),
+            "psf_sigma_nm": Told("Sigma of a molecule", "nm"),
             "em": Told("EMCCD camera", advanced=True),
             "render_nm": Told("Pixel of the result", "nm"),
+            "show_density": Told("Show the sum of the density maps", client=True),
             "link_nm": Told("Linking distance", "nm", advanced=True),
             "dark_frames": Told("Dark frames in a blink", key="dark_gap", advanced=True),
         },

@@ -12,12 +12,14 @@ from superlens.bridge.telling import said
 from superlens.cli.folders import OutputFolder
 
 if TYPE_CHECKING:
-    from superlens.model import Model
+    from superlens.model import ChannelModels, Model
 
 __all__ = ["train_into"]
 
 
-def train_into(target: Path, call: Call, learned: Callable[[], Model], sources: Sequence[Path], room: int) -> Response:
+def train_into(
+    target: Path, call: Call, learned: Callable[[], Model | ChannelModels], sources: Sequence[Path], room: int
+) -> Response:
     """Train, write the model to its file, and answer.
 
     Parameters
@@ -48,10 +50,19 @@ def train_into(target: Path, call: Call, learned: Callable[[], Model], sources: 
         call.progress.check()
         with folder.delivery() as staging:
             model.save(staging / target.name)
-    stopped = str(model.config.provenance.get("stopped", ""))
+    ends = _ends(model)
+    stopped = "cancelled" if "cancelled" in ends else ends[0]
     return Response(
         files=(str(target),),
         text=said(call, device),
         early=stopped == "cancelled",
         info={"device": device, "seconds": round(call.progress.seconds, 2), "stopped": stopped},
     )
+
+
+def _ends(model: Model | ChannelModels) -> list[str]:
+    """Why the training of each channel ended."""
+    from superlens.model import ChannelModels
+
+    models = model.models if isinstance(model, ChannelModels) else (model,)
+    return [str(one.config.provenance.get("stopped", "")) for one in models]

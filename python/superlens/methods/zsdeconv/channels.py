@@ -23,7 +23,7 @@ from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.task import prepare
 from superlens.model import ChannelModels, Model
 from superlens.optics import PSF, Objective
-from superlens.progress import Cancelled, Progress
+from superlens.progress import Cancelled, Enough, Progress, Watching
 
 __all__ = ["ChannelResult", "channel_name", "enhance_channels", "predict_channels", "train_channels"]
 
@@ -185,21 +185,36 @@ def _each(
     for at, (number, lens) in enumerate(zip(channels, optics, strict=True)):
         planes = [image.select(c=at) for image in kept]
         place = None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}.c{number}")
+        tell = _Telling(progress, channel_name(kept[0], at, number))
         try:
-            learned = work(planes, lens, own, place, _telling(progress, channel_name(kept[0], at, number)))
+            learned = work(planes, lens, own, place, tell)
         except SuperlensError as error:
             raise SuperlensError(f"{channel_name(kept[0], at, number)}: {error}") from error
         models.append(learned.model)
-        if learned.history is not None and learned.history.stopped == "cancelled" and at < len(channels) - 1:
+        stopped = learned.history is not None and learned.history.stopped == "cancelled"
+        if stopped and not tell.enough and at < len(channels) - 1:
             raise Cancelled  # the channels that are left have learned nothing; the checkpoints stay
     return tuple(models)
 
 
-def _telling(progress: Progress, name: str) -> Progress:
-    def tell(done: int, total: int, message: str) -> None:
-        progress(done, total, f"{name}: {message}")
+class _Telling:
+    """Tells of one channel, and notes when the listener has enough of it."""
 
-    return tell
+    def __init__(self, progress: Progress, name: str) -> None:
+        self._progress = progress
+        self._name = name
+        self.enough = False
+
+    def __call__(self, done: int, total: int, message: str) -> None:
+        try:
+            self._progress(done, total, f"{self._name}: {message}")
+        except Enough:
+            self.enough = True
+            raise
+
+    def glimpse(self, look: Callable[[], NDArray[np.float32]]) -> None:
+        if isinstance(self._progress, Watching):
+            self._progress.glimpse(look)
 
 
 def _kept(

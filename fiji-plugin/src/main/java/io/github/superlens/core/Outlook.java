@@ -78,7 +78,8 @@ public final class Outlook {
 		final Map<String, String> optics = new LinkedHashMap<>();
 		options.values().forEach((key, value) -> {
 			final ParamSpec param = spec.param(key);
-			if (param != null && (!param.isPath() || key.equals("psf")) && !key.equals("z_step_nm") && !key.equals("measure")) optics.put(key, value);
+			if (param != null && (!param.isPath() || key.equals("psf")) && !key.equals("z_step_nm") && !key.equals("measure"))
+				optics.put(key, param.type() == ParamSpec.Type.FLOAT ? value.trim().split("\\s+")[0] : value); // the first channel's
 		});
 		final Object pixel = image == null ? null : ImagePlusIO.describe(image, Selection.all(image)).get("pixel_nm");
 		if (pixel != null) optics.putIfAbsent("pixel_nm", pixel.toString());
@@ -113,9 +114,15 @@ public final class Outlook {
 		final double memory = Json.number(plan.info(), "memory_bytes", Double.NaN);
 		if (!Double.isNaN(memory)) line.append(line.length() == 0 ? "Needs" : "; needs").append(String.format(" about %.1f GB", memory / 1e9));
 		final double seconds = Json.number(plan.info(), "seconds", Double.NaN);
-		if (!Double.isNaN(seconds)) line.append(line.length() == 0 ? "Takes" : " and").append(" about ").append(Math.round(seconds)).append(" s");
+		if (!Double.isNaN(seconds)) line.append(line.length() == 0 ? "Takes" : " and").append(" about ").append(roughly(seconds));
 		plan.messages().forEach(message -> line.append(". ").append(message));
 		return line.append(line.length() == 0 ? "" : ".").toString();
+	}
+
+	/** A time that nobody knows to the second. */
+	static String roughly(double seconds) {
+		if (seconds < 90) return Math.max(1, Math.round(seconds)) + " s";
+		return seconds < 90 * 60 ? Math.round(seconds / 60) + " min" : Math.round(seconds / 3600) + " h";
 	}
 
 	/** Keeps what would be shown. */

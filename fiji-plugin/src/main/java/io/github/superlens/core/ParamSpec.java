@@ -18,6 +18,8 @@ public final class ParamSpec {
 	public enum Type {
 		/** A number. */
 		FLOAT,
+		/** A number, or one for each channel with blanks between. */
+		FLOATS,
 		/** A whole number. */
 		INT,
 		/** Any words. */
@@ -106,7 +108,7 @@ public final class ParamSpec {
 	 * Reads a value.
 	 *
 	 * @param text as typed or as in a macro
-	 * @return a Double, Long, Boolean or String; null when the text is empty
+	 * @return a Double, Long, Boolean or String, the latter for several numbers too; null when the text is empty
 	 * @throws EngineException when it is not what the parameter takes, saying what is
 	 */
 	public Object read(String text) throws EngineException {
@@ -116,6 +118,8 @@ public final class ParamSpec {
 			case FLOAT:
 			case INT:
 				return number(given);
+			case FLOATS:
+				return numbers(given);
 			case FLAG:
 				if (given.equals("true") || given.equals("false")) return Boolean.valueOf(given);
 				throw wrong(given, "true or false");
@@ -132,6 +136,17 @@ public final class ParamSpec {
 		return type() == Type.FILE || type() == Type.FOLDER || type() == Type.SAVE;
 	}
 
+	private Object numbers(String given) throws EngineException {
+		final String[] several = given.split("\\s+");
+		if (several.length == 1) return number(given);
+		final List<String> read = new ArrayList<>();
+		for (final String one : several) {
+			final double value = (Double) number(one);
+			read.add(value == Math.rint(value) ? Long.toString((long) value) : Double.toString(value));
+		}
+		return String.join(" ", read);
+	}
+
 	private Object number(String given) throws EngineException {
 		final double value;
 		try {
@@ -144,7 +159,7 @@ public final class ParamSpec {
 		final double min = Json.number(words, "min", Double.NEGATIVE_INFINITY);
 		final double max = Json.number(words, "max", Double.POSITIVE_INFINITY);
 		if (value < min || value > max) throw wrong(given, Double.isInfinite(max) ? "at least " + Json.write(min) : Json.write(min) + " to " + Json.write(max));
-		if (type() == Type.FLOAT) return value;
+		if (type() != Type.INT) return value;
 		if (value != Math.rint(value)) throw wrong(given, "a whole number");
 		return (long) value;
 	}

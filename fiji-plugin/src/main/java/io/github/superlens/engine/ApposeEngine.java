@@ -37,13 +37,12 @@ public final class ApposeEngine implements Engine {
 	private static final String MAIN = "import appose.python_worker; appose.python_worker.main()";
 
 	private final PythonEnvironment python;
-	private final Thread atExit = new Thread(this::kill, "superlens worker at exit");
+	private Thread atExit;
 	private Service service;
 
 	/** @param python where the worker runs; it is started by the first call */
 	public ApposeEngine(PythonEnvironment python) {
 		this.python = python;
-		Runtime.getRuntime().addShutdownHook(atExit);
 	}
 
 	/**
@@ -86,7 +85,7 @@ public final class ApposeEngine implements Engine {
 
 	@Override
 	public String call(String requestJson, ByteBuffer[] in, ByteBuffer[] out, Progress progress) throws EngineException {
-		final Service running = running();
+		final Service running = whole();
 		final List<NDArray> blocks = new ArrayList<>();
 		try {
 			final Map<String, Object> inputs = new HashMap<>();
@@ -112,13 +111,25 @@ public final class ApposeEngine implements Engine {
 	}
 
 	@Override
-	public void close() {
+	public synchronized void close() {
 		kill();
 		try {
-			Runtime.getRuntime().removeShutdownHook(atExit);
+			if (atExit != null) Runtime.getRuntime().removeShutdownHook(atExit);
+			atExit = null;
 		}
 		catch (IllegalStateException exiting) {
 			return; // the hook is running already, and does the same
+		}
+	}
+
+	/** The worker; refuses in words where the plugin's jar was installed without the libraries beside it. */
+	private Service whole() throws EngineException {
+		try {
+			return running();
+		}
+		catch (NoClassDefFoundError lacking) {
+			throw new EngineException(Kind.UNAVAILABLE, "A library of the plugin is missing (" + String.valueOf(lacking.getMessage()).replace('/', '.') +
+				"). Unpack the whole archive anew: superlens-fiji into the folder of Fiji, superlens-imagej into that of plain ImageJ.", lacking);
 		}
 	}
 
@@ -133,7 +144,16 @@ public final class ApposeEngine implements Engine {
 		catch (IOException broken) {
 			throw new EngineException(Kind.UNAVAILABLE, "Python cannot be started: " + broken.getMessage() + ".", broken);
 		}
+		endWithJava();
 		return service;
+	}
+
+	/** A worker that is started after {@link #close} ends with Java too. */
+	private void endWithJava() {
+		if (atExit != null) return;
+		final Thread hook = new Thread(this::kill, "superlens worker at exit");
+		Runtime.getRuntime().addShutdownHook(hook);
+		atExit = hook;
 	}
 
 	private synchronized void kill() {

@@ -1,5 +1,7 @@
 package io.github.superlens.image;
 
+import java.util.List;
+
 import ij.CompositeImage;
 import ij.ImagePlus;
 import ij.measure.Calibration;
@@ -53,6 +55,29 @@ public final class Look {
 	/** Label of a plane of the selected part, in ImageJ's order, counted from 0; null when it has none. */
 	String label(int plane) {
 		return plane < labels.length ? labels[plane] : null;
+	}
+
+	private Look(Look whole, List<Object> channels) {
+		stem = whole.stem;
+		part = whole.part;
+		calibration = whole.calibration;
+		mode = whole.mode;
+		colours = new LUT[channels.size()];
+		labels = new String[whole.labels.length / whole.colours.length * colours.length];
+		for (int c = 0; c < colours.length; c++) {
+			final int from = ((Number) channels.get(c)).intValue();
+			colours[c] = whole.colours(from);
+			for (int i = 0; i < labels.length / colours.length; i++) labels[i * colours.length + c] = whole.label(i * whole.colours.length + from);
+		}
+	}
+
+	/**
+	 * The looks of an image of some of the channels.
+	 *
+	 * @param channels which ones of the selected part, counted from 0; all of them when empty
+	 */
+	Look of(List<Object> channels) {
+		return channels.isEmpty() ? this : new Look(this, channels);
 	}
 
 	private static String[] labels(ImagePlus imp, Selection part) {

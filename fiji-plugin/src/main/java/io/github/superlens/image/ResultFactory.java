@@ -40,11 +40,12 @@ public final class ResultFactory {
 	 *
 	 * @param plain pixels of a result
 	 * @param words description of the output
-	 * @param input looks of the image it was made from; null when it comes from a file or from numbers
+	 * @param source looks of the image it was made from; null when it comes from a file or from numbers
 	 * @param info what to say in the image's Info
 	 * @return an image that is not shown yet
 	 */
-	public static ImagePlus dress(ImagePlus plain, Map<String, Object> words, Look input, String info) {
+	public static ImagePlus dress(ImagePlus plain, Map<String, Object> words, Look source, String info) {
+		final Look input = source == null ? null : source.of(Json.array(words.get("channels")));
 		final ImageStack stack = plain.getStack();
 		for (int i = 0; input != null && stack.size() > 1 && i < stack.size(); i++) stack.setSliceLabel(input.label(i), i + 1);
 		plain.setTitle(title(words, input));

@@ -50,6 +50,7 @@ final class Field {
 		final String first = !fromImage.isEmpty() ? fromImage : last.isEmpty() ? param.standard() : last;
 		component = make(first);
 		component.setToolTipText(param.help());
+		if (text != null) text.setToolTipText(param.help());
 	}
 
 	ParamSpec param() {

@@ -31,13 +31,14 @@ final class Forecast implements AutoCloseable {
 
 	private static final int QUIET_MS = 500;
 	private static final int SIDE = 128;
+	private static final String NO_OPTICS = "<html><center>shown once NA and<br>wavelength are given</center></html>";
 	private static final Color REFUSED = new Color(0xa02020);
 
 	private final CommandSpec spec;
 	private final ImagePlus image;
 	private final Supplier<MacroOptions> options;
 	private final JLabel verdict;
-	private final JLabel picture = new JLabel("", SwingConstants.CENTER);
+	private final JLabel picture = new JLabel(NO_OPTICS, SwingConstants.CENTER);
 	private final Timer timer = new Timer(QUIET_MS, event -> start());
 	private final ExecutorService thread = Executors.newSingleThreadExecutor(code -> {
 		final Thread made = new Thread(code, "superlens forecast");
@@ -45,6 +46,7 @@ final class Forecast implements AutoCloseable {
 		return made;
 	});
 	private Future<?> running;
+	private int width;
 	private volatile boolean closed;
 
 	/**
@@ -70,6 +72,11 @@ final class Forecast implements AutoCloseable {
 		return picture;
 	}
 
+	/** Lets words be this many pixels wide. */
+	void width(int pixels) {
+		width = pixels;
+	}
+
 	/** Asks anew, a moment after the last call. */
 	void ask() {
 		timer.restart();
@@ -78,7 +85,7 @@ final class Forecast implements AutoCloseable {
 	/** Says at once what is wrong with the values. */
 	void refuse(String sentence) {
 		verdict.setForeground(REFUSED);
-		verdict.setText(html(sentence));
+		verdict.setText(html(sentence, width));
 	}
 
 	@Override
@@ -103,7 +110,7 @@ final class Forecast implements AutoCloseable {
 		SwingUtilities.invokeLater(() -> {
 			if (closed) return;
 			verdict.setForeground(Color.DARK_GRAY);
-			verdict.setText(html(words));
+			verdict.setText(html(words, width));
 			final Window window = SwingUtilities.getWindowAncestor(verdict);
 			if (window != null) window.pack();
 		});
@@ -124,11 +131,12 @@ final class Forecast implements AutoCloseable {
 		final Outlook.Spot spot = Outlook.psf(typed, image);
 		SwingUtilities.invokeLater(() -> {
 			picture.setIcon(spot == null ? null : new ImageIcon(spot.image().getScaledInstance(SIDE, SIDE, Image.SCALE_FAST)));
-			picture.setText(spot == null ? "" : spot.words());
+			picture.setText(spot == null ? NO_OPTICS : spot.words());
 		});
 	}
 
-	private static String html(String sentence) {
-		return "<html><body style='width: 380px'>" + sentence.replace("&", "&amp;").replace("<", "&lt;") + "</body></html>";
+	/** A text for a label that is broken into lines of a width; Swing takes a point for a pixel. */
+	static String html(String sentence, int pixels) {
+		return "<html><body style='width: " + pixels + "pt'>" + sentence.replace("&", "&amp;").replace("<", "&lt;") + "</body></html>";
 	}
 }

@@ -40,6 +40,7 @@ import io.github.superlens.engine.EngineException;
 final class ParamDialog {
 
 	private static final int ADVANCED_HEIGHT = 260;
+	private static final int LEAST_WIDTH = 400;
 
 	private final CommandSpec spec;
 	private final Map<String, Field> fields = new LinkedHashMap<>();
@@ -80,20 +81,22 @@ final class ParamDialog {
 	}
 
 	private JPanel content() {
-		final JPanel head = new JPanel(new BorderLayout(8, 8));
-		head.add(new JLabel("<html><body style='width: 320px'>" + spec.help() + "</body></html>"), BorderLayout.CENTER);
 		final JPanel center = new JPanel(new BorderLayout(8, 8));
 		center.add(rows(false), BorderLayout.NORTH);
 		if (spec.params().stream().anyMatch(ParamSpec::advanced)) center.add(advanced(), BorderLayout.CENTER);
+		final JPanel middle = new JPanel(new BorderLayout(8, 8));
+		middle.add(center, BorderLayout.CENTER);
+		if (spec.param("na") != null) middle.add(forecast.picture(), BorderLayout.EAST);
+		final int width = Math.max(LEAST_WIDTH, middle.getPreferredSize().width);
+		forecast.width(width);
 		final JPanel foot = new JPanel(new BorderLayout());
 		verdict.setBorder(BorderFactory.createEmptyBorder(4, 0, 4, 0));
 		foot.add(verdict, BorderLayout.NORTH);
 		foot.add(buttons(), BorderLayout.SOUTH);
 		final JPanel all = new JPanel(new BorderLayout(8, 8));
 		all.setBorder(BorderFactory.createEmptyBorder(12, 12, 6, 12));
-		all.add(head, BorderLayout.NORTH);
-		all.add(center, BorderLayout.CENTER);
-		if (spec.param("na") != null) all.add(forecast.picture(), BorderLayout.EAST);
+		all.add(new JLabel(Forecast.html(spec.help(), width)), BorderLayout.NORTH);
+		all.add(middle, BorderLayout.CENTER);
 		all.add(foot, BorderLayout.SOUTH);
 		return all;
 	}

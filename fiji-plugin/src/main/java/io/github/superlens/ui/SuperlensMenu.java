@@ -2,6 +2,7 @@ package io.github.superlens.ui;
 
 import java.awt.EventQueue;
 import java.awt.GraphicsEnvironment;
+import java.util.Map;
 
 import ij.IJ;
 import ij.ImagePlus;
@@ -77,7 +78,12 @@ public final class SuperlensMenu implements PlugIn {
 		if (IJ.recording()) Recorder.setCommand(null);
 	}
 
+	/** Writes down the answers; at least one, since a line without any would ask again when it is replayed. */
 	private static void record(Values values) {
-		if (IJ.recording()) values.options().values().forEach(Recorder::recordOption);
+		if (!IJ.recording()) return;
+		final Map<String, String> options = values.options().values();
+		options.forEach(Recorder::recordOption);
+		if (options.isEmpty()) values.spec().params().stream().filter(param -> !param.standard().isEmpty()).findFirst() //
+			.ifPresent(param -> Recorder.recordOption(param.key(), param.standard()));
 	}
 }

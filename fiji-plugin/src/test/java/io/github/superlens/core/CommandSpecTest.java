@@ -49,7 +49,7 @@ class CommandSpecTest {
 	}
 
 	@ParameterizedTest
-	@CsvSource({ "na,1.4,1.4", "na,'1,4',1.4", "scale,2,2", "preset,fast,fast", "denoise_only,true,true" })
+	@CsvSource({ "na,1.4,1.4", "na,'1,4',1.4", "scale,2,2", "preset,fast,fast", "denoise_only,true,true", "wavelength_nm,525,525.0", "wavelength_nm,525  610.50,525 610.5" })
 	void valuesGetTheirType(String key, String text, String value) throws EngineException {
 		assertEquals(value, CommandSpec.of("enhance").param(key).read(text).toString());
 	}
@@ -59,6 +59,19 @@ class CommandSpecTest {
 	void valuesThatCannotBeAreRefusedByKeyAndValue(String key, String text) {
 		final String sentence = assertThrows(EngineException.class, () -> CommandSpec.of("enhance").param(key).read(text)).getMessage();
 		assertTrue(sentence.startsWith(key + " is " + text + "; expected"), sentence);
+	}
+
+	@Test
+	void oneOfSeveralNumbersThatCannotBeIsRefused() {
+		final ParamSpec wavelengths = CommandSpec.of("enhance").param("wavelength_nm");
+		assertTrue(assertThrows(EngineException.class, () -> wavelengths.read("525 red")).getMessage().startsWith("wavelength_nm is red; expected"));
+	}
+
+	@Test
+	void severalNumbersComeBackFromTheRecordedLine() throws EngineException {
+		final Values values = Values.read(CommandSpec.of("enhance"), MacroOptions.parse("na=1.3 wavelength_nm=[525 610]"));
+		assertEquals("na=1.3 wavelength_nm=[525 610]", values.options().format());
+		assertEquals("525 610", values.forEngine().get("wavelength_nm"));
 	}
 
 	@Test

@@ -139,6 +139,18 @@ class ApposeEngineTest {
 		assertFalse(alive(pid));
 	}
 
+	@Test
+	void aClosedEngineStartsAnewAndClosesAgain() throws Exception {
+		final ApposeEngine own = new ApposeEngine(PythonEnvironment.find(new File(System.getenv(PythonEnvironment.VARIABLE))));
+		final long first = ping(own);
+		own.close();
+		final long second = ping(own);
+		assertFalse(first == second);
+		own.close();
+		for (int i = 0; i < 200 && alive(second); i++) Thread.sleep(50);
+		assertFalse(alive(second));
+	}
+
 	private static long ping() throws EngineException {
 		return ping(engine);
 	}

@@ -62,6 +62,22 @@ class ResultFactoryTest {
 	}
 
 	@Test
+	void channelsThatTheEngineTookKeepTheirOwnColoursAndLabels() throws EngineException {
+		final CompositeImage input = new CompositeImage(ImagePlusIOTest.random(8, 4, 4, 3, 2, 1), CompositeImage.COMPOSITE);
+		input.setChannelLut(LUT.createLutFromColor(Color.magenta), 1);
+		input.setChannelLut(LUT.createLutFromColor(Color.cyan), 3);
+		for (int i = 1; i <= 6; i++) input.getStack().setSliceLabel("plane " + i, i);
+		final Map<String, Object> words = words(ImagePlusIO.describe(input, Selection.of(input, "1-2", "", "")));
+		words.put("channels", Json.parse("[0,2]"));
+		final ImagePlus result = ResultFactory.image(ImageBlock.room(words), new Look(input, Selection.all(input)), "");
+		assertEquals(Color.magenta.getRGB(), result.getLuts()[0].getRGB(255));
+		assertEquals(Color.cyan.getRGB(), result.getLuts()[1].getRGB(255));
+		assertEquals("plane 1", result.getStack().getSliceLabel(1));
+		assertEquals("plane 3", result.getStack().getSliceLabel(2));
+		assertEquals("plane 6", result.getStack().getSliceLabel(4));
+	}
+
+	@Test
 	void theTitleNamesTheInputAndWhatWasDone() throws EngineException {
 		final ImagePlus input = ImagePlusIOTest.random(8, 4, 4, 1, 1, 1);
 		final ImagePlus result = enhanced(input, Selection.all(input));

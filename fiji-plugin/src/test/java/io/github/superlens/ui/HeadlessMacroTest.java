@@ -78,6 +78,14 @@ class HeadlessMacroTest {
 		assertEquals("io.github.superlens.ui.SuperlensMenu(\"" + name + "\")", said("List.setCommands;\n", "List.get(\"Superlens " + label + "\")"));
 	}
 
+	@ParameterizedTest
+	@CsvSource({ "Enhance...,na=1.3 wavelength_nm=525", "Train...,na=1.3 wavelength_nm=525 model=[m.zip]", "Predict...,model=[m.zip]", "Localize...,pixel_nm=100",
+		"Simulate...,pixel_nm=100 frames=3", "PSF...,na=1.3 wavelength_nm=525 pixel_nm=65", "Remove Stripes...,remove_stripes=x", "Compare...,reference=cell", "Models...,''",
+		"Setup...,''", "Help,''" })
+	void everyItemOfTheMenuRunsToItsEnd(String label, String options) throws IOException {
+		assertEquals("to the end", said(FAKE + "newImage(\"cell\", \"16-bit ramp\", 8, 6, 1);\nrun(\"Superlens " + label + "\", \"" + options + "\");\n", "\"to the end\""));
+	}
+
 	@Test
 	void modelsLandInATable() throws IOException {
 		assertEquals("light", said(FAKE + "run(\"Superlens Models...\");\n", "getResultString(\"name\", 0)"));
@@ -99,6 +107,7 @@ class HeadlessMacroTest {
 		for (final String name : new String[] { "cell", "other cell", "reference", "movie" }) {
 			images.append("newImage(\"x\", \"16-bit ramp\", 8, 6, 1);\nsaveAs(\"Tiff\", \"").append(data).append(name).append(".tif\");\nclose();\n");
 		}
+		images.append("newImage(\"x\", \"16-bit ramp\", 8, 6, 2);\nStack.setDimensions(2, 1, 1);\nsaveAs(\"Tiff\", \"").append(data).append("channels.tif\");\nclose();\n");
 		assertEquals("to the end", said(images + macro.replace("/data/", data), "\"to the end\""));
 	}
 

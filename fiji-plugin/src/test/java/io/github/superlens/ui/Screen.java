@@ -80,9 +80,9 @@ final class Screen {
 		SwingUtilities.invokeLater(button::doClick);
 	}
 
-	/** Types into the field whose tip says this. */
+	/** Types into the field whose tip begins like this. */
 	static void type(Window dialog, String tip, String text) throws InterruptedException, InvocationTargetException {
-		final JTextField field = await("the field: " + tip, () -> find(dialog, JTextField.class, candidate -> tip.equals(candidate.getToolTipText())));
+		final JTextField field = await("the field: " + tip, () -> find(dialog, JTextField.class, candidate -> String.valueOf(candidate.getToolTipText()).startsWith(tip)));
 		SwingUtilities.invokeAndWait(() -> field.setText(text));
 	}
 

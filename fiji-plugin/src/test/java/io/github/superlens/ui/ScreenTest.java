@@ -81,7 +81,6 @@ class ScreenTest {
 		assertNotNull(Screen.await("the field of the steps", () -> Screen.find(dialog, JTextField.class, field -> field.isShowing() && "Most training steps.".equals(field
 			.getToolTipText()))));
 		Screen.pause(800);
-		Screen.picture(dialog, "dialog-advanced");
 		Screen.press(dialog, "Cancel");
 	}
 
@@ -90,7 +89,7 @@ class ScreenTest {
 		final Recorder recorder = new Recorder();
 		final Window dialog = opened("Superlens Enhance");
 		Screen.type(dialog, "Numerical aperture of the objective.", "1.49");
-		Screen.type(dialog, "Wavelength of the detected light, in nm.", "525");
+		Screen.type(dialog, "Wavelength of the detected light, in nm", "525");
 		Screen.press(dialog, "OK");
 		final ImagePlus first = Screen.await("the result", () -> WindowManager.getImage(stem() + "-sr"));
 		final String line = Screen.await("the recorded line", () -> recorded(recorder));
@@ -102,6 +101,24 @@ class ScreenTest {
 		IJ.selectWindow(image.getTitle());
 		IJ.runMacro(line);
 		assertArrayEquals((float[]) pixels, (float[]) WindowManager.getCurrentImage().getProcessor().getPixels());
+	}
+
+	@ParameterizedTest
+	@CsvSource({ "Train,File for the trained model,/data/m.zip", "Predict,A model file,/data/m.zip", "Localize,'',''", "Simulate,'',''", "PSF,'',''", "Remove Stripes,'',''",
+		"Compare,'',''", "Setup,'',''" })
+	void everyDialogIsRecordedAndItsLineRunsWithoutAsking(String name, String tip, String value) throws Exception {
+		final Recorder recorder = new Recorder();
+		final Window dialog = opened("Superlens " + name);
+		if (!tip.isEmpty()) Screen.type(dialog, tip, value);
+		Screen.press(dialog, "OK");
+		final String line = Screen.await("the recorded line", () -> recorded(recorder));
+		recorder.close();
+		assertTrue(line.startsWith("run(\"Superlens " + name + "...\", \""), line);
+		final int asked = engine.requests.size();
+		WindowManager.setCurrentWindow(image.getWindow());
+		IJ.runMacro(line);
+		assertTrue(engine.requests.size() > asked, line + " asked nothing of the engine");
+		assertNull(Screen.dialog("Superlens " + name));
 	}
 
 	@Test
@@ -185,7 +202,7 @@ class ScreenTest {
 		try {
 			IJ.runMacro("run(\"Superlens Localize...\", \"save_table=[/data/found molecules.csv]\");");
 			assertTrue(FakeThunderSTORM.told.startsWith("filepath=[/data/found molecules.csv] fileformat=[CSV (comma separated)]"), FakeThunderSTORM.told);
-			IJ.runMacro("selectImage(" + image.getID() + "); run(\"Superlens Localize...\", \"\");");
+			IJ.runMacro("selectImage(" + image.getID() + "); run(\"Superlens Localize...\", \"render_nm=10\");");
 			final String file = String.valueOf(Json.object(engine.last("localize").get("parameters")).get("save_table"));
 			assertTrue(FakeThunderSTORM.told.contains("[" + file + "]"), FakeThunderSTORM.told);
 			assertEquals(false, new java.io.File(file).exists());
