@@ -19,7 +19,10 @@ from superlens.errors import SuperlensError
 
 if TYPE_CHECKING:
     from superlens.image import Image
+    from superlens.methods.zsdeconv import ChannelResult, Result, ZSDeconvConfig
+    from superlens.model import ChannelModels, Model
     from superlens.optics import PSF, Objective
+    from superlens.progress import Progress
 
 __all__ = ["ChannelOptics", "Channels", "channel_optics_options", "channel_option", "one_or_several"]
 
@@ -46,6 +49,32 @@ class Channels:
     images: list[Image]
     numbers: tuple[int, ...] | None
     optics: list[Objective | PSF | None]
+
+    def enhance(
+        self, config: ZSDeconvConfig, progress: Progress, *, checkpoint: Path | None = None
+    ) -> Sequence[Result | ChannelResult]:
+        """Enhance the images, each channel by a model of its own."""
+        from superlens.methods import zsdeconv
+
+        if self.numbers is None:
+            return zsdeconv.enhance(
+                self.images, self.optics[0], config=config, checkpoint=checkpoint, progress=progress
+            )
+        return zsdeconv.enhance(
+            self.images, self.optics, channels=self.numbers, config=config, checkpoint=checkpoint, progress=progress
+        )
+
+    def train(
+        self, config: ZSDeconvConfig, progress: Progress, *, checkpoint: Path | None = None
+    ) -> Model | ChannelModels:
+        """Train a model, or one for each channel."""
+        from superlens.methods import zsdeconv
+
+        if self.numbers is None:
+            return zsdeconv.train(self.images, self.optics[0], config=config, checkpoint=checkpoint, progress=progress)
+        return zsdeconv.train(
+            self.images, self.optics, channels=self.numbers, config=config, checkpoint=checkpoint, progress=progress
+        )
 
 
 @dataclass(frozen=True, slots=True)

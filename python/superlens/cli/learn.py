@@ -39,7 +39,6 @@ from superlens.errors import SuperlensError
 if TYPE_CHECKING:
     from superlens.image import Image
     from superlens.methods.zsdeconv import ChannelResult, Result, ZSDeconvConfig
-    from superlens.model import ChannelModels, Model
 
 __all__ = ["bytes_needed", "enhance", "predict", "train"]
 
@@ -81,27 +80,13 @@ def enhance(
     files, asked = _read_all(inputs, image, optics, denoise_only=learning.denoise_only)
     host.start()
     from superlens.cli.results import file_names, write_results
-    from superlens.methods import zsdeconv
 
     config = learning.load(_axes(asked, learning, image))
     folder = OutputFolder(out, tuple(files))
     names = [*file_names(files, config.denoise_only), "model.zip"]
     room = folder.prepared(names, bytes_needed(asked.images, config) * len(asked.optics))
     with room, checkpointed(out / ".checkpoint", resume=resume) as checkpoint, working() as work:
-        results: Sequence[Result | ChannelResult]
-        if asked.numbers is None:
-            results = zsdeconv.enhance(
-                asked.images, asked.optics[0], config=config, checkpoint=checkpoint, progress=work.progress
-            )
-        else:
-            results = zsdeconv.enhance(
-                asked.images,
-                asked.optics,
-                channels=asked.numbers,
-                config=config,
-                checkpoint=checkpoint,
-                progress=work.progress,
-            )
+        results = asked.enhance(config, work.progress, checkpoint=checkpoint)
         with folder.delivery() as staging:
             written = write_results(staging, files, results, began=work.began, model=results[0].model)
         _finish(context, work, checkpoint, [out / name for name in written], results)
@@ -159,27 +144,12 @@ def train(
     sampled = _Sampled(image, learning, memory_gb)
     files, asked = _read_all(inputs, image, optics, denoise_only=learning.denoise_only, read=sampled.read)
     host.start()
-    from superlens.methods import zsdeconv
-
     config = learning.load(_axes(asked, learning, image))
     folder = OutputFolder(model.parent, tuple(files))
     room = folder.prepared([model.name], _MODEL_BYTES[config.network] * len(asked.optics))
     kept = model.with_name(f".{model.name}.checkpoint")
     with room, checkpointed(kept, resume=resume) as checkpoint, working() as work:
-        trained: Model | ChannelModels
-        if asked.numbers is None:
-            trained = zsdeconv.train(
-                asked.images, asked.optics[0], config=config, checkpoint=checkpoint, progress=work.progress
-            )
-        else:
-            trained = zsdeconv.train(
-                asked.images,
-                asked.optics,
-                channels=asked.numbers,
-                config=config,
-                checkpoint=checkpoint,
-                progress=work.progress,
-            )
+        trained = asked.train(config, work.progress, checkpoint=checkpoint)
         with folder.delivery() as staging:
             trained.save(staging / model.name)
         _finish(context, work, checkpoint, [model], [])

@@ -30,7 +30,6 @@ from superlens.cli.options import path_type
 from superlens.errors import SuperlensError
 
 if TYPE_CHECKING:
-    from superlens.bridge.listening import Telling
     from superlens.image import Image
     from superlens.methods.zsdeconv import ChannelResult, Result, ZSDeconvConfig
     from superlens.model import ChannelModels, Model
@@ -86,22 +85,6 @@ class _Asked:
         kept = [_like(image, spec) for image, (spec, _) in zip(asked.channels.images, inputs, strict=True)]
         return asked, [(spec, path) for spec, (_, path) in zip(kept, inputs, strict=True)]
 
-    def enhanced(self, progress: Telling) -> Sequence[Result | ChannelResult]:
-        from superlens.methods import zsdeconv
-
-        images, numbers, optics = self.channels.images, self.channels.numbers, self.channels.optics
-        if numbers is None:
-            return zsdeconv.enhance(images, optics[0], config=self.config, progress=progress)
-        return zsdeconv.enhance(images, optics, channels=numbers, config=self.config, progress=progress)
-
-    def trained(self, progress: Telling) -> Model | ChannelModels:
-        from superlens.methods import zsdeconv
-
-        images, numbers, optics = self.channels.images, self.channels.numbers, self.channels.optics
-        if numbers is None:
-            return zsdeconv.train(images, optics[0], config=self.config, progress=progress)
-        return zsdeconv.train(images, optics, channels=numbers, config=self.config, progress=progress)
-
 
 def _optics(call: Call, images: Sequence[Image], *, denoise_only: bool) -> Channels:
     """Load the optics of each channel; one that has none is refused in Fiji's words, where channels count from 1."""
@@ -152,7 +135,7 @@ def _run_enhance(call: Call) -> Response:
     _require_one_for_blocks(call, sources)
     with _prepared(call, sources, asked.config):
         device = start_engine(call)
-        results = asked.enhanced(call.progress)
+        results = asked.channels.enhance(asked.config, call.progress)
         _remember(call, asked)
         files = _saved(call, results[0]) + _written(call, sources, results, began, model=results[0].model)
     return _answer(call, sources, results, device, files)
@@ -185,7 +168,7 @@ def _run_train(call: Call) -> Response:
     _require_pixel_sizes([(s.image.pixel_nm, s.file) for s in sources], asked.config)
 
     def learned() -> Model | ChannelModels:
-        trained = asked.trained(call.progress)
+        trained = asked.channels.train(asked.config, call.progress)
         _remember(call, asked)
         return trained
 
