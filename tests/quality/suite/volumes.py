@@ -87,6 +87,7 @@ def cells() -> list[Cell]:
             for scene in scenes
             for method in METHODS
         ),
+        *(Cell(f"aim/{m}", _aim, {"modality": m, "photons": 200.0}) for m in _MODALITIES),
         *(Cell(f"beads/{m}", _beads, {"modality": m, "photons": 200.0}, START) for m in _MODALITIES),
         *(
             Cell(f"depth/{slices}", _depth, {"slices": slices, "modality": "confocal"}, START)
@@ -170,7 +171,33 @@ def _views(stacks: dict[str, Array]) -> dict[str, Array]:
 
 
 def _beads(modality: str, photons: float) -> Outcome:
-    """Widths of 100 nm beads in the recorded and in the sharp stack and in what it is to show, fitted, and what is stated."""
+    """Widths of 100 nm beads in the recorded and in the sharp stack, fitted, and what is stated."""
+    _, pixel_nm, step_nm = _MODALITIES[modality]
+    fine_nm = pixel_nm / 2
+    image, _, spots = _bead_stack(modality, photons)
+    result = sl.enhance(image, _objective(modality), config=_config())
+    assert result.image is not None
+    psf = _psf(modality)
+    made = _widths(result.image.data, spots, fine_nm, step_nm)
+    seen = _widths(np.kron(image.data - _CAMERA.offset, np.ones((1, 2, 2))), spots, fine_nm, step_nm)
+    return Outcome(
+        {
+            "psf_nm": psf.fwhm_nm,
+            "psf_z_nm": psf.fwhm_z_nm,
+            "recorded_nm": seen[0],
+            "recorded_z_nm": seen[1],
+            "sharp_nm": made[0],
+            "sharp_z_nm": made[1],
+            "lateral_gain": psf.fwhm_nm / made[0],
+            "axial_gain": (psf.fwhm_z_nm or np.nan) / made[1],
+            "lateral_gain_of_points": psf.fwhm_nm / np.sqrt(made[0] ** 2 - _BEAD_FWHM_NM**2),
+        },
+        _views({"input": image.data - _CAMERA.offset, "fast": result.image.data}),
+    )
+
+
+def _bead_stack(modality: str, photons: float) -> tuple[Image, Array, list[Array]]:
+    """The recorded stack of beads of 100 nm, what the sharp one is to show, and where the beads lie in it."""
     _, pixel_nm, step_nm = _MODALITIES[modality]
     rng = np.random.default_rng(3)
     shape = (_SLICES + _AROUND[0], 2 * _SIDE + _AROUND[1], 2 * _SIDE + _AROUND[1])
@@ -182,31 +209,23 @@ def _beads(modality: str, photons: float) -> Outcome:
         offsets = offsets[(offsets**2).sum(1) < 1] * radius / np.array([step_nm, fine_nm, fine_nm])
         centre = np.array([z, y, x]) + rng.uniform(-0.5, 0.5, 3) * (0, 1, 1)  # a slice is a plane, a pixel an area
         np.add.at(specimen, tuple(np.round(centre + offsets).astype(int).T), 1)
-    image, target = _recorded(specimen, modality, photons, rng)
-    result = sl.enhance(image, _objective(modality), config=_config())
-    assert result.image is not None
-    psf = _psf(modality)
     spots = [np.array([z - _AROUND[0] / 2, y - _AROUND[1] / 2, x - _AROUND[1] / 2]) for z, y, x in places]
-    made = _widths(result.image.data, spots, fine_nm, step_nm)
-    seen = _widths(np.kron(image.data - _CAMERA.offset, np.ones((1, 2, 2))), spots, fine_nm, step_nm)
-    aimed = _widths(target, spots, fine_nm, step_nm)
+    return *_recorded(specimen, modality, photons, rng), spots
+
+
+def _aim(modality: str, photons: float) -> Outcome:
+    """Widths of the beads in what the sharp stack is to show."""
+    _, pixel_nm, step_nm = _MODALITIES[modality]
+    _, target, spots = _bead_stack(modality, photons)
+    lateral, axial = _widths(target, spots, pixel_nm / 2, step_nm)
+    psf = _psf(modality)
     return Outcome(
         {
-            "psf_nm": psf.fwhm_nm,
-            "psf_z_nm": psf.fwhm_z_nm,
-            "recorded_nm": seen[0],
-            "recorded_z_nm": seen[1],
-            "target_nm": aimed[0],
-            "target_z_nm": aimed[1],
-            "sharp_nm": made[0],
-            "sharp_z_nm": made[1],
-            "target_gain": psf.fwhm_nm / aimed[0],
-            "target_axial_gain": (psf.fwhm_z_nm or np.nan) / aimed[1],
-            "lateral_gain": psf.fwhm_nm / made[0],
-            "axial_gain": (psf.fwhm_z_nm or np.nan) / made[1],
-            "lateral_gain_of_points": psf.fwhm_nm / np.sqrt(made[0] ** 2 - _BEAD_FWHM_NM**2),
-        },
-        _views({"input": image.data - _CAMERA.offset, "fast": result.image.data}),
+            "nm": lateral,
+            "z_nm": axial,
+            "gain": psf.fwhm_nm / lateral,
+            "axial_gain": (psf.fwhm_z_nm or np.nan) / axial,
+        }
     )
 
 
