@@ -94,6 +94,7 @@ def cells() -> list[Cell]:
             for slices in (5, 7, 10, 16, 24)
         ),
         *(Cell(f"gap/{network}", _gap, {"network": network}, False) for network in ("light-volume", "rcan")),
+        *(Cell(f"light/{s}-{m}", _light, {"structure": s, "modality": m}) for s in _STRUCTURES for m in _MODALITIES),
         *(Cell(f"real/{name}", _real, {"name": name}, START) for name in _REAL if _REAL[name][0].exists()),
     ]
 
@@ -125,10 +126,22 @@ def _recorded(specimen: Array, modality: str, photons: float, rng: np.random.Gen
     blurred, target = (p.blur(specimen, "wrap")[inside] for p in (psf, psf.narrowed(1.5, 1.3)))
     depth, height, width = blurred.shape
     camera = np.maximum(blurred, 0).reshape(depth, height // 2, 2, width // 2, 2).mean((2, 4))
-    factor, background = photons / camera[camera > 0.1 * camera.max()].mean(), 0.1 * photons + 1
+    factor, background = photons / camera[camera > 0.1 * camera.max()].mean(), _background(photons)
     counts = _CAMERA.expose(camera * factor + background, rng)
     image = Image(counts, axes="ZYX", pixel_nm=pixel_nm, z_step_nm=step_nm, name="simulated")
     return image, ((target * factor + background) * _CAMERA.gain).astype(np.float32)
+
+
+def _background(photons: float) -> float:
+    return 0.1 * photons + 1
+
+
+def _light(structure: str, modality: str) -> Outcome:
+    """How much light the reference of a scene has over that of the recorded stack, both without background."""
+    recorded, reference = _scene(structure, modality, _PHOTONS[-1], 11)
+    background = _background(_PHOTONS[-1]) * _CAMERA.gain
+    light = np.asarray(recorded.data, np.float64).mean() - _CAMERA.offset - background
+    return Outcome({"ratio": (float(reference.mean(dtype=np.float64)) - background) / light})
 
 
 def _sharpened(scene: dict[str, Any], method: str) -> Outcome:
