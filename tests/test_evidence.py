@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from superlens.camera import Camera
 from superlens.evidence import gather
+from superlens.evidence.checks import checks
 from superlens.evidence.measure import kept_within, seen_by_camera, transfer_cutoff_per_um
 from superlens.image import Image
 from superlens.methods.zsdeconv.apply import Result
@@ -258,6 +259,22 @@ def test_page_of_a_result_tells_seed_digest_versions_and_messages(ideal: Result)
 def test_cutoff_of_a_wide_field_psf_is_that_of_its_objective() -> None:
     # the transfer falls to a hundredth 4 % below 2 NA / wavelength; truncating the PSF moves that by a few percent
     assert transfer_cutoff_per_um(PSF) == pytest.approx(2 * 1.3 / 0.525, rel=0.1)
+
+
+def test_of_an_ideal_result_residual_and_noise_are_the_same_share_of_the_range(ideal: Result) -> None:
+    numbers = gather(ideal).numbers()
+    assert 0 < numbers["noise_over_range"] < 1
+    assert numbers["residual_over_range"] == pytest.approx(numbers["noise_over_range"], rel=0.15)
+
+
+def test_a_small_residual_of_a_bright_image_is_told_in_its_own_units(ideal: Result) -> None:
+    numbers = gather(ideal).numbers()
+    bright = {**numbers, "residual_std_in_sigma": 8.0, "residual_over_range": 0.02, "noise_over_range": 0.0025}
+    dim = {**bright, "residual_over_range": 0.3}
+    told = [next(c for c in checks(n, sharpened=True) if c.name == "residual spread") for n in (bright, dim)]
+    assert "2 % of its range" in told[0].meaning
+    assert "range" not in told[1].meaning
+    assert told[0].verdict == told[1].verdict == "bad"
 
 
 # -- stacks --------------------------------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ __all__ = ["checks"]
 
 Range = tuple[float, float]
 
-_FINE = 0.03  # of the range of the image: a residual below it is not seen beside the structure
+_FINE = 0.05  # of the range of the image: a residual below it is not seen beside the structure
 
 
 def checks(numbers: Mapping[str, float], *, sharpened: bool) -> tuple[Metric, ...]:

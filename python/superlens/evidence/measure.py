@@ -107,6 +107,12 @@ class Planes:
         return len(self.counts) // 2
 
     @property
+    def span(self) -> float:
+        """Range of the planes that are measured, between their 1st and 99.7th percentile, counts."""
+        low, high = np.percentile(self.counts[self.measured], (1.0, 99.7))
+        return float(high - low)
+
+    @property
     def measured(self) -> list[int]:
         """The planes that numbers are means over."""
         number = min(len(self.counts), _MOST_PLANES)
@@ -312,11 +318,10 @@ def _residual_numbers(residual: Array, planes: Planes, i: int, noise: NoiseCheck
     standard = (residual / sigma)[good]
     varied = good.any() and float(np.ptp(standard)) > 0
     white = residual_whiteness(np.where(good, residual, 0), sigma).score if varied else math.nan
-    low, high = np.percentile(planes.counts[i], (1.0, 99.7))
-    wide = good.any() and high > low
+    told = good.any() and planes.span > 0
     return {
-        "residual_over_range": float(residual[good].std() / (high - low)) if wide else math.nan,
-        "noise_over_range": float(np.sqrt(np.mean(np.square(sigma[good]))) / (high - low)) if wide else math.nan,
+        "residual_over_range": float(residual[good].std() / planes.span) if told else math.nan,
+        "noise_over_range": float(np.sqrt(np.mean(np.square(sigma[good]))) / planes.span) if told else math.nan,
         "residual_mean_in_sigma": float(standard.mean()) if good.any() else math.nan,
         "residual_std_in_sigma": float(standard.std()) if good.any() else math.nan,
         "residual_whiteness": white,

@@ -345,7 +345,7 @@ def _real(name: str) -> Outcome:
     result = sl.enhance(image, lens, config=ZSDeconvConfig.of("fast", axes="ZYX"))
     seconds = time.perf_counter() - began
     assert result.image is not None
-    wanted = ("flux_", "residual_", "noise_over_range", "rsp", "blend")
+    wanted = ("flux_", "residual_mean", "residual_std", "residual_white", "rsp", "blend")
     numbers = {k: v for k, v in result.metrics.items() if k.startswith(wanted)}
     seen = result.observation
     standard = (seen_by_camera(result.image.data, result.model) - seen.counts) / seen.sigma
