@@ -253,6 +253,22 @@ def test_processed_images_are_found_out(how: str) -> None:
     assert not check_noise(worked).independent
 
 
+@pytest.mark.parametrize("kind", sorted(STRUCTURES))
+def test_recordings_have_no_dents_below_the_dark_level(kind: str) -> None:
+    counts, _ = picture(kind, Camera(1.0, 300.0, 1.0), photons=400.0, fwhm=4.0)
+    assert not any("dents" in note for note in estimate_camera(counts).notes)
+
+
+@pytest.mark.parametrize("kind", ["beads", "dead_leaves", "er_network", "filaments", "membranes", "vesicles"])
+def test_dents_around_bright_structure_are_told(kind: str) -> None:
+    """Negative lobes, as deconvolution leaves them; even specimens have too little contrast for any."""
+    counts, _ = picture(kind, Camera(1.0, 300.0, 1.0), photons=400.0, fwhm=4.0)
+    sharpened = counts + 3.0 * (ndimage.gaussian_filter(counts, 1.0) - ndimage.gaussian_filter(counts, 4.0))
+    estimate = estimate_camera(sharpened)
+    assert any("dents" in note for note in estimate.notes)
+    assert estimate.verdict == "doubtful"
+
+
 @pytest.mark.parametrize("kind", ["filaments", "dead_leaves"])
 @pytest.mark.parametrize("photons", [20.0, 1000.0])
 @pytest.mark.parametrize("how", ["resampled", "smoothed"])

@@ -12,13 +12,15 @@ from scipy import ndimage
 
 from superlens.camera import Camera
 from superlens.evidence import gather
-from superlens.evidence.measure import seen_by_camera, transfer_cutoff_per_um
+from superlens.evidence.checks import checks
+from superlens.evidence.measure import kept_within, seen_by_camera, transfer_cutoff_per_um
 from superlens.image import Image
 from superlens.methods.zsdeconv.apply import Result
 from superlens.methods.zsdeconv.light import through
 from superlens.methods.zsdeconv.task import Lens
 from superlens.model import Model, ModelConfig
 from superlens.observation import Observation, observe
+from superlens.optics import PSF as AnyPSF
 from superlens.optics import Objective
 from superlens.report import judge, render
 from superlens.simulate import Scene, scene, truth_at_resolution
@@ -257,3 +259,38 @@ def test_page_of_a_result_tells_seed_digest_versions_and_messages(ideal: Result)
 def test_cutoff_of_a_wide_field_psf_is_that_of_its_objective() -> None:
     # the transfer falls to a hundredth 4 % below 2 NA / wavelength; truncating the PSF moves that by a few percent
     assert transfer_cutoff_per_um(PSF) == pytest.approx(2 * 1.3 / 0.525, rel=0.1)
+
+
+def test_of_an_ideal_result_residual_and_noise_are_the_same_share_of_the_range(ideal: Result) -> None:
+    numbers = gather(ideal).numbers()
+    assert 0 < numbers["noise_over_range"] < 1
+    assert numbers["residual_over_range"] == pytest.approx(numbers["noise_over_range"], rel=0.15)
+
+
+def test_a_small_residual_of_a_bright_image_is_told_in_its_own_units(ideal: Result) -> None:
+    numbers = gather(ideal).numbers()
+    bright = {**numbers, "residual_std_in_sigma": 8.0, "residual_over_range": 0.02, "noise_over_range": 0.0025}
+    dim = {**bright, "residual_over_range": 0.3}
+    told = [next(c for c in checks(n, sharpened=True) if c.name == "residual spread") for n in (bright, dim)]
+    assert "2 % of its range" in told[0].meaning
+    assert "range" not in told[1].meaning
+    assert told[0].verdict == told[1].verdict == "bad"
+
+
+# -- stacks --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("slices", [5, 12, 40])
+def test_a_plane_of_light_stays_in_the_stack_and_a_uniform_column_leaves_it_as_geometry_says(slices: int) -> None:
+    """A PSF of one plane loses nothing; a column of three planes a third of the light of both outermost slices."""
+    flat = AnyPSF(np.ones((1, 3, 3)), 100.0, 200.0)
+    column = AnyPSF(np.ones((3, 3, 3)), 100.0, 200.0)
+    assert kept_within(flat, slices) == pytest.approx(1.0)
+    assert kept_within(column, slices) == pytest.approx(1 - 2 / 3 / slices)
+
+
+def test_the_narrower_psf_keeps_more_light_in_a_stack_and_a_deeper_stack_keeps_more() -> None:
+    psf = Objective(na=1.3, wavelength_nm=525).psf(60.0, z_step_nm=250.0)
+    kept = [[kept_within(p, slices) for slices in (8, 16, 64)] for p in (psf, psf.narrowed(1.5, 1.3))]
+    assert all(wide < narrow < 1 for wide, narrow in zip(*kept, strict=True))
+    assert all(sorted(row) == row for row in kept)

@@ -75,6 +75,17 @@ def test_every_mode_in_both_orders(tmp_path: Path, order: str, mode: int, dv: bo
     assert image.pixel_nm == (65.0 if dv else None)
 
 
+@pytest.mark.parametrize("dv", [False, True])
+def test_what_programs_noted_is_kept(tmp_path: Path, dv: bool) -> None:
+    fields = {
+        **(deltavision() if dv else {}),
+        224: ("80s", b"IMGCORR:  Norm=on   "),
+        384: ("80s", b"DECON3D:  4    0.1010\0rest"),
+    }
+    (tmp_path / "a.dv").write_bytes(mrc_bytes(noise((20, 30), 6), 6, fields=fields))
+    assert read(tmp_path / "a.dv").history == {"labels": ["IMGCORR: Norm=on", "DECON3D: 4 0.1010"]}
+
+
 def test_bytes_are_signed_when_the_standard_says_so(tmp_path: Path) -> None:
     data = np.full((20, 30), 200, np.uint8)
     for fields, value in [

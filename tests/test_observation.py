@@ -11,6 +11,7 @@ from PIL import Image as Pillow
 from scipy import ndimage
 
 from superlens.camera import Camera
+from superlens.camera.hot import standing_alone
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import Image
 from superlens.observation import noise_sigma, observe
@@ -147,6 +148,30 @@ def test_light_from_points_is_never_hot(fwhm_pixels, photons):
     camera = Camera(gain=1.5, offset=100.0, read_noise_e=1.0)
     data = camera.expose(photons * blurred / blurred.max() + 0.3, rng)
     assert not observe([Image(data)], offset=100.0, gain=1.5, read_noise_e=1.0)[0].bad.any()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_pixels_stand_alone_as_defined(seed):
+    """Fifteen sigma from the median of the 24 neighbours, and no more than a tenth of it, and noise, in the nearest eight."""
+    rng = np.random.default_rng(seed)
+    camera = Camera(float(np.exp(rng.normal())), 0.0, float(rng.choice([0.0, 2.5])))
+    light = np.exp(rng.uniform(0, 6)) * rng.random((40, 37)) ** rng.uniform(0.1, 9)
+    counts = camera.expose(light, rng).astype(np.float32)
+    spoiled = rng.random(counts.shape) < 0.03
+    counts[spoiled] = rng.uniform(-500, 5000, spoiled.sum())
+    ring = np.ones((5, 5), bool)
+    ring[2, 2] = False
+    around = ndimage.median_filter(counts, footprint=ring, mode="mirror")
+    sigma = np.sqrt(camera.variance(around) + camera.gain**2)
+    extremes = (
+        f(counts, footprint=ring[1:4, 1:4], mode="mirror") for f in (ndimage.maximum_filter, ndimage.minimum_filter)
+    )
+    highest, lowest = (extreme - around for extreme in extremes)
+    excess = counts - around
+    shared = np.where(excess > 0, highest, -lowest)
+    expected = (np.abs(excess) > 15 * sigma) & (shared < 0.1 * np.abs(excess) + 1.5 * sigma)
+    assert expected.any()
+    assert (standing_alone(counts, camera) == expected).all()
 
 
 def test_an_image_of_lone_pixels_is_left_alone():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from superlens.camera import find_stripes
 from superlens.correction import even_sensor, without_stripes
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import Image
+from superlens.io import read
 
 SIDE = 192
 
@@ -163,3 +165,56 @@ def test_the_command_takes_stripes_off_before_anything_else(tmp_path: Path) -> N
     assert np.std(counts[:, 0] - image.data[:, 0] - added) < 0.5 * np.std(added)
     maps = {"offset_map": write(tmp_path / "dark.tif", Image(np.full((SIDE, SIDE), 7.0, np.float32)))}
     np.testing.assert_allclose(ImageChoice(None, None, **maps).read(path).data, counts, rtol=1e-4)
+
+
+# -- recorded images -----------------------------------------------------------------------------------------------------
+
+DATA = Path(os.environ.get("SUPERLENS_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+RECORDED = {
+    "zs-deconvnet/lysosome_tirf/cell01.tif": None,
+    "zs-deconvnet/microtubule_2d/01.tif": None,
+    "fmd/Confocal_BPAE_G_1_raw.png": None,
+    "fmd/WideField_BPAE_B_1_raw.png": None,
+    "deconwolf/dapi_001.tif": "ZYX",
+    "mrc/toxo.dv": None,
+    "lls-core/RBC_lattice.ome.tif": None,
+    "deep-storm/deepstorm3d-experimental/tetrapod_demo2_crop_50frames.tif": "TYX",
+}
+NO_SAMPLES = pytest.mark.skipif(not DATA.is_dir(), reason="the sample data are not here")
+
+
+def sample(name: str, axes: str | None = None) -> np.ndarray:
+    image = read(DATA / name, axes=axes)
+    return np.asarray((image.select(c=0) if "C" in image.axes else image).data, np.float64)
+
+
+@NO_SAMPLES
+@pytest.mark.parametrize("name", RECORDED)
+def test_nothing_is_found_in_recorded_images_and_stacks(name: str) -> None:
+    counts = sample(name, RECORDED[name])
+    assert not find_stripes(counts).found
+    assert not find_stripes(counts.reshape(-1, *counts.shape[-2:])[0]).found
+
+
+@NO_SAMPLES
+@pytest.mark.parametrize("name", [name for name in RECORDED if name.startswith(("zs-", "fmd"))])
+def test_a_pattern_added_to_a_recorded_image_is_found_and_mostly_taken_off(name: str) -> None:
+    """Rows off by half the noise of a pixel."""
+    counts = sample(name)
+    noise = 1.4826 * np.median(np.abs(np.diff(counts))) / np.sqrt(2)
+    rows = np.random.default_rng(0).normal(0, noise / 2, len(counts))
+    rows -= rows.mean()
+    found = find_stripes(counts + rows[:, None])
+    assert found.rows is not None
+    assert found.columns is None
+    assert np.std(found.rows - rows) < 0.6 * np.std(rows)
+
+
+@NO_SAMPLES
+def test_what_is_found_in_one_recorded_image_is_in_the_others_of_its_camera() -> None:
+    """Columns a tenth of a count high: fixed, since other fields of the same camera share them."""
+    first, second, third = (sample(f"zs-deconvnet/microtubule_2d/0{i}.tif") for i in (1, 2, 3))
+    assert find_stripes(second).columns is not None
+    columns = [find_stripes(plane, "y").columns for plane in (first, second, third)]
+    shared = np.corrcoef(columns)[1, [0, 2]]
+    assert (shared > 3 / np.sqrt(second.shape[1])).all()

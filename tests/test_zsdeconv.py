@@ -220,6 +220,12 @@ def test_denoising_needs_no_optics_and_no_pixel_size():
     np.testing.assert_allclose(again.denoised.data, result.denoised.data, atol=1e-3)
 
 
+@pytest.mark.parametrize(("label", "warned"), [("DECON3D: 4 0.1010", True), ("IMGCORR: Norm=on", False)])
+def test_an_image_that_its_file_says_was_deconvolved_is_told_of(label, warned):
+    result = enhance(picture(history={"labels": [label]}), OPTICS, config=start_only())
+    assert any(label in message for message in result.messages) == warned
+
+
 def unmoved(before, after):
     """Names of the weights that are bit for bit the same."""
     return {

@@ -2,6 +2,7 @@
 
     python tests/quality/zs3d.py                 # everything; goes on where it was stopped
     python tests/quality/zs3d.py --only beads    # names that hold a word or fit a glob
+    python tests/quality/zs3d.py --published     # go on from docs/benchmarks-volumes.json, in a fresh clone
     python tests/quality/zs3d.py --write-docs    # put what is finished into docs/benchmarks-volumes.md
 
 The results lie in ``out/quality-volumes``.
@@ -33,8 +34,9 @@ def draw(everything: list[Cell], store: Store, folder: Path) -> None:
         lucy = store.images(named[f"{name.removesuffix('/fast')}/lucy"]) if name.startswith("sr/") else {}
         order = ("input", "lucy", "fast", "reference")
         for view in ("xy", "xz"):
-            tiles = [{**lucy, **images}.get(f"{part}-{view}") for part in order]
-            present = [tile for tile in tiles if tile is not None]
+            present = [tile for part in order if (tile := {**lucy, **images}.get(f"{part}-{view}")) is not None]
+            if len(present) < len(order):
+                continue
             tall = max(tile.shape[0] for tile in present) * (1 if view == "xy" else 4)
             wide = max(tile.shape[1] for tile in present)
             grown = [np.kron(t, np.ones((tall // t.shape[0], wide // t.shape[1]))) for t in present]

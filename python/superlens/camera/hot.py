@@ -6,6 +6,8 @@ What becomes of the pixels is left to others.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -20,6 +22,7 @@ _MOST = 0.005  # of the pixels
 _RING = np.ones((5, 5), bool)
 _RING[2, 2] = False
 _NEAREST = _RING[1:4, 1:4]
+_NEAREST_OF_RING = np.abs(np.argwhere(_RING) - 2).max(axis=1) == 1
 
 
 def hot_pixels(counts: NDArray[np.floating], camera: Camera) -> NDArray[np.bool_]:
@@ -64,11 +67,28 @@ def standing_alone(counts: NDArray[np.floating], camera: Camera) -> NDArray[np.b
     -------
     ndarray of bool, shape (Y, X)
     """
-    around = ndimage.median_filter(counts, footprint=_RING, mode="mirror")
+    above = counts - ndimage.maximum_filter(counts, footprint=_NEAREST, mode="mirror")
+    below = ndimage.minimum_filter(counts, footprint=_NEAREST, mode="mirror") - counts
+    # Who stands out by 15 sigma and shares no more than this stands above the nearest neighbour by 12, and no sigma is smaller than the darkest.
+    least = (1 - 2 * _SHARED) * _OUTSTANDING * math.hypot(camera.gain * camera.read_noise_e, camera.gain)
+    places = np.nonzero(np.maximum(above, below) > 0.999 * least)
+    alone = np.zeros(counts.shape, bool)
+    alone[places] = _stand_alone(counts, places, camera)
+    return alone
+
+
+def _stand_alone(
+    counts: NDArray[np.floating], places: tuple[NDArray[np.intp], ...], camera: Camera
+) -> NDArray[np.bool_]:
+    """Whether the pixels at some places do."""
+    values = counts[places]
+    padded = np.pad(counts, 2, mode="reflect")
+    neighbours = np.stack([padded[places[0] + y, places[1] + x] for y, x in np.argwhere(_RING)])
+    middle = len(neighbours) // 2
+    around = np.partition(neighbours, middle, axis=0)[middle]
+    nearest = neighbours[_NEAREST_OF_RING]
     # One electron more, so that the first photon of a dark place is no surprise.
     sigma = np.sqrt(camera.variance(around) + camera.gain**2)
-    excess = counts - around
-    above = ndimage.maximum_filter(counts, footprint=_NEAREST, mode="mirror") - around
-    below = around - ndimage.minimum_filter(counts, footprint=_NEAREST, mode="mirror")
-    shared = np.where(excess > 0, above, below)
+    excess = values - around
+    shared = np.where(excess > 0, nearest.max(axis=0) - around, around - nearest.min(axis=0))
     return np.asarray((np.abs(excess) > _OUTSTANDING * sigma) & (shared < _SHARED * np.abs(excess) + 1.5 * sigma))

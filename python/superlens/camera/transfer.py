@@ -372,6 +372,15 @@ def _through(plot: _Plot, offset: float, read_noise: float) -> _Line:
     return _Line(gain * (plot.dark - offset) + gain**2 * square, gain, 0.0)
 
 
+_MOST_SHADOW = 1e-3  # share of the pixels
+
+
+def _below_dark(planes: Array, camera: Camera) -> float:
+    """Share of the pixels more than six deviations, and one count, below the offset."""
+    noise = float(np.sqrt(camera.variance(0.0) + camera.gain**2))
+    return float(np.mean(planes < camera.offset - 6.0 * noise - 1.0))
+
+
 _MOST_CUT = 0.1  # share of the pixels; above it the darkest classes are too few to tell read noise from gain
 
 
@@ -403,6 +412,12 @@ def _sanity(camera: Camera, plot: _Plot, planes: Array, check: NoiseCheck) -> tu
             f"The darkest part has the noise of {camera.read_noise_e:.3g} electrons: more than a camera's, so it holds light. "
             "Give offset to keep that light as signal."
         )
+    if "offset" in camera.estimated and (shadow := _below_dark(planes, camera)) > _MOST_SHADOW:
+        notes.append(
+            f"{100 * shadow:.2g} % of the pixels lie farther below the darkest level than noise goes: deconvolution, filtering and subtracted backgrounds "
+            "leave such dents. Use the recording from before, or give offset if it is a shadow."
+        )
+        doubtful = True
     if plot.cut > _MOST_CUT and "gain" in camera.estimated:
         notes.append(
             "With so many pixels cut off at the bottom the noise of the dark parts is gone: give gain, or an image from before "

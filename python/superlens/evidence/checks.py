@@ -3,7 +3,8 @@
 Where the ranges come from:
 
 * **Flux.** Blur and binning conserve light, so the mean of the output is that of the input: 2 % for the edges, through which light
-  comes and goes, and three standard errors of the input's own mean. Twice that is a matter for a closer look.
+  comes and goes, and three standard errors of the input's own mean. Twice that is a matter for a closer look. Through the ends of a stack goes
+  what the PSF throws beyond them and the narrower one does not; that is added.
 * **Residual spread.** An ideal result leaves the noise and nothing else: 1 sigma. Taking sigma from a 5 x 5 mean moves it by up to
   a tenth at sharp structure. Below 0.85 a quarter of the noise's variance is in the result; above 1.1 a fifth of it has been added
   by what the result gets wrong.
@@ -34,6 +35,8 @@ from superlens.report.words import number
 __all__ = ["checks"]
 
 Range = tuple[float, float]
+
+_FINE = 0.05  # of the range of the image: a residual below it is not seen beside the structure
 
 
 def checks(numbers: Mapping[str, float], *, sharpened: bool) -> tuple[Metric, ...]:
@@ -66,9 +69,19 @@ def _flux(numbers: Mapping[str, float]) -> Metric:
         "",
         f"{number(ok[0], 3)} to {number(ok[1], 3)}",
         _grade(value, ok, near),
-        "Mean out over mean in: at 1 no light was made or lost and intensities can be compared."
+        "Mean out over mean in: at 1 no light was made or lost and intensities can be compared." + _about_ends(numbers)
         if math.isfinite(value)
         else "The image holds less light than the uncertainty of its own mean, so that a ratio says nothing.",
+    )
+
+
+def _about_ends(numbers: Mapping[str, float]) -> str:
+    through = numbers["flux_through_ends"]
+    if not through > 0.005:
+        return ""
+    return (
+        f" Of a stack up to {100 * through:.0f} % may come or go: that much more of its light the recorded blur throws beyond the first and last slice "
+        "than the narrower one does."
     )
 
 
@@ -79,6 +92,11 @@ def _spread(numbers: Mapping[str, float]) -> Metric:
         meaning += "; here noise has been kept in the output, or the noise model is too high"
     elif value > 1.1:
         meaning += "; here the output misses something of the data, or the noise model is too low"
+        if numbers["residual_over_range"] < _FINE:
+            meaning += (
+                f". In units of the image it is little: {100 * numbers['residual_over_range']:.2g} % of its range, with a noise of "
+                f"{100 * numbers['noise_over_range']:.2g} %. So bright an image shows what the stated PSF and the network leave out, and not its noise"
+            )
     return Metric("residual spread", value, "σ", "0.85 to 1.1", _grade(value, (0.85, 1.1), (0.7, 1.35)), f"{meaning}.")
 
 

@@ -31,7 +31,15 @@ if TYPE_CHECKING:
     from superlens.methods.zsdeconv.apply import Result
     from superlens.model import Model
 
-__all__ = ["Measured", "Planes", "measure", "promises_nothing", "seen_by_camera", "transfer_cutoff_per_um"]
+__all__ = [
+    "Measured",
+    "Planes",
+    "kept_within",
+    "measure",
+    "promises_nothing",
+    "seen_by_camera",
+    "transfer_cutoff_per_um",
+]
 
 Array = NDArray[np.floating[Any]]
 
@@ -99,6 +107,12 @@ class Planes:
         return len(self.counts) // 2
 
     @property
+    def span(self) -> float:
+        """Range of the planes that are measured, between their 1st and 99.7th percentile, counts."""
+        low, high = np.percentile(self.counts[self.measured], (1.0, 99.7))
+        return float(high - low)
+
+    @property
     def measured(self) -> list[int]:
         """The planes that numbers are means over."""
         number = min(len(self.counts), _MOST_PLANES)
@@ -138,10 +152,13 @@ def measure(result: Result) -> Measured:
     Measured
         With these numbers:
 
-        ``flux_ratio``, ``flux_tolerance``
-            Mean out over mean in, and three standard errors of the mean in, as a share of it.
+        ``flux_ratio``, ``flux_tolerance``, ``flux_through_ends``
+            Mean out over mean in, and three standard errors of the mean in, as a share of it. Of a stack all slices count, and the tolerance
+            includes the third number: the share of the light that its PSF throws beyond the first and last slice and the narrower one does not.
         ``residual_mean_in_sigma``, ``residual_std_in_sigma``
             Of the residual over the noise of each pixel, bad pixels left out.
+        ``residual_over_range``, ``noise_over_range``
+            Standard deviation of the residual, and of the noise, over the range of the image between its 1st and 99.7th percentile.
         ``residual_whiteness``, ``residual_whiteness_limit``
             Score of `superlens.metrics.residual_whiteness`, and what chance and the correlation of the noise itself explain of it.
         ``rsp``, ``rsp_ceiling``, ``rse_in_sigma``
@@ -178,6 +195,9 @@ def measure(result: Result) -> Measured:
             }
         )
     numbers = {name: _mean([row[name] for row in rows]) for name in rows[0]}
+    numbers |= {"flux_through_ends": math.nan} | (
+        _flux_of_stack(planes, result) if result.model.config.axes == "ZYX" else {}
+    )
     x, y = result.observation.noise.neighbour_correlation
     numbers |= {"neighbour_correlation_x": x, "neighbour_correlation_y": y}
     numbers |= {**_widths(result), **_training(result), "blur_over_psf": _blur_over_psf(result, planes)}
@@ -253,7 +273,37 @@ def _residuals(result: Result, planes: Planes) -> dict[int, Array]:
     return {i: seen[i // slices][i % slices] - planes.counts[i] for i in wanted}
 
 
-def _flux(planes: Planes, i: int) -> dict[str, float]:
+def _flux_of_stack(planes: Planes, result: Result) -> dict[str, float]:
+    """Of all slices together: the sharp stack moves light from slice to slice, and through the ends."""
+    found, through = _flux(planes, slice(None)), _through_ends(result)
+    return {**found, "flux_tolerance": found["flux_tolerance"] + through, "flux_through_ends": through}
+
+
+def _through_ends(result: Result) -> float:
+    """How much more of the light of a uniform stack its PSF throws beyond the ends than the narrower one.
+
+    As much comes in from a specimen that goes on beyond them; of one that ends there, or lies there only, that is the change of flux.
+    """
+    model = result.model
+    if model.psf is None or result.image is None:
+        return 0.0
+    slices, config = result.observation.image.sizes["Z"], model.config
+    narrow = (
+        1.0
+        if promises_nothing(model)
+        else kept_within(model.psf.narrowed(config.target_factor, config.target_factor_z), slices)
+    )
+    return abs(narrow - kept_within(model.psf, slices))
+
+
+def kept_within(psf: PSF, slices: int) -> float:
+    """Share of the light of a uniform stack of so many slices that a PSF leaves in it."""
+    profile = psf.data.sum(axis=(1, 2))
+    distance = np.abs(np.arange(len(profile)) - len(profile) // 2)
+    return float(np.sum(profile * np.maximum(1 - distance / slices, 0)) / profile.sum())
+
+
+def _flux(planes: Planes, i: int | slice) -> dict[str, float]:
     counts, total = planes.counts[i], float(np.sum(planes.counts[i], dtype=np.float64))
     error = math.sqrt(float(np.sum(np.square(planes.sigma[i], dtype=np.float64))))
     lit = total > 3 * error  # less light than its own uncertainty has no ratio
@@ -268,7 +318,10 @@ def _residual_numbers(residual: Array, planes: Planes, i: int, noise: NoiseCheck
     standard = (residual / sigma)[good]
     varied = good.any() and float(np.ptp(standard)) > 0
     white = residual_whiteness(np.where(good, residual, 0), sigma).score if varied else math.nan
+    told = good.any() and planes.span > 0
     return {
+        "residual_over_range": float(residual[good].std() / planes.span) if told else math.nan,
+        "noise_over_range": float(np.sqrt(np.mean(np.square(sigma[good]))) / planes.span) if told else math.nan,
         "residual_mean_in_sigma": float(standard.mean()) if good.any() else math.nan,
         "residual_std_in_sigma": float(standard.std()) if good.any() else math.nan,
         "residual_whiteness": white,

@@ -16,7 +16,7 @@ from __future__ import annotations
 import itertools
 import math
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -92,6 +92,12 @@ class _Header:
     def floats(self, at: int, count: int = 1) -> tuple[float, ...]:
         return struct.unpack_from(f"{self.order}{count}f", self.raw, at)
 
+    def labels(self) -> tuple[str, ...]:
+        """What programs noted of what they did with the image: up to ten lines, without trailing blanks."""
+        lines = (self.raw[224 + 80 * at : 304 + 80 * at] for at in range(10))
+        texts = (line.split(b"\0")[0].decode("ascii", "replace").strip() for line in lines)
+        return tuple(" ".join(text.split()) for text in texts if text and text.isprintable())
+
     def _signed_bytes(self) -> bool:
         """The standard says signed; DeltaVision and files before it mean unsigned, and IMOD keeps a flag."""
         if self.ints(152)[0] == _IMOD:
@@ -115,7 +121,8 @@ def read_mrc(path: Path) -> StoredImage:
     Returns
     -------
     StoredImage
-        Axes of length one left out; a stack of images that are not said to be planes has the axis I.
+        Axes of length one left out; a stack of images that are not said to be planes has the axis I. The lines that programs left in
+        the header go into the history, as ``labels``.
 
     Raises
     ------
@@ -126,7 +133,9 @@ def read_mrc(path: Path) -> StoredImage:
     if header.mode == 4:
         raise SuperlensError(f"{path.name} holds complex values, as transfer functions do; give it as the PSF (--psf).")
     data = _read_sections(path, header)
-    return _deltavision(path, header, data) if header.deltavision else _plain(header, data)
+    stored = _deltavision(path, header, data) if header.deltavision else _plain(header, data)
+    labels = header.labels()
+    return replace(stored, note={"history": {"labels": list(labels)}}) if labels else stored
 
 
 def read_otf(path: str | Path) -> OTF:

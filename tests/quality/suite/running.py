@@ -51,14 +51,17 @@ def suite(
     )
     @click.option("--fresh", is_flag=True, help="Run finished cells again.")
     @click.option("--write-docs", is_flag=True, help="Run nothing; write numbers, pictures and page into docs.")
+    @click.option("--published", is_flag=True, help=f"Take cells for finished that {numbers.name} has numbers of.")
     @click.option("--check", is_flag=True, help="Run nothing; end with 1 if the page is not what its numbers give.")
-    def command(only: tuple[str, ...], out: Path, fresh: bool, write_docs: bool, check: bool) -> None:
+    def command(only: tuple[str, ...], out: Path, fresh: bool, write_docs: bool, published: bool, check: bool) -> None:
         warnings.simplefilter("ignore")
         if check:
             if page.read_text() != written(template, json.loads(numbers.read_text())):
                 raise click.ClickException(f"{page} is not what {numbers} gives; run the suite with --write-docs")
             return
         everything, store = cells(), Store(out)
+        if published:
+            store.take_over(everything, _published(numbers))
         if not write_docs:
             for cell in matching(everything, only):
                 if store.record(cell) is None or fresh:
@@ -82,17 +85,24 @@ def summary(everything: list[Cell], store: Store) -> dict[str, Any]:
     done = {name: record for name, record in records.items() if record is not None}
     return {
         "written": {**provenance(), "git": _commits(list(done.values()))},
-        "cells": {
-            name: {"numbers": r["numbers"], "parameters": r["parameters"], "seconds": r["seconds"]}
-            for name, r in done.items()
-        },
+        "cells": {name: {k: r[k] for k in _TOLD if k in r} for name, r in done.items()},
         "missing": sorted(set(records) - set(done)),
     }
 
 
+def _published(numbers: Path) -> dict[str, Any]:
+    """Cells that stand in docs, each with where it comes from; older pages tell that of all cells together."""
+    told = json.loads(numbers.read_text())
+    together = {key: told["written"][key] for key in ("git", "date")}
+    return {name: {**together, **cell} for name, cell in told["cells"].items()}
+
+
+_TOLD = ("key", "numbers", "seconds", "git", "date", "machine", "load", "parameters")
+
+
 def _commits(records: list[dict[str, Any]]) -> str:
     """Those of the first and the last cell."""
-    ordered = [record["git"] for record in sorted(records, key=lambda record: str(record["date"]))]
+    ordered = [commit for r in sorted(records, key=lambda r: str(r["date"])) for commit in r["git"].split(" to ")]
     return " to ".join(dict.fromkeys([ordered[0], ordered[-1]])) if ordered else "nothing"
 
 

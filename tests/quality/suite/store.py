@@ -137,18 +137,29 @@ class Store:
         return record
 
     def take_over(self, cells: Iterable[Cell], published: Mapping[str, Mapping[str, Any]]) -> int:
-        """Count cells as finished whose numbers were published under the key that they have now; they come without images."""
+        """Count cells as finished whose numbers were published under the key that they have now; they come without images.
+
+        Numbers that were published without a key count when their parameters are those of the cell.
+        """
         taken = 0
         self._folder.mkdir(parents=True, exist_ok=True)
         for cell in cells:
             told = published.get(cell.name)
-            if told is not None and told.get("key") == cell.key and self.record(cell) is None:
-                self._path(cell, "json").write_text(json.dumps({"name": cell.name, **told}, indent=1) + "\n")
+            if told is not None and _fits(told, cell) and self.record(cell) is None:
+                self._path(cell, "json").write_text(
+                    json.dumps({"name": cell.name, "key": cell.key, **told}, indent=1) + "\n"
+                )
                 taken += 1
         return taken
 
     def _path(self, cell: Cell, suffix: str) -> Path:
         return self._folder / f"{cell.name.replace('/', '__')}.{cell.key}.{suffix}"
+
+
+def _fits(told: Mapping[str, Any], cell: Cell) -> bool:
+    if "key" in told:
+        return bool(told["key"] == cell.key)
+    return bool(told.get("parameters") == json.loads(json.dumps(dict(cell.parameters))))
 
 
 def provenance() -> dict[str, Any]:

@@ -7,8 +7,10 @@ the offset, and nothing else.
 
 from __future__ import annotations
 
+import os
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 
 import superlens as sl
 from superlens.camera import Camera
+from superlens.evidence.measure import seen_by_camera
 from superlens.image import Image
 from superlens.methods.zsdeconv import ZSDeconvConfig
 from superlens.methods.zsdeconv.learn import recipe_of, untrained
@@ -33,7 +36,7 @@ __all__ = ["METHODS", "cells"]
 Array = NDArray[Any]
 
 START = "zsdeconv-light-volume"
-_DATA = ROOT.parent / "shared" / "data"
+_DATA = Path(os.environ.get("SUPERLENS_DATA", ROOT.parent / "shared" / "data"))
 _CAMERA = Camera(gain=2.0, offset=100.0, read_noise_e=1.5)
 _SLICES, _SIDE = 24, 96
 _AROUND = (16, 64)  # slices and fine pixels that are not recorded
@@ -84,12 +87,14 @@ def cells() -> list[Cell]:
             for scene in scenes
             for method in METHODS
         ),
+        *(Cell(f"aim/{m}", _aim, {"modality": m, "photons": 200.0}) for m in _MODALITIES),
         *(Cell(f"beads/{m}", _beads, {"modality": m, "photons": 200.0}, START) for m in _MODALITIES),
         *(
             Cell(f"depth/{slices}", _depth, {"slices": slices, "modality": "confocal"}, START)
             for slices in (5, 7, 10, 16, 24)
         ),
         *(Cell(f"gap/{network}", _gap, {"network": network}, False) for network in ("light-volume", "rcan")),
+        *(Cell(f"light/{s}-{m}", _light, {"structure": s, "modality": m}) for s in _STRUCTURES for m in _MODALITIES),
         *(Cell(f"real/{name}", _real, {"name": name}, START) for name in _REAL if _REAL[name][0].exists()),
     ]
 
@@ -121,10 +126,22 @@ def _recorded(specimen: Array, modality: str, photons: float, rng: np.random.Gen
     blurred, target = (p.blur(specimen, "wrap")[inside] for p in (psf, psf.narrowed(1.5, 1.3)))
     depth, height, width = blurred.shape
     camera = np.maximum(blurred, 0).reshape(depth, height // 2, 2, width // 2, 2).mean((2, 4))
-    factor, background = photons / camera[camera > 0.1 * camera.max()].mean(), 0.1 * photons + 1
+    factor, background = photons / camera[camera > 0.1 * camera.max()].mean(), _background(photons)
     counts = _CAMERA.expose(camera * factor + background, rng)
     image = Image(counts, axes="ZYX", pixel_nm=pixel_nm, z_step_nm=step_nm, name="simulated")
     return image, ((target * factor + background) * _CAMERA.gain).astype(np.float32)
+
+
+def _background(photons: float) -> float:
+    return 0.1 * photons + 1
+
+
+def _light(structure: str, modality: str) -> Outcome:
+    """How much light the reference of a scene has over that of the recorded stack, both without background."""
+    recorded, reference = _scene(structure, modality, _PHOTONS[-1], 11)
+    background = _background(_PHOTONS[-1]) * _CAMERA.gain
+    light = np.asarray(recorded.data, np.float64).mean() - _CAMERA.offset - background
+    return Outcome({"ratio": (float(reference.mean(dtype=np.float64)) - background) / light})
 
 
 def _sharpened(scene: dict[str, Any], method: str) -> Outcome:
@@ -169,21 +186,11 @@ def _views(stacks: dict[str, Array]) -> dict[str, Array]:
 def _beads(modality: str, photons: float) -> Outcome:
     """Widths of 100 nm beads in the recorded and in the sharp stack, fitted, and what is stated."""
     _, pixel_nm, step_nm = _MODALITIES[modality]
-    rng = np.random.default_rng(3)
-    shape = (_SLICES + _AROUND[0], 2 * _SIDE + _AROUND[1], 2 * _SIDE + _AROUND[1])
-    places = [(z, y, x) for z in (14, 26) for y in range(48, 224, 44) for x in range(48, 224, 44)]
-    specimen = np.zeros(shape, np.float32)
-    radius, fine_nm = 50.0, pixel_nm / 2
-    for z, y, x in places:
-        offsets = rng.uniform(-1, 1, (4000, 3))
-        offsets = offsets[(offsets**2).sum(1) < 1] * radius / np.array([step_nm, fine_nm, fine_nm])
-        centre = np.array([z, y, x]) + rng.uniform(-0.5, 0.5, 3) * (0, 1, 1)  # a slice is a plane, a pixel an area
-        np.add.at(specimen, tuple(np.round(centre + offsets).astype(int).T), 1)
-    image, _ = _recorded(specimen, modality, photons, rng)
+    fine_nm = pixel_nm / 2
+    image, _, spots = _bead_stack(modality, photons)
     result = sl.enhance(image, _objective(modality), config=_config())
     assert result.image is not None
     psf = _psf(modality)
-    spots = [np.array([z - _AROUND[0] / 2, y - _AROUND[1] / 2, x - _AROUND[1] / 2]) for z, y, x in places]
     made = _widths(result.image.data, spots, fine_nm, step_nm)
     seen = _widths(np.kron(image.data - _CAMERA.offset, np.ones((1, 2, 2))), spots, fine_nm, step_nm)
     return Outcome(
@@ -199,6 +206,39 @@ def _beads(modality: str, photons: float) -> Outcome:
             "lateral_gain_of_points": psf.fwhm_nm / np.sqrt(made[0] ** 2 - _BEAD_FWHM_NM**2),
         },
         _views({"input": image.data - _CAMERA.offset, "fast": result.image.data}),
+    )
+
+
+def _bead_stack(modality: str, photons: float) -> tuple[Image, Array, list[Array]]:
+    """The recorded stack of beads of 100 nm, what the sharp one is to show, and where the beads lie in it."""
+    _, pixel_nm, step_nm = _MODALITIES[modality]
+    rng = np.random.default_rng(3)
+    shape = (_SLICES + _AROUND[0], 2 * _SIDE + _AROUND[1], 2 * _SIDE + _AROUND[1])
+    places = [(z, y, x) for z in (14, 26) for y in range(48, 224, 44) for x in range(48, 224, 44)]
+    specimen = np.zeros(shape, np.float32)
+    radius, fine_nm = 50.0, pixel_nm / 2
+    for z, y, x in places:
+        offsets = rng.uniform(-1, 1, (4000, 3))
+        offsets = offsets[(offsets**2).sum(1) < 1] * radius / np.array([step_nm, fine_nm, fine_nm])
+        centre = np.array([z, y, x]) + rng.uniform(-0.5, 0.5, 3) * (0, 1, 1)  # a slice is a plane, a pixel an area
+        np.add.at(specimen, tuple(np.round(centre + offsets).astype(int).T), 1)
+    spots = [np.array([z - _AROUND[0] / 2, y - _AROUND[1] / 2, x - _AROUND[1] / 2]) for z, y, x in places]
+    return *_recorded(specimen, modality, photons, rng), spots
+
+
+def _aim(modality: str, photons: float) -> Outcome:
+    """Widths of the beads in what the sharp stack is to show."""
+    _, pixel_nm, step_nm = _MODALITIES[modality]
+    _, target, spots = _bead_stack(modality, photons)
+    lateral, axial = _widths(target, spots, pixel_nm / 2, step_nm)
+    psf = _psf(modality)
+    return Outcome(
+        {
+            "nm": lateral,
+            "z_nm": axial,
+            "gain": psf.fwhm_nm / lateral,
+            "axial_gain": (psf.fwhm_z_nm or np.nan) / axial,
+        }
     )
 
 
@@ -305,7 +345,11 @@ def _real(name: str) -> Outcome:
     result = sl.enhance(image, lens, config=ZSDeconvConfig.of("fast", axes="ZYX"))
     seconds = time.perf_counter() - began
     assert result.image is not None
-    numbers = {k: v for k, v in result.metrics.items() if k.startswith(("flux_ratio", "residual_", "rsp", "blend"))}
+    wanted = ("flux_", "residual_mean", "residual_std", "residual_white", "rsp", "blend")
+    numbers = {k: v for k, v in result.metrics.items() if k.startswith(wanted)}
+    seen = result.observation
+    standard = (seen_by_camera(result.image.data, result.model) - seen.counts) / seen.sigma
+    numbers["residual_above_dark_in_sigma"] = float(standard[(seen.counts > 0) & ~seen.bad].std())
     return Outcome(
         {**numbers, "seconds": seconds}, _views({"input": np.asarray(image.data), "fast": result.image.data})
     )

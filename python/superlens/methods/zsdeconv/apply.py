@@ -338,7 +338,7 @@ def _axial_of(psf: PSF | None) -> dict[str, Any]:
 
 
 def _messages(learned: Learned, observation: Observation, config: ZSDeconvConfig) -> tuple[str, ...]:
-    said = list(observation.messages)
+    said = [*_earlier_work(observation.image), *observation.messages]
     if "offset" in observation.camera.estimated:
         said.append(
             f"the camera offset was estimated as {observation.camera.offset:.4g} counts and taken off; "
@@ -357,6 +357,17 @@ def _messages(learned: Learned, observation: Observation, config: ZSDeconvConfig
     if config.denoise_only:
         said.append("denoising only: no optics were used and no detail was sharpened")
     return tuple(said)
+
+
+def _earlier_work(image: Image) -> list[str]:
+    """What the file says was done to the image before, where that leaves neither the noise nor the PSF of the microscope."""
+    labels = [str(label) for label in image.history.get("labels", ()) if "decon" in str(label).lower()]
+    if not labels:
+        return []
+    return [
+        f"the file says that the image was deconvolved already ({labels[0]}): its noise is no longer the camera's and its blur no longer that of the "
+        "optics, so that residuals and uncertainties do not hold for it; use the recording from before, if there is one"
+    ]
 
 
 def _blur(model: Model, observation: Observation) -> BlurWidth | None:
