@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from superlens.camera import Camera
 from superlens.camera.detectors import EMCCD
 from superlens.errors import SuperlensError
-from superlens.simulate import Filaments, GaussianSpots, Independent, PhotonLaw, SmlmScene, Uniform, simulate_smlm
+from superlens.simulate import (
+    Background,
+    Filaments,
+    GaussianSpots,
+    Independent,
+    PhotonLaw,
+    Rings,
+    SmlmScene,
+    Uniform,
+    simulate_smlm,
+)
 from superlens.simulate.movie import Movie
 from superlens.smlm.estimation import estimate_movie, sample_frames
 
@@ -26,6 +39,27 @@ def test_width_brightness_and_density_come_back(density: float, sites: Uniform |
     assert told.sigma_nm == pytest.approx(110.0, rel=0.06)
     assert told.photons == pytest.approx(2250 * (1 + (250 / 2250) ** 2), rel=0.2)  # mean square over mean
     assert told.density_um2 == pytest.approx(density, rel=0.25)
+
+
+@pytest.mark.parametrize("density", [0.1, 0.5])
+def test_uneven_steady_light_is_no_molecules(density: float) -> None:
+    made = movie(density, seed=3, background=Background(50.0, 50.0, contrast=0.5))
+    told = estimate_movie(made.frames.data, 100.0)
+    assert told.photons == pytest.approx(2250 * (1 + (250 / 2250) ** 2), rel=0.2)
+    assert told.density_um2 == pytest.approx(density, rel=0.25)
+    assert told.uneven is not None and told.messages
+    light = simulate_smlm(1, dataclasses.replace(made.scene, blinking=Independent(0.0)), rng=np.random.default_rng(3))
+    steady = ndimage.gaussian_filter(light.frames.data[0].astype(float), 3)
+    left = told.flat(steady[None].astype(np.float32))[0]
+    assert left.std() < 0.6 * steady.std()  # it is followed as far as it is smooth over the surroundings of a place
+
+
+@pytest.mark.parametrize("sites", [Uniform(), Filaments(), Rings()], ids=["uniform", "filaments", "rings"])
+def test_an_even_background_is_one_number_however_molecules_crowd(sites: Uniform | Filaments | Rings) -> None:
+    """Also where ten shine in each of few rings, and look like one bright molecule."""
+    told = estimate_movie(movie(5.5, sites=sites).frames.data, 100.0, gain=1.0)
+    assert told.uneven is None and told.floor == told.background
+    assert told.photons == pytest.approx(2278.0, rel=0.25)
 
 
 def test_what_is_given_is_kept() -> None:

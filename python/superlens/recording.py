@@ -89,7 +89,7 @@ def estimate_conditions(movie: Recording, known: Known, span: tuple[int, int]) -
 
 def compared(movie: Recording, told: MovieEstimate, span: tuple[int, int]) -> Likeness:
     """Whether a movie that is simulated with an estimate looks like the real one."""
-    electrons = told.camera.to_electrons(_sample(movie, span))
+    electrons = told.flat(np.asarray(told.camera.to_electrons(_sample(movie, span)), np.float32))
     return compare_with_simulation(electrons, told, movie.pixel_nm or 1.0, rng=np.random.default_rng(0))
 
 

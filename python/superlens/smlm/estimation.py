@@ -27,6 +27,7 @@ from scipy.special import ndtr
 
 from superlens.camera import Camera, estimate_camera
 from superlens.errors import SuperlensError
+from superlens.smlm.background import divide_light
 from superlens.smlm.precision import SpotFits, fit_spots
 
 __all__ = ["Known", "MovieEstimate", "estimate_movie", "sample_frames"]
@@ -39,6 +40,8 @@ _FRAMES = 400
 
 _PARTS = 7
 _FEWEST_SPOTS = 40
+_FEWEST_BRIGHT = 10
+"""Isolated blinks that tell how bright molecules are."""
 _FEWEST_ALONE = 3
 """Isolated blinks that will do where there are too few frames to see fluctuations."""
 _AGREE = 0.12
@@ -47,7 +50,6 @@ _FEWEST_FRAMES = 8
 _MOST_MISFIT = 1.6  # three deviations above 1, for windows of 7 x 7 pixels
 _REACH = 4  # pixels: lags of the fluctuations that are fitted
 _SMOOTH = 8.0  # pixels: what is smoother within a frame is no molecule
-_LOW = 0.02  # share of the pixels of all frames that are taken for background
 _SIGMA_PIXELS = (0.5, 4.0)
 
 
@@ -85,7 +87,7 @@ class MovieEstimate:
     photons : float
         Detected photons of a molecule in a frame, brighter ones weighing more: the mean of their squares over their mean.
     background : float
-        Detected photons of a pixel besides, above the camera's offset.
+        Detected photons of a pixel besides, above the camera's offset; the mean over the field.
     density_um2 : float
         Molecules per square micrometre and frame, over the whole field.
     sources : mapping of str to str
@@ -97,6 +99,8 @@ class MovieEstimate:
     excess : float
         Variance of the light over that of Poisson light: 2 where the camera multiplies electrons. The numbers above are those of a camera
         without multiplication whose noise is the same; the true photons are ``excess`` times as many.
+    uneven : ndarray, shape (Y, X), or None
+        How far the background of each pixel lies from ``background``, where that matters.
     """
 
     camera: Camera
@@ -108,6 +112,16 @@ class MovieEstimate:
     spots: SpotFits | None = field(default=None, repr=False)
     messages: tuple[str, ...] = ()
     excess: float = 1.0
+    uneven: Array | None = field(default=None, repr=False)
+
+    def flat(self, electrons: Array) -> Array:
+        """Frames, shape (T, Y, X), as if the background were even."""
+        return electrons if self.uneven is None else np.asarray(electrons - self.uneven, np.float32)
+
+    @property
+    def floor(self) -> float | Array:
+        """The background of each pixel, one number where it is even."""
+        return self.background if self.uneven is None else np.maximum(self.background + self.uneven, 0.0)
 
 
 def sample_frames(number: int, most: int = _FRAMES) -> NDArray[np.int64]:
@@ -167,30 +181,39 @@ def estimate_movie(
         )
     sources = {name: _where(camera, name) for name in ("offset", "gain", "read_noise_e")}
     lone_nm = float(np.median(spots.sigma_nm)) if len(spots) else 0.0
+    agreed = fitted is None or abs(lone_nm / pixel_nm / fitted.width - 1) < _AGREE
+    enough = len(spots) >= (_FEWEST_SPOTS if len(counts) >= _FEWEST_FRAMES else _FEWEST_ALONE)
     if sigma_nm is not None:
         sources["sigma_nm"] = "given"
-    elif fitted is None or (
-        len(spots) >= (_FEWEST_SPOTS if len(counts) >= _FEWEST_FRAMES else _FEWEST_ALONE)
-        and abs(lone_nm / pixel_nm / fitted.width - 1) < _AGREE
-    ):
+    elif fitted is None or (enough and agreed):
         sigma_nm = lone_nm
         sources["sigma_nm"] = f"{len(spots)} isolated blinks, each fitted"
     else:
         sigma_nm = fitted.width * pixel_nm
         sources["sigma_nm"] = _how(counts)
-    background = _background(electrons, camera, sigma_nm / pixel_nm)
-    sources["background"] = "the darkest places"
-    light = max(float(electrons.mean()) - background, 0.0)
-    if fitted is not None and light > 0:
-        photons = fitted.strength / light
-        sources["photons"] = f"{_how(counts)}, over mean light"
-    else:
-        photons = float(np.sum(spots.photons**2) / np.sum(spots.photons))
-        sources["photons"] = f"{len(spots)} isolated blinks, each fitted"
-    density = light / photons / (pixel_nm * 1e-3) ** 2
-    sources["density_um2"] = "mean light above the background over the light of a molecule"
+    believed = agreed and (fitted is None or enough or len(spots) >= _FEWEST_BRIGHT)
+    strength = 0.0 if fitted is None else fitted.strength
+    light = divide_light(electrons, camera, sigma_nm / pixel_nm, strength, spots if believed else None)
+    sources["background"] = "the darkest places" if light.uneven is None else "the darkest places around each"
+    sources["photons"] = (
+        f"{_how(counts)}, over mean light" if light.shared else f"{len(spots)} isolated blinks, each fitted"
+    )
+    sources["density_um2"] = (
+        "mean light above the background over the light of a molecule"
+        if light.shared or fitted is None
+        else f"{_how(counts)}, over the square of the light of a molecule"
+    )
     return MovieEstimate(
-        camera, sigma_nm, photons, background, density, sources, spots if len(spots) else None, (), excess
+        camera,
+        sigma_nm,
+        light.photons,
+        light.background,
+        light.per_pixel / (pixel_nm * 1e-3) ** 2,
+        sources,
+        spots if len(spots) else None,
+        light.messages(),
+        excess,
+        light.uneven,
     )
 
 
@@ -282,16 +305,6 @@ def _overlap(sigma: float) -> Floats:
         return np.asarray(x * ndtr(z) + wide * np.exp(-0.5 * z**2) / math.sqrt(2 * math.pi))
 
     return np.asarray(ramp(lag + 1) - 2 * ramp(lag) + ramp(lag - 1))
-
-
-def _background(electrons: Array, camera: Camera, width: float) -> float:
-    """Light of the darkest places: a low quantile of smoothed frames, with what noise alone would lower it by put back."""
-    some = electrons[:: max(1, len(electrons) // 50)]
-    smooth = ndimage.gaussian_filter(some, (0, width, width), mode="nearest")
-    low = float(np.quantile(smooth, _LOW))
-    variance = max(low, 0.0) + camera.read_noise_e**2
-    left = 1.0 / (2.0 * math.sqrt(math.pi) * width)  # of the deviation of white noise, after smoothing
-    return max(low + 2.05 * left * math.sqrt(variance), 0.0)
 
 
 def _isolated(electrons: Array, pixel_nm: float, sigma_nm: float | None, camera: Camera) -> SpotFits:
