@@ -150,9 +150,9 @@ def train_deepstorm(
 
 
 def _opened(path: Path, choice: ImageChoice) -> LazyImage:
-    from superlens.io import open_image
+    from superlens.recording import open_movie
 
-    return open_image(path, axes=choice.axes, pixel_nm=choice.pixel_nm)
+    return open_movie(path, axes=choice.axes, pixel_nm=choice.pixel_nm)
 
 
 def _model(path: Path | None) -> Model | None:
