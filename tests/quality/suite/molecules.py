@@ -225,9 +225,10 @@ def speed(frames: int, exact_frames: int, seed: int, models: str) -> Outcome:
 
 
 def memory(few: int, many: int, models: str) -> Outcome:
-    """Peak resident memory of a fresh process that localizes a short and a long movie of 16 x 16 pixels, all in."""
-    peaks = {name: _peak_of(frames) for name, frames in (("few", few), ("many", many))}
-    return Outcome({"few_mb": peaks["few"], "many_mb": peaks["many"], "ratio": peaks["many"] / peaks["few"]})
+    """Peak resident memory of a fresh process that localizes a short and a long movie of 16 x 16 pixels, all in, and what a row takes."""
+    (low, first), (high, last) = _peak_of(few), _peak_of(many)
+    numbers = {"few_mb": low, "many_mb": high, "ratio": high / low, "few_rows": float(first), "many_rows": float(last)}
+    return Outcome({**numbers, "bytes_a_row": (high - low) * 2**20 / (last - first)})
 
 
 def training(
@@ -360,8 +361,8 @@ def _above(rows: NDArray[np.float64], gradient: float) -> Localizations:
     return Localizations({"frame": kept[:, 0] + 1, "x_nm": places[:, 0], "y_nm": places[:, 1]})
 
 
-def _peak_of(frames: int) -> float:
-    """Peak resident memory, MB, of localizing a movie of so many frames from a file."""
+def _peak_of(frames: int) -> tuple[float, int]:
+    """Peak resident memory, MB, of localizing a movie of so many frames from a file, and the rows of the table."""
     code = (
         "import resource, sys, numpy as np, superlens as sl\n"
         "movie = sl.open_image(sys.argv[1], axes='TYX', pixel_nm=100.0)\n"
@@ -380,7 +381,8 @@ def _peak_of(frames: int) -> float:
                 photometric="minisblack",
             )
         answer = subprocess.run([sys.executable, "-c", code, str(path)], check=True, capture_output=True, text=True)
-    return float(answer.stdout.split()[0])
+    peak, rows = answer.stdout.split()
+    return float(peak), int(rows)
 
 
 def _dense() -> Path:

@@ -172,7 +172,7 @@ def localize_movie(
         messages.append(f"stopped after frame {done} of {last}; the results are of frames {first + 1} to {done}")
     if done == first:
         raise SuperlensError("stopped before the first frames were done; nothing was found yet")
-    columns = {name: np.concatenate([r[name] for r in rows]) for name in rows[0]}
+    columns = {name: np.concatenate([r.pop(name) for r in rows]) for name in tuple(rows[0])}
     history = {"superlens": {"what": "single-molecule localization", "network": model.config.network}}
     table = Localizations(columns, movie.pixel_nm, (height, width), done, history)
     if not len(table):
