@@ -65,7 +65,7 @@ _UNLIKE = {"sigma_nm": 180.0, "photons": 500.0, "background": 50.0, "density": 1
 _TRAININGS = {
     "shipped": {"preset": None, "minutes": None},
     "fast": {"preset": "fast", "minutes": None},
-    "standard-12-minutes": {"preset": "standard", "minutes": 12.0},
+    "standard-10-minutes": {"preset": "standard", "minutes": 10.0},
 }
 
 
