@@ -456,3 +456,12 @@ def test_a_movie_goes_from_simulation_to_a_table_that_is_held_against_its_truth(
     assert told.exit_code == 0
     assert json.loads((tmp_path / "s.json").read_text())["localizations.csv"]["jaccard"] > 0.8
     assert read(tmp_path / "found" / "density.tif").pixel_nm == 12.5
+
+
+def test_tables_without_a_pair_in_common_are_told_apart(superlens: Run, tmp_path: Path) -> None:
+    """Here one counts a single frame as number 1 and the other as number 20."""
+    for name, frame in (("found.csv", 1), ("truth.csv", 20)):
+        (tmp_path / name).write_text(f'"frame","x [nm]","y [nm]"\n{frame},100,200\n')
+    told = superlens("evaluate", tmp_path / "found.csv", "--reference", tmp_path / "truth.csv")
+    assert told.exit_code == 0
+    assert "frames 20 to 20" in told.stderr and "one movie" in told.stderr
