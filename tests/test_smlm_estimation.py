@@ -74,6 +74,33 @@ def test_with_a_known_offset_the_background_is_found() -> None:
     assert told.background == pytest.approx(20.0, abs=4.0)
 
 
+@pytest.mark.parametrize(
+    ("sigma_nm", "photons"), [(80.0, 2250.0), (65.0, 2250.0), (110.0, 20_000.0)], ids=["narrow", "narrower", "bright"]
+)
+def test_the_gain_is_right_where_blinks_are_sharper_than_noise_may_be(sigma_nm: float, photons: float) -> None:
+    """From frames alone such blinks pass for noise, and the gain came out a hundred times too high."""
+    camera = Camera(gain=2.07, offset=90.0, read_noise_e=2.2)
+    how = {"spots": GaussianSpots(sigma_nm, 3.0), "photons": PhotonLaw("normal", photons, photons / 9)}
+    told = estimate_movie(movie(1.0, frames=40, seed=7, sensor=camera, **how).frames.data, 100.0)
+    assert told.camera.gain == pytest.approx(2.07, rel=0.35)
+    assert told.photons == pytest.approx(photons, rel=0.35)
+    assert told.sources["gain"] == "estimated from the noise"
+
+
+def test_a_gain_that_is_given_is_kept_where_blinks_contradict_it() -> None:
+    told = estimate_movie(
+        movie(1.0, sensor=Camera(gain=2.0, offset=90.0, read_noise_e=2.2)).frames.data, 100.0, gain=9.0
+    )
+    assert told.camera.gain == 9.0
+
+
+def test_dim_blinks_that_stand_out_do_not_tell_how_bright_molecules_are() -> None:
+    how = {"photons": PhotonLaw("normal", 150.0, 17.0), "background": Background(5.0, 5.0)}
+    camera = Camera(gain=2.07, offset=90.0, read_noise_e=2.2)
+    told = estimate_movie(movie(1.0, seed=12, sensor=camera, **how).frames.data, 100.0)
+    assert told.photons == pytest.approx(150.0, rel=0.3)
+
+
 def test_the_gain_of_the_camera_scales_nothing_but_counts() -> None:
     dim, bright = (
         estimate_movie(movie(2.0, sensor=Camera(gain=g, offset=100.0, read_noise_e=1.5)).frames.data, 100.0, gain=g)

@@ -28,7 +28,7 @@ _AROUND, _CELL = 24, 4  # pixels: surroundings in which some place is dark, and 
 _DARK_AROUND = 10  # percent of the surroundings that are dark
 _UNEVEN, _UNEVEN_SURELY = 0.35, 0.1
 """Share of a molecule's peak by which the background must differ between places to count as uneven; where isolated blinks say so, too."""
-_CONFLICT = 1.5
+_CONFLICT = 2.0
 """Factor between the brightness of isolated blinks and that by the mean light beyond which the light is not all molecules'."""
 
 
@@ -86,7 +86,7 @@ def divide_light(electrons: Array, camera: Camera, width: float, strength: float
     dark, hills = _background(electrons, camera, width), _hills(electrons, width)
     mean, steady = float(electrons.mean()), float(hills.mean())
     lone = 0.0 if spots is None or not len(spots) else float(np.sum(spots.photons**2) / np.sum(spots.photons))
-    faint = math.sqrt(dark + camera.read_noise_e**2)
+    faint = 0.1 * math.sqrt(dark + camera.read_noise_e**2)
     smooth = lone > 0 and mean - dark - strength / lone < faint + 2 * steady
     shared = strength > 0 and not (smooth and lone * (mean - dark) > _CONFLICT * strength)
 

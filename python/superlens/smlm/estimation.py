@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,10 @@ _FEWEST_ALONE = 3
 _AGREE = 0.12
 """Relative difference from the fluctuations up to which the width of isolated blinks is believed: beyond it they were pairs."""
 _FEWEST_FRAMES = 8
+_CORRECTIONS, _MOST_AT_ONCE = 10, 0.1
+_DARK, _FEWEST_DARK = 0.2, 100  # share of the places of a frame, and pixels
+_TOO_STILL, _STILL = 0.6, 0.9
+"""Squared residuals of isolated blinks over what the gain makes expect, below which the gain is too high, and up to which it is corrected."""
 _MOST_MISFIT = 1.6  # three deviations above 1, for windows of 7 x 7 pixels
 _REACH = 4  # pixels: lags of the fluctuations that are fitted
 _SMOOTH = 8.0  # pixels: what is smoother within a frame is no molecule
@@ -170,8 +174,8 @@ def estimate_movie(
     """
     counts = np.asarray(frames, np.float32)
     camera = _camera(counts, offset, None if gain is None else gain * excess, read_noise_e)
+    camera, spots = _by_blinks(counts, pixel_nm, sigma_nm, camera, read_noise_e)
     electrons = np.asarray(camera.to_electrons(counts), np.float32)
-    spots = _isolated(electrons, pixel_nm, sigma_nm, camera)
     shape = _fluctuations(electrons)
     width = None if sigma_nm is None else sigma_nm / pixel_nm
     fitted = None if shape is None else _fit_shape(shape, width)
@@ -307,8 +311,45 @@ def _overlap(sigma: float) -> Floats:
     return np.asarray(ramp(lag + 1) - 2 * ramp(lag) + ramp(lag - 1))
 
 
-def _isolated(electrons: Array, pixel_nm: float, sigma_nm: float | None, camera: Camera) -> SpotFits:
-    """Blinks that stand alone, fitted: those whose images are explained by one Gaussian."""
+def _by_blinks(
+    counts: Array, pixel_nm: float, sigma_nm: float | None, camera: Camera, known: float | None
+) -> tuple[Camera, SpotFits]:
+    """Isolated blinks, and the camera, whose gain they correct where it was estimated far too high.
+
+    Spots narrower than a camera samples well, and very bright ones, pass for noise there. What is left of a blink after a fit does not.
+    ``known`` is the read noise where it is.
+    """
+    began, steps = None, _CORRECTIONS if "gain" in camera.estimated else 0
+    while True:
+        fits = _fitted_spots(np.asarray(camera.to_electrons(counts), np.float32), pixel_nm, sigma_nm, camera)
+        spots = fits.where(_alone(fits, pixel_nm))
+        told = spots if len(spots) >= _FEWEST_BRIGHT else fits.where(fits.converged)
+        ratio = float(np.median(told.scatter)) if len(told) >= _FEWEST_BRIGHT else 1.0
+        if ratio > (_TOO_STILL if began is None else _STILL) or steps == 0:
+            break
+        began, steps = began or (camera, spots), steps - 1
+        noise, gain = camera.read_noise_e * camera.gain, camera.gain * max(ratio, _MOST_AT_ONCE)
+        if known is None:
+            noise = min(noise, _dark_noise(counts))
+        camera = replace(camera, gain=gain, read_noise_e=noise / gain if known is None else known)
+    # Where no gain explains what is left, the first one is as good as any.
+    return began if began is not None and ratio <= _TOO_STILL else (camera, spots)
+
+
+def _dark_noise(counts: Array) -> float:
+    """Noise of dark places, counts, from how they differ between successive frames, or from pixel to pixel of a single one."""
+    at = np.arange(0, len(counts) - 1, max(1, len(counts) // 25))
+    pair = (counts[at], counts[at + 1]) if len(at) else (counts[..., :-1], counts[..., 1:])
+    dark = np.ones(pair[0].shape, bool)
+    for frames in pair:
+        smooth = ndimage.gaussian_filter(frames, (0, 2, 2), mode="nearest")
+        dark &= smooth <= np.quantile(smooth, _DARK)
+    apart = np.abs(pair[1] - pair[0])[dark]
+    return 1.4826 * float(np.median(apart)) / math.sqrt(2.0) if apart.size >= _FEWEST_DARK else math.inf
+
+
+def _fitted_spots(electrons: Array, pixel_nm: float, sigma_nm: float | None, camera: Camera) -> SpotFits:
+    """Local maxima that have no other near, fitted."""
     start = 1.2 if sigma_nm is None else sigma_nm / pixel_nm
     reach = math.ceil(2.5 * start)
     if min(electrons.shape[1:]) < 2 * reach + 1:
@@ -316,7 +357,7 @@ def _isolated(electrons: Array, pixel_nm: float, sigma_nm: float | None, camera:
     else:
         windows, corners = _windows(electrons, start, reach)
     floor = min(float(windows.min(initial=0.0)), 0.0)
-    fits = fit_spots(
+    return fit_spots(
         windows - floor,
         pixel_nm,
         sigma_nm=start * pixel_nm,
@@ -324,10 +365,13 @@ def _isolated(electrons: Array, pixel_nm: float, sigma_nm: float | None, camera:
         corners=corners,
         read_noise_e=math.sqrt(max(camera.read_noise_e**2 + floor, 0.0)),
     )
+
+
+def _alone(fits: SpotFits, pixel_nm: float) -> NDArray[np.bool_]:
+    """Which spots are explained by one Gaussian."""
     width = fits.sigma_nm / pixel_nm
     alone = fits.converged & (fits.misfit < _MOST_MISFIT) & (width > _SIGMA_PIXELS[0]) & (width < _SIGMA_PIXELS[1])
-    alone &= fits.sigma_error_nm < 0.15 * fits.sigma_nm
-    return fits.where(alone)
+    return np.asarray(alone & (fits.sigma_error_nm < 0.15 * fits.sigma_nm))
 
 
 def _windows(electrons: Array, width: float, reach: int) -> tuple[Floats, NDArray[np.int64]]:
