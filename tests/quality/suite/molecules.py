@@ -56,6 +56,13 @@ _GRADIENTS = (12, 25, 50, 100, 200, 400, 800, 1600, 3200)
 _DEFAULT_GRADIENT = 5000
 """Picasso's own when nothing is chosen."""
 
+_PEAK = (
+    "import re, sys\n"
+    "from pathlib import Path\n"
+    "def peak(): return 1024 * int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])\n"
+)
+"""Peak resident memory of a process, bytes; what `resource` tells counts that of the process which started it."""
+
 DIM = (150, 300, 500)
 """Photons of the molecules of the dim movies."""
 
@@ -111,6 +118,7 @@ def cells() -> list[Cell]:
     made.append(Cell("sample/deep-storm", sample, {"models": models}))
     made.append(Cell("speed", speed, {"frames": 361, "exact_frames": 8, "seed": 1, "models": models}))
     made.append(Cell("memory", memory, {"few": 1_000, "many": 100_000, "models": models}))
+    made.append(Cell("table-memory", table_memory, {"rows": 1_000_000}))
     made += [
         Cell(f"training/{name}", training, {**how, **_UNLIKE, "frames": 60, "seed": 13, "models": models})
         for name, how in _TRAININGS.items()
@@ -225,10 +233,32 @@ def speed(frames: int, exact_frames: int, seed: int, models: str) -> Outcome:
 
 
 def memory(few: int, many: int, models: str) -> Outcome:
-    """Peak resident memory of a fresh process that localizes a short and a long movie of 16 x 16 pixels, all in, and what a row takes."""
+    """Peak resident memory of a fresh process that localizes a short and a long movie of 16 x 16 pixels, all in."""
     (low, first), (high, last) = _peak_of(few), _peak_of(many)
-    numbers = {"few_mb": low, "many_mb": high, "ratio": high / low, "few_rows": float(first), "many_rows": float(last)}
-    return Outcome({**numbers, "bytes_a_row": (high - low) * 2**20 / (last - first)})
+    return Outcome(
+        {"few_mb": low, "many_mb": high, "ratio": high / low, "few_rows": float(first), "many_rows": float(last)}
+    )
+
+
+def table_memory(rows: int) -> Outcome:
+    """What a row of the table takes in a fresh process, from the blocks that it is made of to its corrected and its linked copy."""
+    code = (
+        _PEAK + "import numpy as np\n"
+        "from superlens.smlm import Localizations, correct_drift, estimate_drift, link\n"
+        "rows, rng = int(sys.argv[1]), np.random.default_rng(0)\n"
+        "names = ('x_nm', 'y_nm', 'photons', 'sigma_nm', 'background', 'background_std', 'uncertainty_nm', 'probability')\n"
+        "before, blocks = peak(), []\n"
+        "for i in range(100):\n"
+        "    frame = np.sort(rng.integers(1 + 1000 * i, 1001 + 1000 * i, rows // 100))\n"
+        "    blocks.append({'frame': frame, **{name: rng.uniform(8, 6400, len(frame)) for name in names}})\n"
+        "    blocks[-1]['uncertainty_nm'][:] = 8.0\n"
+        "table = Localizations({n: np.concatenate([b.pop(n) for b in blocks]) for n in ('frame', *names)}, 100.0, (64, 64), 100_000)\n"
+        "corrected = correct_drift(table, estimate_drift(table))\n"
+        "linked = link(corrected, distance_nm=24.0, dark_frames=1)\n"
+        "print((peak() - before) / rows)\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", code, str(rows)], check=True, capture_output=True, text=True)
+    return Outcome({"bytes_a_row": float(answer.stdout)})
 
 
 def training(
@@ -364,10 +394,10 @@ def _above(rows: NDArray[np.float64], gradient: float) -> Localizations:
 def _peak_of(frames: int) -> tuple[float, int]:
     """Peak resident memory, MB, of localizing a movie of so many frames from a file, and the rows of the table."""
     code = (
-        "import resource, sys, numpy as np, superlens as sl\n"
+        _PEAK + "import superlens as sl\n"
         "movie = sl.open_image(sys.argv[1], axes='TYX', pixel_nm=100.0)\n"
         "found = sl.localize(movie)\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, len(found.localizations))\n"
+        "print(peak() / 2**20, len(found.localizations))\n"
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "movie.tif"
