@@ -406,6 +406,7 @@ def movie(tmp_path: Path) -> Path:
         ((), ("--pixel-nm",)),
         (("--axes", "TYX"), ("--pixel-nm",)),
         (("--axes", "TYX", "--pixel-nm", 0.1), ("micrometres",)),
+        (("--axes", "TYX", "--pixel-nm", 100_000), ("picometres",)),
         (("--axes", "ZYX", "--pixel-nm", 100), ("--axes TYX",)),
         (("--axes", "TYX", "--pixel-nm", 100, "--frames", "3-9"), ("FIRST:LAST",)),
         (("--axes", "TYX", "--pixel-nm", 100, "--frames", "3:9"), ("1 and 6",)),
@@ -413,7 +414,7 @@ def movie(tmp_path: Path) -> Path:
         (("--axes", "TYX", "--pixel-nm", 100, "--psf-sigma-nm", 0.11), ("20 to 1000",)),
         (("--axes", "TYX", "--pixel-nm", 100, "--model", "none.zip"), ("none.zip",)),
     ],
-    ids=["nothing", "pixel", "micrometres", "stack", "range", "beyond", "na-alone", "sigma-um", "model"],
+    ids=["nothing", "pixel", "micrometres", "picometres", "stack", "range", "beyond", "na-alone", "sigma-um", "model"],
 )
 def test_a_movie_that_cannot_be_worked_on_is_refused(
     superlens: Run, movie: Path, out: Path, arguments: tuple[object, ...], words: tuple[str, ...]
