@@ -24,7 +24,7 @@ from superlens.methods.deepstorm.own import OwnFrames
 from superlens.methods.deepstorm.stating import ErrorLaw, signs_of
 from superlens.model import Model, shipped
 from superlens.progress import Cancelled
-from superlens.simulate import GaussianSpots, Independent, SmlmScene, simulate_smlm
+from superlens.simulate import Background, GaussianSpots, Independent, SmlmScene, simulate_smlm
 from superlens.simulate.movie import Movie
 from superlens.smlm import Known, Localizations, estimate_movie, match, scores
 
@@ -270,6 +270,14 @@ def test_sparse_molecules_are_found_where_they_are(sparse: tuple[Movie, Localize
     assert told["jaccard"] > 0.93
     assert told["rmse_lateral_nm"] < 25
     assert abs(told["bias_x_nm"]) < 2 and abs(told["bias_y_nm"]) < 2
+
+
+def test_molecules_on_uneven_light_are_found_and_it_is_not_taken_for_molecules() -> None:
+    scene = SmlmScene(blinking=Independent(0.5), margin_nm=500.0, background=Background(50.0, 50.0, contrast=0.5))
+    made = simulate_smlm(30, scene, rng=np.random.default_rng(3))
+    found = localize(made.frames)
+    assert any("uneven" in message for message in found.messages)
+    assert scores(match(found.localizations, made.truth))["jaccard"] > 0.93
 
 
 def test_photons_and_stated_errors_are_right(sparse: tuple[Movie, Localized]) -> None:

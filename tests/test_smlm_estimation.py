@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from superlens.camera import Camera
 from superlens.camera.detectors import EMCCD
 from superlens.errors import SuperlensError
-from superlens.simulate import Filaments, GaussianSpots, Independent, PhotonLaw, SmlmScene, Uniform, simulate_smlm
+from superlens.simulate import (
+    Background,
+    Filaments,
+    GaussianSpots,
+    Independent,
+    PhotonLaw,
+    Rings,
+    SmlmScene,
+    Uniform,
+    simulate_smlm,
+)
 from superlens.simulate.movie import Movie
 from superlens.smlm.estimation import estimate_movie, sample_frames
 
@@ -28,6 +41,27 @@ def test_width_brightness_and_density_come_back(density: float, sites: Uniform |
     assert told.density_um2 == pytest.approx(density, rel=0.25)
 
 
+@pytest.mark.parametrize("density", [0.1, 0.5])
+def test_uneven_steady_light_is_no_molecules(density: float) -> None:
+    made = movie(density, seed=3, background=Background(50.0, 50.0, contrast=0.5))
+    told = estimate_movie(made.frames.data, 100.0)
+    assert told.photons == pytest.approx(2250 * (1 + (250 / 2250) ** 2), rel=0.2)
+    assert told.density_um2 == pytest.approx(density, rel=0.25)
+    assert told.uneven is not None and told.messages
+    light = simulate_smlm(1, dataclasses.replace(made.scene, blinking=Independent(0.0)), rng=np.random.default_rng(3))
+    steady = ndimage.gaussian_filter(light.frames.data[0].astype(float), 3)
+    left = told.flat(steady[None].astype(np.float32))[0]
+    assert left.std() < 0.6 * steady.std()  # it is followed as far as it is smooth over the surroundings of a place
+
+
+@pytest.mark.parametrize("sites", [Uniform(), Filaments(), Rings()], ids=["uniform", "filaments", "rings"])
+def test_an_even_background_is_one_number_however_molecules_crowd(sites: Uniform | Filaments | Rings) -> None:
+    """Also where ten shine in each of few rings, and look like one bright molecule."""
+    told = estimate_movie(movie(5.5, sites=sites).frames.data, 100.0, gain=1.0)
+    assert told.uneven is None and told.floor == told.background
+    assert told.photons == pytest.approx(2278.0, rel=0.25)
+
+
 def test_what_is_given_is_kept() -> None:
     counts = movie(1.0).frames.data
     told = estimate_movie(counts, 100.0, sigma_nm=123.0, offset=100.0, gain=1.0, read_noise_e=1.5)
@@ -38,6 +72,33 @@ def test_what_is_given_is_kept() -> None:
 def test_with_a_known_offset_the_background_is_found() -> None:
     told = estimate_movie(movie(2.0).frames.data, 100.0, offset=100.0, gain=1.0, read_noise_e=1.5)
     assert told.background == pytest.approx(20.0, abs=4.0)
+
+
+@pytest.mark.parametrize(
+    ("sigma_nm", "photons"), [(80.0, 2250.0), (65.0, 2250.0), (110.0, 20_000.0)], ids=["narrow", "narrower", "bright"]
+)
+def test_the_gain_is_right_where_blinks_are_sharper_than_noise_may_be(sigma_nm: float, photons: float) -> None:
+    """From frames alone such blinks pass for noise, and the gain came out a hundred times too high."""
+    camera = Camera(gain=2.07, offset=90.0, read_noise_e=2.2)
+    how = {"spots": GaussianSpots(sigma_nm, 3.0), "photons": PhotonLaw("normal", photons, photons / 9)}
+    told = estimate_movie(movie(1.0, frames=40, seed=7, sensor=camera, **how).frames.data, 100.0)
+    assert told.camera.gain == pytest.approx(2.07, rel=0.35)
+    assert told.photons == pytest.approx(photons, rel=0.35)
+    assert told.sources["gain"] == "estimated from the noise"
+
+
+def test_a_gain_that_is_given_is_kept_where_blinks_contradict_it() -> None:
+    told = estimate_movie(
+        movie(1.0, sensor=Camera(gain=2.0, offset=90.0, read_noise_e=2.2)).frames.data, 100.0, gain=9.0
+    )
+    assert told.camera.gain == 9.0
+
+
+def test_dim_blinks_that_stand_out_do_not_tell_how_bright_molecules_are() -> None:
+    how = {"photons": PhotonLaw("normal", 150.0, 17.0), "background": Background(5.0, 5.0)}
+    camera = Camera(gain=2.07, offset=90.0, read_noise_e=2.2)
+    told = estimate_movie(movie(1.0, seed=12, sensor=camera, **how).frames.data, 100.0)
+    assert told.photons == pytest.approx(150.0, rel=0.3)
 
 
 def test_the_gain_of_the_camera_scales_nothing_but_counts() -> None:

@@ -50,6 +50,13 @@ def test_fits_of_isolated_spots_sit_on_the_bound(photons: float, background: flo
     assert fit.misfit.mean() == pytest.approx(1.0, abs=0.05)
 
 
+@pytest.mark.parametrize("factor", [1.0, 4.0, 100.0])
+def test_a_gain_that_is_too_high_shows_in_what_is_left_of_bright_spots(factor: float) -> None:
+    counts = Camera(1.0, 0.0, 0.0).expose(means(places(300), 20_000.0, 1.0), np.random.default_rng(1))
+    fit = fit_spots(counts / factor, PIXEL)
+    assert np.median(fit.scatter[fit.converged]) == pytest.approx(1 / factor, rel=0.1)
+
+
 def test_electron_multiplication_costs_half_of_the_photons() -> None:
     true, camera = places(500), EMCCD(quantum_efficiency=1.0, spurious_e=0.0)
     counts = camera.expose(means(true, 2000.0, 10.0), np.random.default_rng(2))

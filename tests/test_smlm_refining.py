@@ -38,6 +38,23 @@ def test_without_noise_two_overlapping_molecules_come_back_exactly() -> None:
     np.testing.assert_allclose(found.photons, photons, rtol=0.02)
 
 
+def test_a_background_that_is_known_for_each_pixel_moves_no_molecule() -> None:
+    places, photons = np.array([[11.3, 12.1], [13.4, 12.6]]), np.array([2000.0, 1500.0])
+    hill = 60.0 * np.exp(-((np.indices((24, 24)) - [[[10]], [[18]]]) ** 2).sum(axis=0) / 60)
+    found = refine(
+        (light_of(places, photons) + hill)[None],
+        np.zeros(2, np.int64),
+        places + [[0.3, -0.2], [-0.25, 0.2]],
+        sigma=SIGMA,
+        photons=1800.0,
+        background=20.0 + hill,
+        found_within=30.0,
+        sweeps=80,
+    )
+    np.testing.assert_allclose(np.stack([found.x, found.y], axis=1), places, atol=0.01)
+    np.testing.assert_allclose(found.photons, photons, rtol=0.02)
+
+
 def test_frames_do_not_know_of_each_other() -> None:
     rng = np.random.default_rng(0)
     places = rng.uniform(4, 20, (8, 2))

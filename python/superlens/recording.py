@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from superlens.errors import SuperlensError
+from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import Image
-from superlens.io import LazyImage
+from superlens.io import LazyImage, open_image
+from superlens.io.metadata import UnnamedFrames
 from superlens.simulate.likeness import Likeness, compare_with_simulation
 from superlens.smlm.estimation import Known, MovieEstimate, estimate_movie, sample_frames
 
-__all__ = ["Recording", "check_movie", "compared", "estimate_conditions", "frames_of"]
+__all__ = ["Recording", "check_movie", "compared", "estimate_conditions", "frames_of", "open_movie"]
 
 Array = NDArray[np.float32]
 
@@ -25,6 +28,43 @@ Recording: TypeAlias = Image | LazyImage
 _SAMPLE_PIXELS = 64e6
 _SAMPLE_FRAMES = 100
 """A part that is shorter tells too little of itself."""
+
+
+def open_movie(path: Path, *, axes: str | None = None, pixel_nm: float | None = None) -> LazyImage:
+    """Open a movie without reading its frames.
+
+    A series of images that the file does not name, or calls slices without a step between them, as ImageJ does with what it did not
+    record itself, is taken for frames over time; a warning says so.
+
+    Parameters
+    ----------
+    path : Path
+    axes : str, optional
+        Of the file; then they are believed.
+    pixel_nm : float, optional
+        When the file has none or a wrong one.
+
+    Raises
+    ------
+    SuperlensError
+        As `superlens.io.open_image`.
+    """
+    if axes is not None:
+        return open_image(path, axes=axes, pixel_nm=pixel_nm)
+    try:
+        opened = open_image(path, pixel_nm=pixel_nm)
+        if opened.axes != "ZYX" or opened.z_step_nm is not None:
+            return opened
+        said = "calls its images slices, without a step between them"
+    except UnnamedFrames:
+        said = "does not say what its images are"
+    movie = open_image(path, axes="TYX", pixel_nm=pixel_nm)
+    warnings.warn(
+        f"{path.name} {said}: the {movie.data.shape[0]} are taken for frames over time (--axes TYX)",
+        SuperlensWarning,
+        stacklevel=2,
+    )
+    return movie
 
 
 def check_movie(movie: Recording) -> tuple[int, int, int]:
@@ -89,7 +129,7 @@ def estimate_conditions(movie: Recording, known: Known, span: tuple[int, int]) -
 
 def compared(movie: Recording, told: MovieEstimate, span: tuple[int, int]) -> Likeness:
     """Whether a movie that is simulated with an estimate looks like the real one."""
-    electrons = told.camera.to_electrons(_sample(movie, span))
+    electrons = told.flat(np.asarray(told.camera.to_electrons(_sample(movie, span)), np.float32))
     return compare_with_simulation(electrons, told, movie.pixel_nm or 1.0, rng=np.random.default_rng(0))
 
 

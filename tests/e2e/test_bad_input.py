@@ -403,9 +403,10 @@ def movie(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), ("--axes",)),
+        ((), ("--pixel-nm",)),
         (("--axes", "TYX"), ("--pixel-nm",)),
         (("--axes", "TYX", "--pixel-nm", 0.1), ("micrometres",)),
+        (("--axes", "TYX", "--pixel-nm", 100_000), ("picometres",)),
         (("--axes", "ZYX", "--pixel-nm", 100), ("--axes TYX",)),
         (("--axes", "TYX", "--pixel-nm", 100, "--frames", "3-9"), ("FIRST:LAST",)),
         (("--axes", "TYX", "--pixel-nm", 100, "--frames", "3:9"), ("1 and 6",)),
@@ -413,7 +414,7 @@ def movie(tmp_path: Path) -> Path:
         (("--axes", "TYX", "--pixel-nm", 100, "--psf-sigma-nm", 0.11), ("20 to 1000",)),
         (("--axes", "TYX", "--pixel-nm", 100, "--model", "none.zip"), ("none.zip",)),
     ],
-    ids=["axes", "pixel", "micrometres", "stack", "range", "beyond", "na-alone", "sigma-um", "model"],
+    ids=["nothing", "pixel", "micrometres", "picometres", "stack", "range", "beyond", "na-alone", "sigma-um", "model"],
 )
 def test_a_movie_that_cannot_be_worked_on_is_refused(
     superlens: Run, movie: Path, out: Path, arguments: tuple[object, ...], words: tuple[str, ...]
@@ -456,3 +457,12 @@ def test_a_movie_goes_from_simulation_to_a_table_that_is_held_against_its_truth(
     assert told.exit_code == 0
     assert json.loads((tmp_path / "s.json").read_text())["localizations.csv"]["jaccard"] > 0.8
     assert read(tmp_path / "found" / "density.tif").pixel_nm == 12.5
+
+
+def test_tables_without_a_pair_in_common_are_told_apart(superlens: Run, tmp_path: Path) -> None:
+    """Here one counts a single frame as number 1 and the other as number 20."""
+    for name, frame in (("found.csv", 1), ("truth.csv", 20)):
+        (tmp_path / name).write_text(f'"frame","x [nm]","y [nm]"\n{frame},100,200\n')
+    told = superlens("evaluate", tmp_path / "found.csv", "--reference", tmp_path / "truth.csv")
+    assert told.exit_code == 0
+    assert "frames 20 to 20" in told.stderr and "one movie" in told.stderr

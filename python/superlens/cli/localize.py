@@ -150,9 +150,11 @@ def train_deepstorm(
 
 
 def _opened(path: Path, choice: ImageChoice) -> LazyImage:
-    from superlens.io import open_image
+    from superlens.recording import check_movie, open_movie
 
-    return open_image(path, axes=choice.axes, pixel_nm=choice.pixel_nm)
+    movie = open_movie(path, axes=choice.axes, pixel_nm=choice.pixel_nm)
+    check_movie(movie)
+    return movie
 
 
 def _model(path: Path | None) -> Model | None:

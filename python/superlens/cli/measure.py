@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from superlens.cli.failures import note
 from superlens.cli.folders import OUTPUT_ENDINGS, OutputFolder
 from superlens.cli.options import OpticsChoice, optics_options, path_type
 from superlens.errors import SuperlensError
@@ -94,7 +95,16 @@ def compare_tables(found: Path, reference: Path, pixel_nm: float | None) -> dict
     from superlens.smlm import match, scores
 
     tables = [read_localizations(path, pixel_nm=pixel_nm) for path in (found, reference)]
-    return {name: value if math.isfinite(value) else None for name, value in scores(match(*tables)).items()}
+    pairs = match(*tables)
+    if not len(pairs):
+        spans = [
+            f"{path.name} has frames {table['frame'].min()} to {table['frame'].max()} and x up to {table['x_nm'].max():.0f} nm"
+            if len(table)
+            else f"{path.name} is empty"
+            for path, table in zip((found, reference), tables, strict=True)
+        ]
+        note(f"no localization has a true one within 250 nm in its frame: {', '.join(spans)}. Are they of one movie?")
+    return {name: value if math.isfinite(value) else None for name, value in scores(pairs).items()}
 
 
 def psf_of_optics(pixel_nm: float | None, z_step_nm: float | None, optics: OpticsChoice) -> PSF:

@@ -125,6 +125,10 @@ def to_image(
         raise SuperlensError(f"{path.name}: {error}") from error
 
 
+class UnnamedFrames(SuperlensError):
+    """A file holds a series of images and does not say what they are."""
+
+
 def facts(
     stored: StoredImage, path: Path, *, axes: str | None, pixel_nm: float | None, z_step_nm: float | None
 ) -> dict[str, Any]:
@@ -333,7 +337,7 @@ def _check_named(data: Pixels, order: str, path: Path) -> None:
         return
     if len(unnamed) == 1 and data.ndim == 3:
         pages = data.shape[unnamed[0]]
-        raise SuperlensError(
+        raise (UnnamedFrames if unnamed == [0] else SuperlensError)(
             f"{path.name} has {pages} images and does not say whether they are planes, frames or channels; "
             "give --axes ZYX, TYX or CYX."
         )

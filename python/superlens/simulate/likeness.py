@@ -193,7 +193,8 @@ def _scene(
     margin = math.ceil(3.0 * estimate.sigma_nm / pixel_nm)
     light = float(mean.mean()) - estimate.background
     here = float(mean[window].mean()) - estimate.background
-    density = estimate.density_um2 * (here / light if light > 0 and here > 0 else 1.0)
+    even = estimate.uneven is None  # else what remains of the background counts as much as the molecules
+    density = estimate.density_um2 * (here / light if even and light > 0 and here > 0 else 1.0)
     places = _places(frames, estimate, pixel_nm)
     sites: Sites = Uniform()
     if places is not None:

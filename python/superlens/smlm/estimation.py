@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from scipy.special import ndtr
 
 from superlens.camera import Camera, estimate_camera
 from superlens.errors import SuperlensError
+from superlens.smlm.background import divide_light
 from superlens.smlm.precision import SpotFits, fit_spots
 
 __all__ = ["Known", "MovieEstimate", "estimate_movie", "sample_frames"]
@@ -39,15 +40,20 @@ _FRAMES = 400
 
 _PARTS = 7
 _FEWEST_SPOTS = 40
+_FEWEST_BRIGHT = 10
+"""Isolated blinks that tell how bright molecules are."""
 _FEWEST_ALONE = 3
 """Isolated blinks that will do where there are too few frames to see fluctuations."""
 _AGREE = 0.12
 """Relative difference from the fluctuations up to which the width of isolated blinks is believed: beyond it they were pairs."""
 _FEWEST_FRAMES = 8
+_CORRECTIONS, _MOST_AT_ONCE = 10, 0.1
+_DARK, _FEWEST_DARK = 0.2, 100  # share of the places of a frame, and pixels
+_TOO_STILL, _STILL = 0.6, 0.9
+"""Squared residuals of isolated blinks over what the gain makes expect, below which the gain is too high, and up to which it is corrected."""
 _MOST_MISFIT = 1.6  # three deviations above 1, for windows of 7 x 7 pixels
 _REACH = 4  # pixels: lags of the fluctuations that are fitted
 _SMOOTH = 8.0  # pixels: what is smoother within a frame is no molecule
-_LOW = 0.02  # share of the pixels of all frames that are taken for background
 _SIGMA_PIXELS = (0.5, 4.0)
 
 
@@ -85,7 +91,7 @@ class MovieEstimate:
     photons : float
         Detected photons of a molecule in a frame, brighter ones weighing more: the mean of their squares over their mean.
     background : float
-        Detected photons of a pixel besides, above the camera's offset.
+        Detected photons of a pixel besides, above the camera's offset; the mean over the field.
     density_um2 : float
         Molecules per square micrometre and frame, over the whole field.
     sources : mapping of str to str
@@ -97,6 +103,8 @@ class MovieEstimate:
     excess : float
         Variance of the light over that of Poisson light: 2 where the camera multiplies electrons. The numbers above are those of a camera
         without multiplication whose noise is the same; the true photons are ``excess`` times as many.
+    uneven : ndarray, shape (Y, X), or None
+        How far the background of each pixel lies from ``background``, where that matters.
     """
 
     camera: Camera
@@ -108,6 +116,16 @@ class MovieEstimate:
     spots: SpotFits | None = field(default=None, repr=False)
     messages: tuple[str, ...] = ()
     excess: float = 1.0
+    uneven: Array | None = field(default=None, repr=False)
+
+    def flat(self, electrons: Array) -> Array:
+        """Frames, shape (T, Y, X), as if the background were even."""
+        return electrons if self.uneven is None else np.asarray(electrons - self.uneven, np.float32)
+
+    @property
+    def floor(self) -> float | Array:
+        """The background of each pixel, one number where it is even."""
+        return self.background if self.uneven is None else np.maximum(self.background + self.uneven, 0.0)
 
 
 def sample_frames(number: int, most: int = _FRAMES) -> NDArray[np.int64]:
@@ -156,8 +174,8 @@ def estimate_movie(
     """
     counts = np.asarray(frames, np.float32)
     camera = _camera(counts, offset, None if gain is None else gain * excess, read_noise_e)
+    camera, spots = _by_blinks(counts, pixel_nm, sigma_nm, camera, read_noise_e)
     electrons = np.asarray(camera.to_electrons(counts), np.float32)
-    spots = _isolated(electrons, pixel_nm, sigma_nm, camera)
     shape = _fluctuations(electrons)
     width = None if sigma_nm is None else sigma_nm / pixel_nm
     fitted = None if shape is None else _fit_shape(shape, width)
@@ -167,30 +185,39 @@ def estimate_movie(
         )
     sources = {name: _where(camera, name) for name in ("offset", "gain", "read_noise_e")}
     lone_nm = float(np.median(spots.sigma_nm)) if len(spots) else 0.0
+    agreed = fitted is None or abs(lone_nm / pixel_nm / fitted.width - 1) < _AGREE
+    enough = len(spots) >= (_FEWEST_SPOTS if len(counts) >= _FEWEST_FRAMES else _FEWEST_ALONE)
     if sigma_nm is not None:
         sources["sigma_nm"] = "given"
-    elif fitted is None or (
-        len(spots) >= (_FEWEST_SPOTS if len(counts) >= _FEWEST_FRAMES else _FEWEST_ALONE)
-        and abs(lone_nm / pixel_nm / fitted.width - 1) < _AGREE
-    ):
+    elif fitted is None or (enough and agreed):
         sigma_nm = lone_nm
         sources["sigma_nm"] = f"{len(spots)} isolated blinks, each fitted"
     else:
         sigma_nm = fitted.width * pixel_nm
         sources["sigma_nm"] = _how(counts)
-    background = _background(electrons, camera, sigma_nm / pixel_nm)
-    sources["background"] = "the darkest places"
-    light = max(float(electrons.mean()) - background, 0.0)
-    if fitted is not None and light > 0:
-        photons = fitted.strength / light
-        sources["photons"] = f"{_how(counts)}, over mean light"
-    else:
-        photons = float(np.sum(spots.photons**2) / np.sum(spots.photons))
-        sources["photons"] = f"{len(spots)} isolated blinks, each fitted"
-    density = light / photons / (pixel_nm * 1e-3) ** 2
-    sources["density_um2"] = "mean light above the background over the light of a molecule"
+    believed = agreed and (fitted is None or enough or len(spots) >= _FEWEST_BRIGHT)
+    strength = 0.0 if fitted is None else fitted.strength
+    light = divide_light(electrons, camera, sigma_nm / pixel_nm, strength, spots if believed else None)
+    sources["background"] = "the darkest places" if light.uneven is None else "the darkest places around each"
+    sources["photons"] = (
+        f"{_how(counts)}, over mean light" if light.shared else f"{len(spots)} isolated blinks, each fitted"
+    )
+    sources["density_um2"] = (
+        "mean light above the background over the light of a molecule"
+        if light.shared or fitted is None
+        else f"{_how(counts)}, over the square of the light of a molecule"
+    )
     return MovieEstimate(
-        camera, sigma_nm, photons, background, density, sources, spots if len(spots) else None, (), excess
+        camera,
+        sigma_nm,
+        light.photons,
+        light.background,
+        light.per_pixel / (pixel_nm * 1e-3) ** 2,
+        sources,
+        spots if len(spots) else None,
+        light.messages(),
+        excess,
+        light.uneven,
     )
 
 
@@ -284,18 +311,45 @@ def _overlap(sigma: float) -> Floats:
     return np.asarray(ramp(lag + 1) - 2 * ramp(lag) + ramp(lag - 1))
 
 
-def _background(electrons: Array, camera: Camera, width: float) -> float:
-    """Light of the darkest places: a low quantile of smoothed frames, with what noise alone would lower it by put back."""
-    some = electrons[:: max(1, len(electrons) // 50)]
-    smooth = ndimage.gaussian_filter(some, (0, width, width), mode="nearest")
-    low = float(np.quantile(smooth, _LOW))
-    variance = max(low, 0.0) + camera.read_noise_e**2
-    left = 1.0 / (2.0 * math.sqrt(math.pi) * width)  # of the deviation of white noise, after smoothing
-    return max(low + 2.05 * left * math.sqrt(variance), 0.0)
+def _by_blinks(
+    counts: Array, pixel_nm: float, sigma_nm: float | None, camera: Camera, known: float | None
+) -> tuple[Camera, SpotFits]:
+    """Isolated blinks, and the camera, whose gain they correct where it was estimated far too high.
+
+    Spots narrower than a camera samples well, and very bright ones, pass for noise there. What is left of a blink after a fit does not.
+    ``known`` is the read noise where it is.
+    """
+    began, steps = None, _CORRECTIONS if "gain" in camera.estimated else 0
+    while True:
+        fits = _fitted_spots(np.asarray(camera.to_electrons(counts), np.float32), pixel_nm, sigma_nm, camera)
+        spots = fits.where(_alone(fits, pixel_nm))
+        told = spots if len(spots) >= _FEWEST_BRIGHT else fits.where(fits.converged)
+        ratio = float(np.median(told.scatter)) if len(told) >= _FEWEST_BRIGHT else 1.0
+        if ratio > (_TOO_STILL if began is None else _STILL) or steps == 0:
+            break
+        began, steps = began or (camera, spots), steps - 1
+        noise, gain = camera.read_noise_e * camera.gain, camera.gain * max(ratio, _MOST_AT_ONCE)
+        if known is None:
+            noise = min(noise, _dark_noise(counts))
+        camera = replace(camera, gain=gain, read_noise_e=noise / gain if known is None else known)
+    # Where no gain explains what is left, the first one is as good as any.
+    return began if began is not None and ratio <= _TOO_STILL else (camera, spots)
 
 
-def _isolated(electrons: Array, pixel_nm: float, sigma_nm: float | None, camera: Camera) -> SpotFits:
-    """Blinks that stand alone, fitted: those whose images are explained by one Gaussian."""
+def _dark_noise(counts: Array) -> float:
+    """Noise of dark places, counts, from how they differ between successive frames, or from pixel to pixel of a single one."""
+    at = np.arange(0, len(counts) - 1, max(1, len(counts) // 25))
+    pair = (counts[at], counts[at + 1]) if len(at) else (counts[..., :-1], counts[..., 1:])
+    dark = np.ones(pair[0].shape, bool)
+    for frames in pair:
+        smooth = ndimage.gaussian_filter(frames, (0, 2, 2), mode="nearest")
+        dark &= smooth <= np.quantile(smooth, _DARK)
+    apart = np.abs(pair[1] - pair[0])[dark]
+    return 1.4826 * float(np.median(apart)) / math.sqrt(2.0) if apart.size >= _FEWEST_DARK else math.inf
+
+
+def _fitted_spots(electrons: Array, pixel_nm: float, sigma_nm: float | None, camera: Camera) -> SpotFits:
+    """Local maxima that have no other near, fitted."""
     start = 1.2 if sigma_nm is None else sigma_nm / pixel_nm
     reach = math.ceil(2.5 * start)
     if min(electrons.shape[1:]) < 2 * reach + 1:
@@ -303,7 +357,7 @@ def _isolated(electrons: Array, pixel_nm: float, sigma_nm: float | None, camera:
     else:
         windows, corners = _windows(electrons, start, reach)
     floor = min(float(windows.min(initial=0.0)), 0.0)
-    fits = fit_spots(
+    return fit_spots(
         windows - floor,
         pixel_nm,
         sigma_nm=start * pixel_nm,
@@ -311,10 +365,13 @@ def _isolated(electrons: Array, pixel_nm: float, sigma_nm: float | None, camera:
         corners=corners,
         read_noise_e=math.sqrt(max(camera.read_noise_e**2 + floor, 0.0)),
     )
+
+
+def _alone(fits: SpotFits, pixel_nm: float) -> NDArray[np.bool_]:
+    """Which spots are explained by one Gaussian."""
     width = fits.sigma_nm / pixel_nm
     alone = fits.converged & (fits.misfit < _MOST_MISFIT) & (width > _SIGMA_PIXELS[0]) & (width < _SIGMA_PIXELS[1])
-    alone &= fits.sigma_error_nm < 0.15 * fits.sigma_nm
-    return fits.where(alone)
+    return np.asarray(alone & (fits.sigma_error_nm < 0.15 * fits.sigma_nm))
 
 
 def _windows(electrons: Array, width: float, reach: int) -> tuple[Floats, NDArray[np.int64]]:

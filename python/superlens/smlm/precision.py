@@ -60,6 +60,9 @@ class SpotFits:
     misfit : ndarray, shape (N,)
         Squared residuals over their variance, per degree of freedom: about 1 for a lone spot of this shape, more where a neighbour shines
         in or the shape is another.
+    scatter : ndarray, shape (N,)
+        Sum of the squared residuals over what is expected of it. It is that of the bright pixels, so that of a lone spot it is about 1
+        over the factor by which the camera's gain was taken too high.
     converged : ndarray of bool, shape (N,)
         Whether the fit came to rest inside the window with finite errors.
     """
@@ -75,6 +78,7 @@ class SpotFits:
     background_error: Floats
     sigma_error_nm: Floats
     misfit: Floats
+    scatter: Floats
     converged: NDArray[np.bool_]
 
     def __len__(self) -> int:
@@ -216,12 +220,12 @@ def fit_spots(
         _fitted(data[at : at + _CHUNK], sigma_nm / pixel_nm, not fixed_sigma, noise)
         for at in range(0, max(len(data), 1), _CHUNK)
     ]
-    spots, errors, misfit, converged = (np.concatenate(values) for values in zip(*parts, strict=True))
+    spots, errors, misfit, scatter, converged = (np.concatenate(values) for values in zip(*parts, strict=True))
     spots[:, :2] += first[:, ::-1]
     unit = np.array([pixel_nm, pixel_nm, 1.0, 1.0, pixel_nm])
     values = dict(zip(_VALUES, (spots * unit).T, strict=True))
     bounds = dict(zip(_ERRORS, (errors * unit).T, strict=True))
-    return SpotFits(**values, **bounds, misfit=misfit, converged=converged)
+    return SpotFits(**values, **bounds, misfit=misfit, scatter=scatter, converged=converged)
 
 
 def fit_spot(
@@ -267,8 +271,8 @@ class _Progress:
 
 def _fitted(
     data: Floats, sigma: float, free_sigma: bool, noise: _Noise
-) -> tuple[Floats, Floats, Floats, NDArray[np.bool_]]:
-    """Spots (x, y, photons, background, sigma) in pixels, their errors, misfits, and whether the fits are sound."""
+) -> tuple[Floats, Floats, Floats, Floats, NDArray[np.bool_]]:
+    """Spots (x, y, photons, background, sigma) in pixels, their errors, misfits and scatters, and whether the fits are sound."""
     count, side = len(data), data.shape[1]
     data = np.maximum(data, -noise.read / noise.excess)  # the likelihood knows no light below that
     spots = _bounded(_first_guess(data, sigma), side)
@@ -282,13 +286,19 @@ def _fitted(
     mean, slopes = _model(state.spots, side, free_sigma)
     fisher = _fisher(mean, slopes, noise)
     free = fisher.shape[-1]
-    spread = np.diagonal(np.linalg.pinv(fisher, hermitian=True), axis1=1, axis2=2)
+    covariance = np.linalg.pinv(fisher, hermitian=True)
+    spread = np.diagonal(covariance, axis1=1, axis2=2)
     errors = np.zeros((count, 5))
     errors[:, :free] = np.sqrt(np.maximum(spread, 0.0))
     misfit = ((data - mean) ** 2 / noise.variance(mean)).sum(axis=(1, 2)) / (side * side - free)
+    fitted_away = np.einsum(
+        "nkyx,nkl,nlyx->n", slopes, covariance, slopes, optimize=True
+    )  # of the variance, by the parameters
+    left = np.maximum(noise.variance(mean).sum(axis=(1, 2)) - fitted_away, 1e-12)
+    scatter = ((data - mean) ** 2).sum(axis=(1, 2)) / left
     inside = np.all((state.spots[:, :2] > 0) & (state.spots[:, :2] < side), axis=1)
     sound = state.resting & inside & (state.spots[:, 2] > 2 * _LEAST_PHOTONS) & (errors[:, 0] < side)
-    return state.spots, errors, misfit, sound
+    return state.spots, errors, misfit, scatter, sound
 
 
 def _step(state: _Progress, going: NDArray[np.intp], data: Floats, free_sigma: bool, noise: _Noise) -> None:

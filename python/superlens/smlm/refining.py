@@ -61,7 +61,7 @@ def refine(
     *,
     sigma: float,
     photons: float,
-    background: float,
+    background: float | NDArray[np.floating],
     read_noise_e: float = 0.0,
     found_within: float | Floats = 0.25,
     caution: float = 0.0,
@@ -78,8 +78,10 @@ def refine(
         Where they were found, from the outer corner of the first pixel.
     sigma : float
         Standard deviation of the image of a molecule, pixels.
-    photons, background : float
-        Usual photons of a molecule, and of a pixel besides.
+    photons : float
+        Usual photons of a molecule.
+    background : float or ndarray, shape (Y, X)
+        Usual photons of a pixel besides.
     read_noise_e : float
     found_within : float or ndarray, shape (N,)
         Standard deviation of the found positions, pixels.
@@ -94,12 +96,12 @@ def refine(
     """
     state = _State(np.asarray(frames, np.float64), frame, np.array(positions, np.float64), sigma, photons, read_noise_e)
     state.light = np.full(len(frame), float(photons))
-    state.floor = np.full(state.frames.shape, float(background))
+    state.floor = np.broadcast_to(np.asarray(background, np.float64), state.frames.shape).copy()
     crowding = crowding_of(frame, state.place, sigma)
     found = state.place.copy()
     tightness = np.broadcast_to(1.0 / np.square(np.asarray(found_within, np.float64)), len(frame))
     for _ in range(sweeps):
-        state.sweep(found, tightness, crowding, (1.0 + caution * crowding) ** 2, (photons, background))
+        state.sweep(found, tightness, crowding, (1.0 + caution * crowding) ** 2, (photons, float(np.mean(background))))
     bound = state.bound()
     rows, columns = state.pixels()
     inside = (

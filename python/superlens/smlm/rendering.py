@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.special import ndtr
 
 from superlens.errors import SuperlensError
 from superlens.image import Image
@@ -96,16 +97,45 @@ def render_gaussian(
     widths = np.maximum(np.nan_to_num(widths, nan=least_sigma_nm), least_sigma_nm) / pixel_nm
     shape = _shape(table, pixel_nm)
     canvas = np.zeros(shape)
-    # Localizations of about one width are drawn together: a histogram on a grid as fine as the width asks for, then one filter.
+    # Localizations of about one width are drawn together: one by one where they are few, else all by one filter.
     level = np.round(6 * np.log2(widths)).astype(int)
     for number in np.unique(level):
-        canvas += _drawn(table.positions_nm[level == number] / pixel_nm, shape, 2.0 ** (number / 6))
+        places, sigma = table.positions_nm[level == number] / pixel_nm, 2.0 ** (number / 6)
+        if 5 * len(places) * _side(sigma) < canvas.size * _finer(sigma) ** 3:
+            _add_each(canvas, places, sigma)
+        else:
+            canvas += _drawn(places, shape, sigma)
     return _image(canvas.astype(np.float32), table, pixel_nm, "Gaussians")
+
+
+def _side(sigma: float) -> int:
+    """Pixels along the square that a Gaussian of this width is drawn in."""
+    return 2 * math.ceil(5 * sigma) + 1
+
+
+def _finer(sigma: float) -> int:
+    """Into how many parts the side of a pixel is divided for a filter of this width, in pixels."""
+    return max(1, math.ceil(1.5 / sigma))
+
+
+def _add_each(canvas: NDArray[np.float64], places: NDArray[np.float64], sigma: float) -> None:
+    """Add Gaussians of one width, in pixels, each integrated over the pixels around it."""
+    side = _side(sigma)
+    at_once = max(1, _AT_ONCE // side**2)
+    for some in (places[start : start + at_once] for start in range(0, len(places), at_once)):
+        shares, pixels = [], []
+        for axis, length in ((1, canvas.shape[0]), (0, canvas.shape[1])):
+            at = np.floor(some[:, axis]).astype(int)[:, None] + np.arange(side) - side // 2
+            edge = (at - some[:, axis, None]) / sigma
+            shares.append((ndtr(edge + 1 / sigma) - ndtr(edge)) * ((at >= 0) & (at < length)))
+            pixels.append(np.clip(at, 0, length - 1))
+        index = pixels[0][:, :, None] * canvas.shape[1] + pixels[1][:, None, :]
+        np.add.at(canvas.reshape(-1), index, shares[0][:, :, None] * shares[1][:, None, :])
 
 
 def _drawn(places: NDArray[np.float64], shape: tuple[int, int], sigma: float) -> NDArray[np.float64]:
     """Gaussians of one width, in pixels; bilinear weights place them, and what these add to the variance is taken off the filter."""
-    finer = max(1, math.ceil(1.5 / sigma))
+    finer = _finer(sigma)
     canvas = np.zeros((shape[0] * finer + 2, shape[1] * finer + 2))
     x, y = (places * finer + 0.5).T  # the canvas begins one fine pixel before the image
     column, row = np.floor(x).astype(int), np.floor(y).astype(int)
@@ -136,6 +166,7 @@ def _shape(table: Localizations, pixel_nm: float) -> tuple[int, int]:
 
 
 _MOST_PIXELS = 1 << 30
+_AT_ONCE = 4_000_000  # pixels of the squares that are drawn together
 
 
 def _image(counts: Array, table: Localizations, pixel_nm: float, how: str) -> Image:

@@ -23,9 +23,18 @@ from scipy import ndimage
 
 import superlens as sl
 from superlens.camera import Camera
-from superlens.methods.deepstorm import Localized
+from superlens.methods.deepstorm import DeepStormConfig, Localized
 from superlens.model import Model, shipped
-from superlens.simulate import Background, Filaments, Independent, PhotonLaw, SmlmScene, Uniform, simulate_smlm
+from superlens.simulate import (
+    Background,
+    Filaments,
+    GaussianSpots,
+    Independent,
+    PhotonLaw,
+    SmlmScene,
+    Uniform,
+    simulate_smlm,
+)
 from superlens.simulate.movie import Movie
 from superlens.smlm import Localizations, cramer_rao_nm, histogram, map_error, match, scores
 
@@ -47,8 +56,24 @@ _GRADIENTS = (12, 25, 50, 100, 200, 400, 800, 1600, 3200)
 _DEFAULT_GRADIENT = 5000
 """Picasso's own when nothing is chosen."""
 
+_PEAK = (
+    "import re, sys\n"
+    "from pathlib import Path\n"
+    "def peak(): return 1024 * int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1])\n"
+)
+"""Peak resident memory of a process, bytes; what `resource` tells counts that of the process which started it."""
+
 DIM = (150, 300, 500)
 """Photons of the molecules of the dim movies."""
+
+_UNLIKE = {"sigma_nm": 180.0, "photons": 500.0, "background": 50.0, "density": 1.0}
+"""A movie that no shipped model was trained for: wider images, dimmer than they know, on much light."""
+
+_TRAININGS = {
+    "shipped": {"preset": None, "minutes": None},
+    "fast": {"preset": "fast", "minutes": None},
+    "standard-10-minutes": {"preset": "standard", "minutes": 10.0},
+}
 
 
 def cells() -> list[Cell]:
@@ -93,9 +118,10 @@ def cells() -> list[Cell]:
     made.append(Cell("sample/deep-storm", sample, {"models": models}))
     made.append(Cell("speed", speed, {"frames": 361, "exact_frames": 8, "seed": 1, "models": models}))
     made.append(Cell("memory", memory, {"few": 1_000, "many": 100_000, "models": models}))
+    made.append(Cell("table-memory", table_memory, {"rows": 1_000_000}))
     made += [
-        Cell(f"training/{preset}", training, {"preset": preset, "density": 4.0, "frames": 24, "seed": 11})
-        for preset in ("fast",)
+        Cell(f"training/{name}", training, {**how, **_UNLIKE, "frames": 60, "seed": 13, "models": models})
+        for name, how in _TRAININGS.items()
     ]
     return made
 
@@ -173,7 +199,6 @@ def sample(models: str) -> Outcome:
 
 def speed(frames: int, exact_frames: int, seed: int, models: str) -> Outcome:
     """Frames a second of maps and peaks with the shipped model, of everything, and of the exact network's maps and peaks."""
-    from superlens.methods.deepstorm import DeepStormConfig
     from superlens.methods.deepstorm.detect import Detector
     from superlens.methods.deepstorm.frames import Units
     from superlens.networks import build
@@ -209,18 +234,56 @@ def speed(frames: int, exact_frames: int, seed: int, models: str) -> Outcome:
 
 def memory(few: int, many: int, models: str) -> Outcome:
     """Peak resident memory of a fresh process that localizes a short and a long movie of 16 x 16 pixels, all in."""
-    peaks = {name: _peak_of(frames) for name, frames in (("few", few), ("many", many))}
-    return Outcome({"few_mb": peaks["few"], "many_mb": peaks["many"], "ratio": peaks["many"] / peaks["few"]})
+    (low, first), (high, last) = _peak_of(few), _peak_of(many)
+    return Outcome(
+        {"few_mb": low, "many_mb": high, "ratio": high / low, "few_rows": float(first), "many_rows": float(last)}
+    )
 
 
-def training(preset: str, density: float, frames: int, seed: int) -> Outcome:
-    """What a training for one movie costs and buys."""
-    movie = _movie("uniform", density, frames, seed)
+def table_memory(rows: int) -> Outcome:
+    """What a row of the table takes in a fresh process, from the blocks that it is made of to its corrected and its linked copy."""
+    code = (
+        _PEAK + "import numpy as np\n"
+        "from superlens.smlm import Localizations, correct_drift, estimate_drift, link\n"
+        "rows, rng = int(sys.argv[1]), np.random.default_rng(0)\n"
+        "names = ('x_nm', 'y_nm', 'photons', 'sigma_nm', 'background', 'background_std', 'uncertainty_nm', 'probability')\n"
+        "before, blocks = peak(), []\n"
+        "for i in range(100):\n"
+        "    frame = np.sort(rng.integers(1 + 1000 * i, 1001 + 1000 * i, rows // 100))\n"
+        "    blocks.append({'frame': frame, **{name: rng.uniform(8, 6400, len(frame)) for name in names}})\n"
+        "    blocks[-1]['uncertainty_nm'][:] = 8.0\n"
+        "table = Localizations({n: np.concatenate([b.pop(n) for b in blocks]) for n in ('frame', *names)}, 100.0, (64, 64), 100_000)\n"
+        "corrected = correct_drift(table, estimate_drift(table))\n"
+        "linked = link(corrected, distance_nm=24.0, dark_frames=1)\n"
+        "print((peak() - before) / rows)\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", code, str(rows)], check=True, capture_output=True, text=True)
+    return Outcome({"bytes_a_row": float(answer.stdout)})
+
+
+def training(
+    preset: str | None,
+    minutes: float | None,
+    sigma_nm: float,
+    photons: float,
+    background: float,
+    density: float,
+    frames: int,
+    seed: int,
+    models: str,
+) -> Outcome:
+    """What a training for one movie costs and buys; without a preset, what the shipped model makes of the movie."""
+    movie = _movie("uniform", density, frames, seed, photons, background, sigma_nm)
     began = time.perf_counter()
-    model = sl.train_deepstorm(movie.frames, preset=preset)
+    model = None
+    if preset is not None:
+        model = sl.train_deepstorm(movie.frames, config=DeepStormConfig.of(preset, minutes=minutes))
     seconds = time.perf_counter() - began
     found = sl.localize(movie.frames, model)
-    return Outcome({"seconds": seconds, **_scored(found.localizations, movie.truth, "")})
+    numbers = _told(found, movie)
+    if model is not None:
+        numbers |= {"seconds": seconds, "steps": float(model.config.provenance["steps"])}
+    return Outcome(numbers)
 
 
 def _blurred(image: NDArray[Any]) -> NDArray[np.float64]:
@@ -228,7 +291,13 @@ def _blurred(image: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _movie(
-    kind: str, density: float, frames: int, seed: int, photons: float = 2250.0, background: float = 20.0
+    kind: str,
+    density: float,
+    frames: int,
+    seed: int,
+    photons: float = 2250.0,
+    background: float = 20.0,
+    sigma_nm: float = 110.0,
 ) -> Movie:
     scene = SmlmScene(
         yx_shape=(64, 64),
@@ -237,6 +306,7 @@ def _movie(
         sites=_SITES[kind],
         blinking=Independent(density),
         photons=PhotonLaw("normal", photons, photons / 9),
+        spots=GaussianSpots(sigma_nm, sigma_nm / 22),
         background=Background(background, background),
         sensor=CAMERA,
     )
@@ -295,43 +365,39 @@ def _isolated(truth: Localizations, reach_nm: float = 500.0) -> NDArray[np.bool_
 def _picasso(movie: Movie) -> dict[str, float | str | None]:
     """Picasso's fits of the same frames, with the threshold that suits them best, and with its own: it is told the truth about the camera."""
     with tempfile.TemporaryDirectory() as folder:
-        given, fitted = Path(folder) / "movie.tif", Path(folder) / "locs.npz"
+        given, fitted = Path(folder) / "movie.tif", Path(folder) / "locs.npy"
         tifffile.imwrite(given, movie.frames.data, photometric="minisblack")
         about = {"Baseline": CAMERA.offset, "Sensitivity": 1.0 / CAMERA.gain, "Gain": 1, "Pixelsize": PIXEL_NM}
         script = Path(__file__).with_name("picasso_fit.py")
-        gradients = (*_GRADIENTS, _DEFAULT_GRADIENT)
         subprocess.run(
-            [PICASSO, str(script), str(given), str(fitted), json.dumps(about), json.dumps(gradients)],
+            [PICASSO, str(script), str(given), str(fitted), json.dumps(about), str(min(_GRADIENTS))],
             check=True,
             capture_output=True,
         )
-        best: dict[str, float | str | None] = {}
-        with np.load(fitted) as tables:
-            for gradient in gradients:
-                rows = tables[f"g{gradient}"]
-                # Its boxes put the middle of a pixel at a whole number.
-                table = Localizations(
-                    {
-                        "frame": rows[:, 0] + 1,
-                        "x_nm": (rows[:, 1] + 0.5) * PIXEL_NM,
-                        "y_nm": (rows[:, 2] + 0.5) * PIXEL_NM,
-                    }
-                )
-                told = _scored(table, movie.truth, "picasso_")
-                if gradient == _DEFAULT_GRADIENT:
-                    best["picasso_default_jaccard"] = told["picasso_jaccard"]
-                elif not best or float(told["picasso_jaccard"] or 0) > float(best["picasso_jaccard"] or 0):
-                    best = {**told, "picasso_gradient": float(gradient)}
-    return best
+        rows = np.load(fitted)
+    best: dict[str, float | str | None] = {}
+    for gradient in _GRADIENTS:
+        told = _scored(_above(rows, gradient), movie.truth, "picasso_")
+        if not best or float(told["picasso_jaccard"] or 0) > float(best["picasso_jaccard"] or 0):
+            best = {**told, "picasso_gradient": float(gradient)}
+    usual = _scored(_above(rows, _DEFAULT_GRADIENT), movie.truth, "picasso_")
+    return {**best, "picasso_default_jaccard": usual["picasso_jaccard"]}
 
 
-def _peak_of(frames: int) -> float:
-    """Peak resident memory, MB, of localizing a movie of so many frames from a file."""
+def _above(rows: NDArray[np.float64], gradient: float) -> Localizations:
+    """Picasso's table at a threshold. Its boxes put the middle of a pixel at a whole number."""
+    kept = rows[rows[:, 3] > gradient]
+    places = (kept[:, 1:3] + 0.5) * PIXEL_NM
+    return Localizations({"frame": kept[:, 0] + 1, "x_nm": places[:, 0], "y_nm": places[:, 1]})
+
+
+def _peak_of(frames: int) -> tuple[float, int]:
+    """Peak resident memory, MB, of localizing a movie of so many frames from a file, and the rows of the table."""
     code = (
-        "import resource, sys, numpy as np, superlens as sl\n"
+        _PEAK + "import superlens as sl\n"
         "movie = sl.open_image(sys.argv[1], axes='TYX', pixel_nm=100.0)\n"
         "found = sl.localize(movie)\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, len(found.localizations))\n"
+        "print(peak() / 2**20, len(found.localizations))\n"
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "movie.tif"
@@ -345,7 +411,8 @@ def _peak_of(frames: int) -> float:
                 photometric="minisblack",
             )
         answer = subprocess.run([sys.executable, "-c", code, str(path)], check=True, capture_output=True, text=True)
-    return float(answer.stdout.split()[0])
+    peak, rows = answer.stdout.split()
+    return float(peak), int(rows)
 
 
 def _dense() -> Path:

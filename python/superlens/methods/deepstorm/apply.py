@@ -172,7 +172,7 @@ def localize_movie(
         messages.append(f"stopped after frame {done} of {last}; the results are of frames {first + 1} to {done}")
     if done == first:
         raise SuperlensError("stopped before the first frames were done; nothing was found yet")
-    columns = {name: np.concatenate([r[name] for r in rows]) for name in rows[0]}
+    columns = {name: np.concatenate([r.pop(name) for r in rows]) for name in tuple(rows[0])}
     history = {"superlens": {"what": "single-molecule localization", "network": model.config.network}}
     table = Localizations(columns, movie.pixel_nm, (height, width), done, history)
     if not len(table):
@@ -246,10 +246,10 @@ class _Reader:
         """Rows of the table for frames, shape (T, Y, X), of which the first has the index ``start``."""
         told, detector = self.told, self.detector
         electrons = np.asarray(told.camera.to_electrons(counts), np.float32)
-        seen, photons = electrons, told.photons
+        seen, photons = told.flat(electrons), told.photons
         sigma = told.sigma_nm / self.pixel_nm
         if self.zoom != 1.0:
-            seen = ndimage.zoom(electrons, (1, self.zoom, self.zoom), order=3, mode="nearest", grid_mode=True)
+            seen = ndimage.zoom(seen, (1, self.zoom, self.zoom), order=3, mode="nearest", grid_mode=True)
             photons *= peak_share(sigma) / peak_share(detector.config.sigma_pixels)  # enlarged, a peak stays as high
         maps = detector.maps(seen, photons, told.background)
         self._add(counts, maps)
@@ -263,7 +263,7 @@ class _Reader:
             places,
             sigma=sigma,
             photons=told.photons,
-            background=told.background,
+            background=told.floor,
             read_noise_e=told.camera.read_noise_e,
             found_within=wider * found_within(detector, crowding_of(frame, places, sigma)),
             caution=CAUTION,

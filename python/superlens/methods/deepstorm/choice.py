@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from superlens.errors import SuperlensError
 from superlens.methods.deepstorm.settings import DeepStormConfig
 from superlens.model import Model, shipped
@@ -81,12 +83,13 @@ def crowding(told: MovieEstimate, config: DeepStormConfig) -> float:
 def config_for(told: MovieEstimate, pixel_nm: float, config: DeepStormConfig) -> DeepStormConfig:
     """The settings with the ranges of one movie: its width and pixel, brightness and background, and up to twice its density."""
     density = max(told.density_um2, 0.05)
+    darkest, brightest = float(np.min(told.floor)), float(np.max(told.floor))
     around = {
         "pixel_nm": pixel_nm,
         "sigma_pixels": told.sigma_nm / pixel_nm,
         "density_um2": (0.3 * density, 2.0 * density),
         "photons": (0.6 * told.photons, 1.4 * told.photons),
-        "background": (max(0.5 * told.background, 0.5), max(2.0 * told.background, 2.0)),
+        "background": (max(0.5 * darkest, 0.5), max(2.0 * brightest, 2.0)),
         "read_noise_e": (max(0.7 * told.camera.read_noise_e, 0.1), max(1.4 * told.camera.read_noise_e, 0.2)),
     }
     return config.with_changes(around)

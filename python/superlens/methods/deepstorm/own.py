@@ -62,7 +62,7 @@ class OwnFrames:
                 "expected nanometres from its outer corner. Is --pixel-nm right?"
             )
         kept, frame = places[inside], truth["frame"][inside]
-        electrons = np.asarray(told.camera.to_electrons(counts), np.float32)
+        electrons = told.flat(np.asarray(told.camera.to_electrons(counts), np.float32))
         return cls(electrons, [kept[frame == i + 1] for i in range(number)], told.photons, told.background)
 
     def batch(

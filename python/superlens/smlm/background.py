@@ -1,0 +1,137 @@
+"""Whose the light of a movie is: the molecules', or a background's, which may differ from place to place.
+
+A molecule that shines in some frames and not in others makes the light fluctuate; how much, over how much light there is, tells its
+brightness. Light that stays, such as that of a cell out of focus, must be left out of this. It is known by being smooth: it is there in
+the darkest frames, in the darkest places around. In: some frames in electrons. Out: a `Light`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.special import ndtr
+
+from superlens.camera import Camera
+from superlens.smlm.precision import SpotFits
+
+__all__ = ["Light", "divide_light"]
+
+Array = NDArray[np.float32]
+
+_LOW = 0.02  # share of the pixels of all frames that are taken for background
+_SEEN_DARK = 0.05  # share of the frames in which a place has no molecule
+_AROUND, _CELL = 24, 4  # pixels: surroundings in which some place is dark, and how finely they are looked at
+_DARK_AROUND = 10  # percent of the surroundings that are dark
+_UNEVEN, _UNEVEN_SURELY = 0.35, 0.1
+"""Share of a molecule's peak by which the background must differ between places to count as uneven; where isolated blinks say so, too."""
+_CONFLICT = 2.0
+"""Factor between the brightness of isolated blinks and that by the mean light beyond which the light is not all molecules'."""
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """Whose the light of a movie is.
+
+    Attributes
+    ----------
+    photons : float
+        Of a molecule in a frame, brighter ones weighing more.
+    per_pixel : float
+        Molecules in a pixel and frame.
+    background : float
+        Photons of a pixel besides, the mean over the field.
+    uneven : ndarray, shape (Y, X), or None
+        How far the background of each pixel lies from the mean, where that matters.
+    shared : bool
+        Whether the mean light and its fluctuations told the photons; else isolated blinks did.
+    """
+
+    photons: float
+    per_pixel: float
+    background: float
+    uneven: Array | None
+    shared: bool
+
+    def messages(self) -> tuple[str, ...]:
+        """What the user should know."""
+        if self.uneven is None:
+            return ()
+        low, high = self.background + np.quantile(self.uneven, [_LOW, 1 - _LOW])
+        return (
+            f"the light behind the molecules is uneven, {low:.0f} to {high:.0f} photons a pixel: it is taken for each place from its surroundings",
+        )
+
+
+def divide_light(electrons: Array, camera: Camera, width: float, strength: float, spots: SpotFits | None) -> Light:
+    """Divide the mean light of a movie into that of molecules, by how it fluctuates, and the background.
+
+    Where isolated blinks are brighter than the fluctuations say, they are believed if the background may be to blame: what light they
+    leave is mostly smooth, or too faint to tell. Else they are several molecules at one place.
+
+    Parameters
+    ----------
+    electrons : ndarray, shape (T, Y, X), float32
+    camera : Camera
+    width : float
+        Standard deviation of the image of a molecule, pixels.
+    strength : float
+        Mean square of molecules' photons times their number in a pixel, from the fluctuations; 0 where nothing fluctuates.
+    spots : SpotFits or None
+        Isolated blinks that are believed. One of the last two is there.
+    """
+    dark, hills = _background(electrons, camera, width), _hills(electrons, width)
+    mean, steady = float(electrons.mean()), float(hills.mean())
+    lone = 0.0 if spots is None or not len(spots) else float(np.sum(spots.photons**2) / np.sum(spots.photons))
+    faint = 0.1 * math.sqrt(dark + camera.read_noise_e**2)
+    smooth = lone > 0 and mean - dark - strength / lone < faint + 2 * steady
+    shared = strength > 0 and not (smooth and lone * (mean - dark) > _CONFLICT * strength)
+
+    def divided(uneven: Array | None) -> Light:
+        background = dark if uneven is None else dark + steady
+        light = max(mean - background, 1e-9)
+        photons = strength / light if shared else lone
+        number = light if strength == 0 or shared else strength / lone
+        return Light(photons, number / photons, background, uneven, shared)
+
+    even, uneven = divided(None), divided(np.asarray(hills - steady, np.float32))
+    peak = uneven.photons * float(2 * ndtr(0.5 / width) - 1) ** 2
+    return uneven if np.quantile(hills, 1 - _LOW) > (_UNEVEN if shared else _UNEVEN_SURELY) * peak else even
+
+
+def _hills(electrons: Array, width: float) -> Array:
+    """Steady light of each pixel above the darkest, shape (Y, X): that of the darkest frames, of the darkest places around.
+
+    What is narrower than the surroundings is taken for molecules.
+    """
+    some = electrons[:: max(1, len(electrons) // 50)]
+    smooth = ndimage.gaussian_filter(some, (0, width, width), mode="nearest")
+    low = np.quantile(smooth, _SEEN_DARK, axis=0)
+    cells = tuple(max(1, round(side / _CELL)) for side in low.shape)
+    coarse = ndimage.zoom(
+        ndimage.uniform_filter(low, _CELL, mode="nearest"),
+        [n / side for n, side in zip(cells, low.shape, strict=True)],
+        order=1,
+        mode="nearest",
+        grid_mode=True,
+    )
+    around = _AROUND // _CELL
+    lowered = ndimage.percentile_filter(coarse, _DARK_AROUND, around, mode="nearest")
+    raised = ndimage.percentile_filter(lowered, 100 - _DARK_AROUND, around, mode="nearest")
+    even = ndimage.gaussian_filter(raised, around / 4, mode="nearest")
+    back = [side / n for n, side in zip(even.shape, low.shape, strict=True)]
+    hills = ndimage.zoom(even, back, order=1, mode="nearest", grid_mode=True)
+    return np.asarray(hills - np.quantile(hills, _LOW), np.float32)
+
+
+def _background(electrons: Array, camera: Camera, width: float) -> float:
+    """Light of the darkest places: a low quantile of smoothed frames, with what noise alone would lower it by put back."""
+    some = electrons[:: max(1, len(electrons) // 50)]
+    smooth = ndimage.gaussian_filter(some, (0, width, width), mode="nearest")
+    low = float(np.quantile(smooth, _LOW))
+    variance = max(low, 0.0) + camera.read_noise_e**2
+    left = 1.0 / (2.0 * math.sqrt(math.pi) * width)  # of the deviation of white noise, after smoothing
+    return max(low + 2.05 * left * math.sqrt(variance), 0.0)
