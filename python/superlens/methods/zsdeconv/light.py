@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from superlens import losses
 from superlens.camera import Camera, recorrupt, smoothed_signal
 from superlens.conditioning import BANK_RADIUS, condition
+from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.task import Lens, Task, through
 from superlens.methods.zsdeconv.temporal import neighbours, refuse_motion
 from superlens.networks.light import LIGHT_ALIGN, LIGHT_HALO
@@ -26,6 +27,7 @@ __all__ = [
     "Turn",
     "as_is",
     "compact",
+    "cosine",
     "held_out_blocks",
     "inverse_variance",
     "run_light",
@@ -70,15 +72,8 @@ class LightRecipe:
         self._watched = self._planes[:: max(1, len(self._planes) // 3)][:3]
 
     def plan(self) -> Plan:
-        """Cosine over the budget; a training that began from the shipped weights stops early when nothing is gained."""
-        config = self._config
-        return Plan(
-            steps=config.steps,
-            learning_rate=config.learning_rate,
-            minutes=config.minutes,
-            check_every=max(20, config.steps // 40),
-            patience=0 if config.from_scratch else 4,
-        )
+        """Cosine over the budget."""
+        return cosine(self._config)
 
     def draw(self, step: int) -> tuple[Array, tuple[Array, ...]]:
         """Patches of a fresh re-corrupted pair: channels, and the noisy copy with the weight of each pixel.
@@ -177,6 +172,17 @@ class LightRecipe:
         fine = losses.camera_pixels(sharp[None, ..., None], scale)[0, ..., 0]
         one, other = (float(np.asarray(image)[inner][window.good].mean()) for image in (denoised, fine))
         return one - seen, other - seen
+
+
+def cosine(config: ZSDeconvConfig) -> Plan:
+    """Cosine over the budget; a training that began from the shipped weights stops early when nothing is gained."""
+    return Plan(
+        steps=config.steps,
+        learning_rate=config.learning_rate,
+        minutes=config.minutes,
+        check_every=max(20, config.steps // 40),
+        patience=0 if config.from_scratch else 4,
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

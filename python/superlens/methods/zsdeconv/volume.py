@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from superlens import losses
 from superlens.camera import Camera, recorrupt
 from superlens.conditioning import condition
-from superlens.methods.zsdeconv.light import TURNS, Turn, as_is, held_out_blocks, inverse_variance, weighted
+from superlens.methods.zsdeconv.light import TURNS, Turn, as_is, cosine, held_out_blocks, inverse_variance, weighted
 from superlens.methods.zsdeconv.task import Task, VolumeLens, stacked
 from superlens.networks.light import LIGHT_ALIGN
 from superlens.observation import noise_sigma
@@ -115,15 +115,8 @@ class VolumeRecipe:
         self._watched = self._stacks[:: max(1, len(self._stacks) // 3)][:3]
 
     def plan(self) -> Plan:
-        """Cosine over the budget; a training that began from the shipped weights stops early when nothing is gained."""
-        config = self._config
-        return Plan(
-            steps=config.steps,
-            learning_rate=config.learning_rate,
-            minutes=config.minutes,
-            check_every=max(20, config.steps // 40),
-            patience=0 if config.from_scratch else 4,
-        )
+        """Cosine over the budget."""
+        return cosine(self._config)
 
     def draw(self, step: int) -> tuple[Array, tuple[Array, ...]]:
         """Patches of a fresh pair: channels, and the noisy copy with the weight of each voxel and, when interleaved, the gap."""
