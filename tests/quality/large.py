@@ -29,7 +29,7 @@ import psutil
 
 _SMALL = (4, 4, 4)
 _MAIN = "import sys; from superlens.cli import main; sys.exit(main())"
-_WARMING = 4  # blocks that the clock of a run does not count: processes start and TensorFlow compiles
+_WARMING = 24  # blocks that the clock of a run does not count: processes start, not at once, and TensorFlow compiles
 
 
 @click.group(help=__doc__.splitlines()[0] if __doc__ else None)
@@ -80,7 +80,7 @@ def plan(gigabytes: tuple[float, ...]) -> None:
 
 
 @main.command()
-@click.option("--side", default=2048, show_default=True)
+@click.option("--side", default=2560, show_default=True)
 @click.option("--block", default=256, show_default=True)
 @click.option("--repeats", default=2, show_default=True, help="Pairs of runs; the best of each kind counts.")
 def workers(side: int, block: int, repeats: int) -> None:
