@@ -149,8 +149,8 @@ class ChannelOptics:
             )
         if told == len(numbers) or (not told and self.na is not None and _stated(image, numbers)):
             return
-        what = "PSF (--psf)" if self.psf else "wavelength (--wavelength-nm)"
-        given = f"{told or 'no'} {what}" if self.psf or self.wavelength_nm or self.na is not None else "no optics"
+        noun, option = ("PSF", "--psf") if self.psf else ("wavelength", "--wavelength-nm")
+        given = f"{told or 'no'} {noun}{'s' * (told > 1)} ({option})" if told or self.na is not None else "no optics"
         lacking = f"; channel {numbers[told]} has none" if 0 < told < len(numbers) else ""
         raise SuperlensError(
             f"{image.name or 'the image'} has {count} channels and {given} for {len(numbers)} of them{lacking}. Give one "

@@ -78,7 +78,9 @@ def refuse_frames_as_slices(images: Sequence[Image], optics: Sequence[Objective 
 
 def _lacking(images: Sequence[Image], optics: Sequence[Objective | PSF | None], fewest: int, preset: str) -> str:
     if fewest < LEAST_SLICES:
-        return f"there are {fewest} slices and volumes need at least {LEAST_SLICES}"
+        return (
+            f"there {'is 1 slice' if fewest == 1 else f'are {fewest} slices'} and volumes need at least {LEAST_SLICES}"
+        )
     if any(image.z_step_nm is None for image in images):
         return "the z-step is not known; give --z-step-nm to take the stack as a volume"
     if any(lens is None for lens in optics):

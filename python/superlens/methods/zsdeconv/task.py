@@ -217,7 +217,7 @@ def _one_step(images: Sequence[Image], *, needed: bool) -> float | None:
         called, slices = image.name or "the image", image.sizes.get("Z", 1)
         if slices < LEAST_SLICES:
             raise SuperlensError(
-                f"{called} has {slices} slices along Z; a volume needs at least {LEAST_SLICES}. Give --planes to take each "
+                f"{called} has {slices} slice{'s' * (slices != 1)} along Z; a volume needs at least {LEAST_SLICES}. Give --planes to take each "
                 "slice as an image, or --axes if another axis is Z"
             )
         if needed and image.z_step_nm is None:
