@@ -68,8 +68,9 @@ def _facts(summary: Summary) -> dict[str, Any]:
         if "scene" in c["parameters"] and "method" in c["parameters"]
     }
     minutes = {c["parameters"]["minutes"] for name, c in cells.items() if name.startswith("budget/")}
+    commits = [c["git"] for c in sorted(cells.values(), key=lambda c: str(c["date"]))] or [written["git"]]
     return {
-        "git": written["git"],
+        "git": " to ".join(dict.fromkeys([commits[0], commits[-1]])),
         "weights": written["shipped_weights"],
         "machine": written["machine"],
         "missing": len(summary["missing"]),

@@ -33,6 +33,9 @@ _LABEL = 130
 _METHODS = ("raw", "rl_oracle", "fast")
 
 
+_DRAWN = ("nine/", "unlike/", "lines/", "budget/", "recorded/")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Tile:
     image: Array
@@ -48,7 +51,10 @@ class _Row:
 
 
 def draw(store: Store, cells: Sequence[Cell], side: int, folder: Path) -> list[Path]:
-    """Draw every montage that has a finished row; returns the files."""
+    """Draw every montage that has a finished row; returns the files, none where the numbers of a row were taken over without images."""
+    drawn = [cell for cell in cells if cell.name.startswith(_DRAWN) and store.record(cell) is not None]
+    if any(not store.images(cell) for cell in drawn):
+        return []
     by_name = {cell.name: cell for cell in cells}
     groups: dict[str, list[_Row]] = {
         **{kind: _scene_rows(store, by_name, f"nine/{kind}-", side) for kind in NINE},
