@@ -368,6 +368,7 @@ def test_a_gain_that_chance_explains_is_not_followed():
 @pytest.mark.parametrize(
     ("image", "optics", "config", "match"),
     [
+        (Image(picture().data, pixel_nm=0.0626), OPTICS, quick(), r"pixel_nm is 0\.0626; .* micrometres"),
         (picture(), None, quick(), "optics is missing; give --na"),
         (Image(picture().data, name="cell"), OPTICS, quick(), "cell has no pixel size; give it with --pixel-nm"),
         (picture(), OPTICS, quick(gain=None, units="electrons"), "no gain is given"),
@@ -389,36 +390,6 @@ def test_what_cannot_be_right_is_refused_before_training(image, optics, config, 
 
     with pytest.raises(SuperlensError, match=match):
         enhance(image, optics, config=config, progress=never)
-
-
-@pytest.mark.parametrize(
-    ("preset", "changes", "match"),
-    [
-        ("slow", {}, "preset is 'slow'; expected one of fast, standard, paper"),
-        ("fast", {"patch": 40}, "patch is 40"),
-        ("fast", {"scale": 3}, "scale is 3"),
-        ("fast", {"flips": 9}, "flips is 9"),
-        ("fast", {"speed": 1}, "speed"),
-        ("fast", {"gain": 0.0}, "gain is 0"),
-    ],
-)
-def test_impossible_settings_are_refused(preset, changes, match):
-    with pytest.raises(SuperlensError, match=match):
-        ZSDeconvConfig.of(preset, **changes)
-
-
-@pytest.mark.parametrize("preset", ["fast", "standard", "paper"])
-def test_presets_are_kept_in_words(preset):
-    config = ZSDeconvConfig.of(preset)
-    assert config.preset == preset
-    assert ZSDeconvConfig.from_yaml(config.to_yaml()) == config
-
-
-def test_more_steps_are_taken_from_nothing():
-    assert ZSDeconvConfig.of("fast", from_scratch=True).steps > ZSDeconvConfig.of("fast").steps
-    own = ZSDeconvConfig.of("fast", from_scratch=True, steps=7)
-    assert own.steps == 7
-    assert own.learning_rate > ZSDeconvConfig.of("fast").learning_rate
 
 
 def test_from_scratch_does_without_the_shipped_weights(monkeypatch, learned):
@@ -604,9 +575,3 @@ def test_weights_do_not_prefer_dim_fluctuations():
     weighted = float((plane.weight * plane.counts).sum() / plane.weight.sum())
     error = plane.counts.std() / 64
     assert abs(weighted - plane.counts.mean()) < 3 * error
-
-
-def test_pixel_size_in_micrometres_is_refused_as_it_was_given():
-    image = Image(np.random.default_rng(0).poisson(20, (32, 32)).astype(np.float32), pixel_nm=0.0626)
-    with pytest.raises(SuperlensError, match=r"pixel_nm is 0\.0626; .* micrometres"):
-        enhance(image, Objective(na=1.3, wavelength_nm=525))

@@ -83,7 +83,9 @@ def divide_light(electrons: Array, camera: Camera, width: float, strength: float
     spots : SpotFits or None
         Isolated blinks that are believed. One of the last two is there.
     """
-    dark, hills = _background(electrons, camera, width), _hills(electrons, width)
+    some = electrons[:: max(1, len(electrons) // 50)]
+    smooth = ndimage.gaussian_filter(some, (0, width, width), mode="nearest")
+    dark, hills = _background(smooth, camera, width), _hills(smooth)
     mean, steady = float(electrons.mean()), float(hills.mean())
     lone = 0.0 if spots is None or not len(spots) else float(np.sum(spots.photons**2) / np.sum(spots.photons))
     faint = 0.1 * math.sqrt(dark + camera.read_noise_e**2)
@@ -102,13 +104,11 @@ def divide_light(electrons: Array, camera: Camera, width: float, strength: float
     return uneven if np.quantile(hills, 1 - _LOW) > (_UNEVEN if shared else _UNEVEN_SURELY) * peak else even
 
 
-def _hills(electrons: Array, width: float) -> Array:
+def _hills(smooth: Array) -> Array:
     """Steady light of each pixel above the darkest, shape (Y, X): that of the darkest frames, of the darkest places around.
 
     What is narrower than the surroundings is taken for molecules.
     """
-    some = electrons[:: max(1, len(electrons) // 50)]
-    smooth = ndimage.gaussian_filter(some, (0, width, width), mode="nearest")
     low = np.quantile(smooth, _SEEN_DARK, axis=0)
     cells = tuple(max(1, round(side / _CELL)) for side in low.shape)
     coarse = ndimage.zoom(
@@ -127,10 +127,8 @@ def _hills(electrons: Array, width: float) -> Array:
     return np.asarray(hills - np.quantile(hills, _LOW), np.float32)
 
 
-def _background(electrons: Array, camera: Camera, width: float) -> float:
+def _background(smooth: Array, camera: Camera, width: float) -> float:
     """Light of the darkest places: a low quantile of smoothed frames, with what noise alone would lower it by put back."""
-    some = electrons[:: max(1, len(electrons) // 50)]
-    smooth = ndimage.gaussian_filter(some, (0, width, width), mode="nearest")
     low = float(np.quantile(smooth, _LOW))
     variance = max(low, 0.0) + camera.read_noise_e**2
     left = 1.0 / (2.0 * math.sqrt(math.pi) * width)  # of the deviation of white noise, after smoothing

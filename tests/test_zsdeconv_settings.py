@@ -1,0 +1,38 @@
+"""Settings of zero-shot learning: presets, ranges, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from superlens.errors import SuperlensError
+from superlens.methods.zsdeconv import ZSDeconvConfig
+
+
+@pytest.mark.parametrize(
+    ("preset", "changes", "match"),
+    [
+        ("slow", {}, "preset is 'slow'; expected one of fast, standard, paper"),
+        ("fast", {"patch": 40}, "patch is 40"),
+        ("fast", {"scale": 3}, "scale is 3"),
+        ("fast", {"flips": 9}, "flips is 9"),
+        ("fast", {"speed": 1}, "speed"),
+        ("fast", {"gain": 0.0}, "gain is 0"),
+    ],
+)
+def test_impossible_settings_are_refused(preset, changes, match):
+    with pytest.raises(SuperlensError, match=match):
+        ZSDeconvConfig.of(preset, **changes)
+
+
+@pytest.mark.parametrize("preset", ["fast", "standard", "paper"])
+def test_presets_are_kept_in_words(preset):
+    config = ZSDeconvConfig.of(preset)
+    assert config.preset == preset
+    assert ZSDeconvConfig.from_yaml(config.to_yaml()) == config
+
+
+def test_more_steps_are_taken_from_nothing():
+    assert ZSDeconvConfig.of("fast", from_scratch=True).steps > ZSDeconvConfig.of("fast").steps
+    own = ZSDeconvConfig.of("fast", from_scratch=True, steps=7)
+    assert own.steps == 7
+    assert own.learning_rate > ZSDeconvConfig.of("fast").learning_rate
