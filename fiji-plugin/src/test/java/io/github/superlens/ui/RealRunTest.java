@@ -59,7 +59,7 @@ class RealRunTest {
 		EngineProvider.stop(); // the number of threads is chosen once in a worker
 		final ImagePlus image = crop("cell.tif", 64);
 		final float[] fromMenu = pixels(enhanced(image, 20, false));
-		WindowManager.setCurrentWindow(image.getWindow());
+		Screen.onlyOpen(image);
 		IJ.runMacro("run(\"Superlens Enhance...\", \"na=1.49 wavelength_nm=525 pixel_nm=62.6 steps=20 seed=1 threads=1\");");
 		final float[] fromMacro = pixels(WindowManager.getCurrentImage());
 		assertArrayEquals(fromMenu, fromMacro);
@@ -85,7 +85,7 @@ class RealRunTest {
 	@CsvSource({ "Train,train,true,model is missing", "Predict,predict,false,model is missing", "Localize,localize,false,Makes", "Simulate,simulate,false,''", //
 		"PSF,psf,true,''", "Remove Stripes,stripes,false,''", "Compare,compare,false,''" })
 	void aDialogIsWorthAPicture(String name, String picture, boolean optics, String words) throws Exception {
-		WindowManager.setCurrentWindow(crop("microtubules.tif", 64).getWindow());
+		Screen.onlyOpen(crop("microtubules.tif", 64));
 		IJ.doCommand("Superlens " + name + "...");
 		final Window dialog = Screen.await("the dialog", () -> Screen.dialog("Superlens " + name));
 		if (optics) {
@@ -116,7 +116,7 @@ class RealRunTest {
 	}
 
 	private static ImagePlus enhanced(ImagePlus image, int steps, boolean picture) throws Exception {
-		WindowManager.setCurrentWindow(image.getWindow());
+		Screen.onlyOpen(image);
 		IJ.doCommand("Superlens Enhance...");
 		final Window dialog = Screen.await("the dialog", () -> Screen.dialog("Superlens Enhance"));
 		Screen.press(dialog, "Advanced");

@@ -22,6 +22,8 @@ import javax.swing.AbstractButton;
 import javax.swing.JTextField;
 import javax.swing.SwingUtilities;
 
+import ij.ImagePlus;
+import ij.WindowManager;
 import ij.gui.GenericDialog;
 
 /** Eyes and hands for tests that run ImageJ on a screen: finds windows and what is in them, presses buttons, and takes pictures. */
@@ -102,6 +104,17 @@ final class Screen {
 	/** Closes every dialog that is open. */
 	static void closeDialogs() {
 		for (final Window window : Window.getWindows()) if (window instanceof Dialog && window.isShowing()) SwingUtilities.invokeLater(window::dispose);
+	}
+
+	/** Makes an image the current one and closes all others: a window that the screen activates late would become current in the middle of a command. */
+	static void onlyOpen(ImagePlus image) {
+		for (final int id : WindowManager.getIDList()) {
+			final ImagePlus other = WindowManager.getImage(id);
+			if (other == image) continue;
+			other.changes = false;
+			other.close();
+		}
+		WindowManager.setCurrentWindow(image.getWindow());
 	}
 
 	static void pause(long milliseconds) {

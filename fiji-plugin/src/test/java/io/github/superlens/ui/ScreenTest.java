@@ -115,7 +115,7 @@ class ScreenTest {
 		recorder.close();
 		assertTrue(line.startsWith("run(\"Superlens " + name + "...\", \""), line);
 		final int asked = engine.requests.size();
-		WindowManager.setCurrentWindow(image.getWindow());
+		Screen.onlyOpen(image);
 		IJ.runMacro(line);
 		assertTrue(engine.requests.size() > asked, line + " asked nothing of the engine");
 		assertNull(Screen.dialog("Superlens " + name));
@@ -213,7 +213,7 @@ class ScreenTest {
 	}
 
 	private Window opened(String title) {
-		WindowManager.setCurrentWindow(image.getWindow());
+		Screen.onlyOpen(image);
 		IJ.doCommand(title + "...");
 		return Screen.await("the dialog " + title, () -> Screen.dialog(title));
 	}
