@@ -15,6 +15,7 @@ import click
 import numpy as np
 
 from superlens.bridge.calls import Call, Made, Source, Verb, learning_of, start_engine, transfer_of
+from superlens.bridge.pace import Pace
 from superlens.bridge.parameters import INPUT, OUTPUT, PARTS, Told, command
 from superlens.bridge.protocol import InputSpec, OutputSpec, Response
 from superlens.bridge.telling import said, settings_in_words
@@ -59,8 +60,8 @@ _WAVELENGTHS = Told(
     help="Wavelength of the detected light, in nm; of several channels one for each, like 525 610.",
 )
 
-_PACE: dict[str, float] = {}
-"""Seconds that things took in this process: a training step by its settings, the prediction of a pixel by network."""
+_PACE = Pace()
+"""Of training by the settings of a step, and of the prediction of pixels by network."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,10 +186,10 @@ def _plan_predict(call: Call) -> Response:
     kept = [(_picked(trained, spec), path) for spec, path in inputs]
     model = _kind(trained)
     scale = 0 if model.psf is None else model.config.scale
-    seconds = _PACE.get(f"pixel {model.config.network}")
     pixels = sum(math.prod(spec.shape) for spec, _ in kept)
+    seconds = _PACE.forecast(_pixel_key(model.config.network), pixels)
     stated = model.config.network.startswith("light") and model.config.spread is not None
-    return _planned(kept, scale, stated=stated, seconds=None if seconds is None else seconds * pixels)
+    return _planned(kept, scale, stated=stated, seconds=seconds)
 
 
 def _run_predict(call: Call) -> Response:
@@ -206,7 +207,7 @@ def _run_predict(call: Call) -> Response:
             before = call.progress.seconds
             results.append(zsdeconv.predict(trained, source.image, progress=call.progress))
             pixels = results[-1].denoised.data.size
-            _PACE[f"pixel {_kind(trained).config.network}"] = (call.progress.seconds - before) / pixels
+            _PACE.keep(_pixel_key(_kind(trained).config.network), pixels, call.progress.seconds - before)
         files = _written(call, sources, results, began, model=None)
     answer = _answer(call, sources, results, device, files)
     return answer.with_changes({"messages": (*notes, *answer.messages)})
@@ -322,28 +323,30 @@ def _memory_bytes(inputs: Sequence[InputSpec], config: ZSDeconvConfig | None) ->
 
 def _training_seconds(asked: _Asked, inputs: Sequence[tuple[InputSpec, Path]]) -> float | None:
     config = asked.config
-    step, pixel = _PACE.get(_step_key(config)), _PACE.get(f"pixel {config.network}")
-    if step is None or pixel is None:
+    training = _PACE.forecast(_step_key(config), config.steps * len(asked.channels.optics))
+    rest = _PACE.forecast(_pixel_key(config.network), sum(math.prod(spec.shape) for spec, _ in inputs))
+    if training is None or rest is None:
         return None
-    training = step * config.steps * len(asked.channels.optics)
-    if config.minutes is not None:
-        training = min(training, 60 * config.minutes)
-    return training + pixel * sum(math.prod(spec.shape) for spec, _ in inputs)
+    return rest + (training if config.minutes is None else min(training, 60 * config.minutes))
 
 
 def _step_key(config: ZSDeconvConfig) -> str:
     return f"step {config.network} {config.batch} {config.patch}"
 
 
+def _pixel_key(network: str) -> str:
+    return f"pixel {network}"
+
+
 def _remember(call: Call, asked: _Asked) -> None:
     """Keep how fast training was, and everything after it by pixel, for the next plan."""
-    config, images = asked.config, asked.channels.images
     step = call.progress.pace("training")
     if step is None:
         return
-    _PACE[_step_key(config)] = step
-    rest = max(0.0, call.progress.seconds - step * call.progress.reached("training") * len(asked.channels.optics))
-    _PACE[f"pixel {config.network}"] = rest / sum(image.data.size for image in images)
+    steps = call.progress.reached("training") * len(asked.channels.optics)
+    _PACE.keep(_step_key(asked.config), steps, step * steps)
+    pixels = sum(image.data.size for image in asked.channels.images)
+    _PACE.keep(_pixel_key(asked.config.network), pixels, max(0.0, call.progress.seconds - step * steps))
 
 
 @contextlib.contextmanager
