@@ -92,7 +92,7 @@ def test_axes_and_step_from_the_command_line_reach_the_image(tmp_path: Path) -> 
         ("TYX", None, 6, ("--volume",), ("6 planes are frames", "--axes ZYX")),
         ("TYX", None, 6, ("--z-step-nm", 300), ("6 planes are frames", "--axes ZYX")),
         ("ZYX", None, 6, ("--volume",), ("no z-step", "--z-step-nm")),
-        ("ZYX", 300.0, 1, ("--volume",), ("1 slices", "--planes")),
+        ("ZYX", 300.0, 1, ("--volume",), ("1 slice along Z", "--planes")),
         ("ZYX", 300.0, 4, ("--volume",), ("4 slices", "at least 5")),
     ],
 )
