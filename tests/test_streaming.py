@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import sys
@@ -99,14 +98,14 @@ def test_a_plan_of_a_terabyte_takes_no_memory() -> None:
 @settings(deadline=None)
 @given(st.tuples(st.integers(16, 3000), st.integers(16, 3000)), st.floats(2e8, 5e9))
 def test_the_chosen_block_fits_into_memory(shape: tuple[int, int], memory: float) -> None:
-    block = choose_block(shape, 84, 4, bytes_per_pixel=4000, memory_bytes=memory)
-    assert 4000 * math.prod(side + 168 for side in block) <= memory
+    block = choose_block(shape, 84, 4, 16, bytes_per_pixel=4000, memory_bytes=memory)
+    assert BlockPlan(1, shape, block, 84, 4, 2, edge=16).block_pixels * 4000 <= memory
     assert all(side % 4 == 0 for side in block)
 
 
 def test_too_little_memory_is_refused_with_the_next_step() -> None:
     with pytest.raises(SuperlensError, match="--memory-gb"):
-        choose_block((512, 512), 84, 4, bytes_per_pixel=4000, memory_bytes=-1e6)
+        choose_block((512, 512), 84, 4, 16, bytes_per_pixel=4000, memory_bytes=-1e6)
 
 
 # -- what a block must know
@@ -117,11 +116,12 @@ def test_too_little_memory_is_refused_with_the_next_step() -> None:
     shape=st.tuples(st.integers(1, 2), st.integers(16, 90), st.integers(16, 90)),
     block=st.sampled_from([8, 20, 64]),
     halo=st.sampled_from([0, 4, 40]),
+    edge=st.sampled_from([0, 16]),
     spoilt=st.sampled_from(["", "saturated", "undefined", "a large hole"]),
 )
 @pytest.mark.filterwarnings("ignore::superlens.errors.SuperlensWarning")
 def test_a_block_sees_what_the_whole_image_shows_there(
-    shape: tuple[int, int, int], block: int, halo: int, spoilt: str
+    shape: tuple[int, int, int], block: int, halo: int, edge: int, spoilt: str
 ) -> None:
     data = noisy(shape)
     if spoilt == "saturated":
@@ -136,7 +136,7 @@ def test_a_block_sees_what_the_whole_image_shows_there(
     (whole,) = observe([Image(data, "TYX", pixel_nm=65.0)], **KNOWN)
     source = lazy(data, "TYX")
     measured = measure(source, **KNOWN)
-    blocks = BlockPlan(shape[0], shape[1:], (block, block), halo, 4, 2)
+    blocks = BlockPlan(shape[0], shape[1:], (block, block), halo, 4, 2, edge=edge)
     for number in range(len(blocks)):
         part = blocks[number]
         counts, sigma = observe_block(source, part.plane, part.tile, measured)
@@ -265,7 +265,7 @@ def test_hot_pixels_are_filled_in_a_block_as_in_the_whole() -> None:
     assert whole.bad.sum() == 6
     source = lazy(data, "TYX")
     measured = measure(source, gain=2.0, offset=100.0, read_noise_e=1.0)
-    blocks = BlockPlan(3, (60, 70), (16, 16), 8, 4, 2)
+    blocks = BlockPlan(3, (60, 70), (16, 16), 8, 4, 2, edge=16)
     for number in range(len(blocks)):
         part = blocks[number]
         counts, sigma = observe_block(source, part.plane, part.tile, measured)

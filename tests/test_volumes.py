@@ -17,7 +17,8 @@ from superlens.io import read, write
 from superlens.methods.zsdeconv import BlockOptions, ZSDeconvConfig, enhance, predict, predict_file
 from superlens.methods.zsdeconv.learn import recipe_of, untrained
 from superlens.methods.zsdeconv.task import VolumeLens, prepare
-from superlens.methods.zsdeconv.volume import interleaved, run_volume, volume_turns
+from superlens.methods.zsdeconv.turning import run_light, volume_turns
+from superlens.methods.zsdeconv.volume import interleaved
 from superlens.model import Model, ModelConfig
 from superlens.networks import build
 from superlens.optics import PSF, Objective
@@ -240,7 +241,7 @@ def test_a_uniform_stack_through_the_filters_stays_uniform():
 
 def test_running_a_volume_pads_it_and_takes_the_padding_off(slim):
     channels = np.random.default_rng(0).standard_normal((5, 13, 18, CHANNELS)).astype(np.float32)
-    denoised, sharp, log_sigma = run_volume(slim.network, channels, flips=2)
+    denoised, sharp, log_sigma = run_light(slim.network, channels, flips=2)
     assert denoised.shape == (5, 13, 18)
     assert sharp.shape == log_sigma.shape == (5, 26, 36)
 

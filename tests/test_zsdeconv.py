@@ -17,9 +17,10 @@ from superlens.conditioning import CHANNELS
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import Image
 from superlens.methods.zsdeconv import ZSDeconvConfig, enhance, predict, train
-from superlens.methods.zsdeconv.light import TURNS, LightRecipe, compact, run_light, through
+from superlens.methods.zsdeconv.light import LightRecipe, compact, through
 from superlens.methods.zsdeconv.paper import INSERT, PaperRecipe
 from superlens.methods.zsdeconv.task import Lens, prepare
+from superlens.methods.zsdeconv.turning import TURNS, run_light
 from superlens.model import Model, ModelConfig, shipped
 from superlens.networks import build
 from superlens.optics import PSF, Objective

@@ -66,8 +66,8 @@ class BlockPlan:
         Slices that a block answers for.
     reach_z : int
         Slices that it reads beyond them on each side, where there are any.
-    edge : int or None
-        How far blocks reach beyond the image; None for the whole halo. See ``ends`` and ``edge`` of `superlens.tiling.plan`.
+    edge : int
+        How far blocks reach beyond the image at most, a multiple of `align`; see `superlens.tiling.plan`.
 
     Examples
     --------
@@ -85,7 +85,7 @@ class BlockPlan:
     slices: int = 1
     depth: int = 1
     reach_z: int = 0
-    edge: int | None = None
+    edge: int = 0
 
     def __len__(self) -> int:
         return self.planes // self.slices * math.prod(len(axis) for axis in self._axes())
@@ -117,12 +117,12 @@ class BlockPlan:
 
 
 @functools.lru_cache(maxsize=16)
-def _axis(side: int, core: int, halo: int, align: int, edge: int | None) -> tuple[Tile, ...]:
-    return tuple(plan((side,), core, halo, align, ends="mirrored" if edge is None else "open", edge=edge or 0))
+def _axis(side: int, core: int, halo: int, align: int, edge: int) -> tuple[Tile, ...]:
+    return tuple(plan((side,), core, halo, align, ends="open", edge=edge))
 
 
 def choose_block(
-    yx_shape: tuple[int, int], halo: int, align: int, *, bytes_per_pixel: float, memory_bytes: float
+    yx_shape: tuple[int, int], halo: int, align: int, edge: int, *, bytes_per_pixel: float, memory_bytes: float
 ) -> tuple[int, int]:
     """The largest block that the work fits into memory with.
 
@@ -130,7 +130,7 @@ def choose_block(
     ----------
     yx_shape : tuple of int
         Sides of a plane.
-    halo, align : int
+    halo, align, edge : int
         As in `BlockPlan`.
     bytes_per_pixel : float
         What the work needs at its peak for each pixel of a block, halo included.
@@ -149,13 +149,13 @@ def choose_block(
 
     Examples
     --------
-    >>> choose_block((5000, 300), halo=84, align=4, bytes_per_pixel=4000, memory_bytes=1e9)
+    >>> choose_block((5000, 300), halo=84, align=4, edge=16, bytes_per_pixel=4000, memory_bytes=1e9)
     (256, 256)
     """
     whole = [math.ceil(side / align) * align for side in yx_shape]
     for side in _SIDES:
         core = [min(math.ceil(side / align) * align, most) for most in whole]
-        need = bytes_per_pixel * math.prod(c + 2 * halo for c in core)
+        need = bytes_per_pixel * math.prod(min(c + 2 * halo, m + 2 * edge) for c, m in zip(core, whole, strict=True))
         if need <= memory_bytes:
             return core[0], core[1]
     raise SuperlensError(

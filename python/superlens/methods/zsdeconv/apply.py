@@ -14,11 +14,10 @@ from superlens.camera import Camera
 from superlens.conditioning import BANK_RADIUS, BANK_RADIUS_Z, condition
 from superlens.image import Image
 from superlens.methods.zsdeconv.learn import STARTS, Learned, start_of
-from superlens.methods.zsdeconv.light import run_light
 from superlens.methods.zsdeconv.paper_volume import INSERT, INSERT_Z
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.task import TARGET_FACTOR_Z, Lens, VolumeLens, check_step, lens_of, stacked
-from superlens.methods.zsdeconv.volume import run_volume
+from superlens.methods.zsdeconv.turning import EDGE, run_light
 from superlens.metrics import BlurWidth, blur_width
 from superlens.model import Model
 from superlens.networks import architecture
@@ -28,7 +27,7 @@ from superlens.progress import Progress
 from superlens.tiling import choose_tile, map_tiles
 from superlens.training import History, out_of_memory_errors
 
-__all__ = ["BYTES_PER_PIXEL", "EDGE", "Result", "apply", "halo_of", "parameters_of", "reach_of", "stated_error"]
+__all__ = ["BYTES_PER_PIXEL", "Result", "apply", "halo_of", "parameters_of", "reach_of", "stated_error"]
 
 Array = NDArray[np.float32]
 
@@ -160,45 +159,14 @@ def _light(
 ) -> tuple[Array, Array, Array]:
     """Denoised and sharp image or volume in counts, and the logarithm of the sharp one's error in network units."""
     normaliser = model.normaliser
-    if counts.ndim == 3:
-        denoised, fine = _light_volume(model, network, lens, flips, counts, sigma)
-        return normaliser.backward(denoised[..., 0]), normaliser.backward(fine[..., 0]), fine[..., 1]
 
     def block(part: Array) -> list[Array]:
         channels = condition(part[0, ..., 0], part[0, ..., 1], normaliser, lens.bank)
         denoised, sharp, log_sigma = run_light(network, channels, flips=flips)
         return [denoised[None, ..., None], np.stack([sharp, log_sigma], axis=-1)[None]]
 
-    denoised, fine = _tiled(block, np.stack([counts, sigma], axis=-1), halo_of("light"), "light")
+    denoised, fine = _tiled(block, np.stack([counts, sigma], axis=-1), model.config.network)
     return normaliser.backward(denoised[..., 0]), normaliser.backward(fine[..., 0]), fine[..., 1]
-
-
-def _light_volume(
-    model: Model, network: keras.Model, lens: Lens | VolumeLens, flips: int, counts: Array, sigma: Array
-) -> tuple[Array, Array]:
-    """Network units, channels last. The stack is mirrored a little beyond its lateral edges; its first and last slices stay ends."""
-
-    def block(part: Array) -> list[Array]:
-        channels = condition(part[0, ..., 0], part[0, ..., 1], model.normaliser, lens.bank)
-        denoised, sharp, log_sigma = run_volume(network, channels, flips=flips)
-        return [denoised[None, ..., None], np.stack([sharp, log_sigma], axis=-1)[None]]
-
-    align = architecture("light-volume").align
-    halo = (reach_of("light-volume"), *[halo_of("light-volume")] * 2)
-    denoised, fine = _tiled(
-        block,
-        np.stack([counts, sigma], axis=-1),
-        halo,
-        "light-volume",
-        align=(1, align, align),
-        ends="open",
-        edge=(0, EDGE, EDGE),
-    )
-    return denoised, fine
-
-
-EDGE = 16
-"""Camera pixels by which a volume is mirrored beyond its lateral edges, a multiple of the alignment."""
 
 
 def reach_of(network: str) -> int:
@@ -217,7 +185,7 @@ def _unet(model: Model, counts: Array) -> tuple[Array, Array]:
     def block(part: Array) -> list[Array]:
         return list(model.network.predict_on_batch(part))
 
-    denoised, sharp = _tiled(block, normaliser.forward(counts)[..., None], halo_of("unet"), "unet")
+    denoised, sharp = _tiled(block, normaliser.forward(counts)[..., None], "unet")
     return normaliser.backward(denoised[..., 0]), normaliser.backward(sharp[..., 0])
 
 
@@ -244,10 +212,16 @@ def _rcan(model: Model, counts: Array) -> tuple[Array, Array]:
     return denoised, sharp
 
 
-def _tiled(block: Any, array: Array, halo: Any, network: str, *, align: Any = None, **ends: Any) -> Any:
-    align = align or architecture(network).align
-    tile = choose_tile(array.shape[:-1], halo, align, bytes_per_pixel=BYTES_PER_PIXEL[network], **ends)
-    return map_tiles(block, array, halo=halo, tile=tile, align=align, out_of_memory=out_of_memory_errors(), **ends)
+def _tiled(block: Any, array: Array, network: str) -> Any:
+    """By a network of finite reach. An image is mirrored a little beyond its edges; the first and the last slice of a volume stay ends."""
+    along_z = array.ndim == 4
+    halo = (reach_of(network),) * along_z + (halo_of(network),) * 2
+    align = (1,) * along_z + (architecture(network).align,) * 2
+    edge = (0,) * along_z + (EDGE,) * 2
+    tile = choose_tile(array.shape[:-1], halo, align, bytes_per_pixel=BYTES_PER_PIXEL[network], ends="open", edge=edge)
+    return map_tiles(
+        block, array, halo=halo, align=align, tile=tile, ends="open", edge=edge, out_of_memory=out_of_memory_errors()
+    )
 
 
 def _prior_only(

@@ -16,10 +16,9 @@ from superlens.errors import SuperlensError
 from superlens.io import BlockFormat, BlockWriter, ImageFile, LazyImage, open_blocks, write_failure
 from superlens.methods.zsdeconv.apply import BYTES_PER_PIXEL, halo_of, reach_of, stated_error
 from superlens.methods.zsdeconv.learn import start_of
-from superlens.methods.zsdeconv.light import run_light
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.task import lens_of
-from superlens.methods.zsdeconv.volume import run_volume
+from superlens.methods.zsdeconv.turning import run_light
 from superlens.model import ChannelModels, Model
 from superlens.networks import architecture
 from superlens.streaming import BlockPlan, Measured, observe_block, part_of
@@ -86,13 +85,12 @@ class BlockPredictor:
     def _light(self, counts: Array, sigma: Array, *, stated: bool) -> dict[str, Array]:
         normaliser, flips = self._model.normaliser, self._config.flips
         channels = condition(counts, sigma, normaliser, self._lens.bank)
-        run = run_volume if self.volumes else run_light
-        denoised, sharp, log_sigma = run(self._model.network, channels, flips=flips)
+        denoised, sharp, log_sigma = run_light(self._model.network, channels, flips=flips)
         found = {"denoised": normaliser.backward(denoised), "sr": normaliser.backward(sharp)}
         if stated:
             before = None
             if self._start is not None:
-                _, earlier, log_sigma = run(self._start, channels, flips=flips)
+                _, earlier, log_sigma = run_light(self._start, channels, flips=flips)
                 before = normaliser.backward(earlier)
             found["confidence"] = stated_error(self._model, found["sr"], before, log_sigma)
         return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,24 +13,21 @@ from numpy.typing import NDArray
 
 from superlens import losses
 from superlens.camera import Camera, recorrupt, smoothed_signal
-from superlens.conditioning import BANK_RADIUS, condition
+from superlens.conditioning import condition
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.task import Lens, Task, through
 from superlens.methods.zsdeconv.temporal import neighbours, refuse_motion
-from superlens.networks.light import LIGHT_ALIGN, LIGHT_HALO
+from superlens.methods.zsdeconv.turning import EDGE, TURNS, Turn, as_is, run_light
+from superlens.networks.light import LIGHT_ALIGN
 from superlens.observation import noise_sigma
 from superlens.training import Plan
 
 __all__ = [
-    "TURNS",
     "LightRecipe",
-    "Turn",
-    "as_is",
     "compact",
     "cosine",
     "held_out_blocks",
     "inverse_variance",
-    "run_light",
     "weighted",
 ]
 
@@ -40,7 +37,6 @@ _RISK_STREAM = 1 << 40
 _RISK_DRAWS = 2
 _BLOCK = 16  # camera pixels: side of a held-out block, at most
 _LEAST_SEEN = 16  # camera pixels along each side of a patch that the loss looks at, at least
-_MIRRORED = LIGHT_HALO + BANK_RADIUS
 _WINDOW = 320  # camera pixels: the part of a large plane that a step or a check looks at
 
 
@@ -164,11 +160,11 @@ class LightRecipe:
         """How much brighter than the input the denoised and the sharp image are in the mean, in network units."""
         normaliser, scale = self._task.normaliser, self._config.scale
         window = plane.window(np.random.default_rng((self._config.seed, _RISK_STREAM)))
-        around = np.pad(window.counts, _MIRRORED, mode="symmetric")  # as prediction continues an image
+        around = np.pad(window.counts, EDGE, mode="symmetric")  # as prediction continues an image
         sigma = noise_sigma(around[None], window.camera)[0]
         denoised, sharp, _ = run_light(network, condition(around, sigma, normaliser, self._task.lens.bank), flips=1)
         seen = float(normaliser.forward(window.counts)[window.good].mean())
-        inner = (slice(_MIRRORED, -_MIRRORED),) * 2
+        inner = (slice(EDGE, -EDGE),) * 2
         fine = losses.camera_pixels(sharp[None, ..., None], scale)[0, ..., 0]
         one, other = (float(np.asarray(image)[inner][window.good].mean()) for image in (denoised, fine))
         return one - seen, other - seen
@@ -245,57 +241,6 @@ def _framed(channels: Array, goal: Array, margin: int, least: int) -> tuple[Arra
     channels, goal = (np.pad(a, [*frame, (0, 0)], mode="symmetric") for a in (channels, goal))
     goal[..., 1] *= inside
     return channels, goal
-
-
-def run_light(network: keras.Model, channels: Array, *, flips: int) -> tuple[Array, Array, Array]:
-    """Run the light network on one plane, averaged over turned and mirrored copies.
-
-    Parameters
-    ----------
-    network : keras.Model
-    channels : ndarray, shape (Y, X, CHANNELS)
-        Any shape; padded to what the network takes.
-    flips : int
-        Number of copies, 1 to 8.
-
-    Returns
-    -------
-    denoised : ndarray, shape (Y, X)
-    sharp, log_sigma : ndarray, shape (scale * Y, scale * X)
-    """
-    height, width = channels.shape[:2]
-    padded = np.pad(channels, ((0, -height % LIGHT_ALIGN), (0, -width % LIGHT_ALIGN), (0, 0)), mode="symmetric")
-    sums: list[Array] = []
-    for turn, back in TURNS[:flips]:
-        outputs = network.predict_on_batch(np.ascontiguousarray(turn(padded))[None])
-        planes = [back(o[0, ..., 0]) for o in outputs]
-        sums = planes if not sums else [a + b for a, b in zip(sums, planes, strict=True)]
-    scale = sums[1].shape[0] // sums[0].shape[0]
-    denoised, sharp, log_sigma = (s / np.float32(flips) for s in sums)
-    fine = (slice(scale * height), slice(scale * width))
-    return denoised[:height, :width], sharp[fine], log_sigma[fine]
-
-
-def _turn(quarters: int, mirror: bool) -> tuple[Turn, Turn]:
-    def turn(image: Array) -> Array:
-        turned = np.rot90(image, quarters)
-        return turned[::-1] if mirror else turned
-
-    def back(image: Array) -> Array:
-        return np.rot90(image[::-1] if mirror else image, -quarters)
-
-    return turn, back
-
-
-Turn = Callable[[Array], Array]
-
-TURNS: tuple[tuple[Turn, Turn], ...] = tuple(_turn(q, m) for m in (False, True) for q in (0, 2, 1, 3))
-"""The eight turned and mirrored copies of a plane, each with its way back."""
-
-
-def as_is(image: Array) -> Array:
-    """Of the ways to turn an image the first."""
-    return image
 
 
 def _unchanged(turn: Turn, kernel: Array) -> bool:

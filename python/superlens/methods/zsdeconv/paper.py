@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from superlens import losses
 from superlens.camera import recorrupt
-from superlens.methods.zsdeconv.light import TURNS, compact
+from superlens.methods.zsdeconv.light import compact
 from superlens.methods.zsdeconv.task import NOMINAL_FWHM, Task
+from superlens.methods.zsdeconv.turning import TURNS
 from superlens.observation import noise_sigma
 from superlens.optics import PSF
 from superlens.training import Plan

@@ -30,10 +30,11 @@ from superlens.io import (
     put_in_place,
 )
 from superlens.methods.zsdeconv.adapt import adapt
-from superlens.methods.zsdeconv.apply import EDGE, parameters_of
+from superlens.methods.zsdeconv.apply import parameters_of
 from superlens.methods.zsdeconv.blocks import BlockJob, Kind, Output, adapted_model, not_written
 from superlens.methods.zsdeconv.request import BlockOptions, Request
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
+from superlens.methods.zsdeconv.turning import EDGE
 from superlens.model import Model, load_model
 from superlens.progress import Progress, silent
 from superlens.streaming import (
@@ -188,7 +189,6 @@ def _measured_for(model: Model, part: LazyImage) -> Measured:
 def _plan(request: Request) -> BlockPlan:
     predictor, options, yx = request.predictor, request.options, request.image.yx_shape
     slices = request.image.sizes["Z"] if predictor.volumes else 1
-    edge = EDGE if predictor.volumes else None
     fits = {
         "bytes_per_pixel": predictor.bytes_per_pixel,
         "memory_bytes": _memory_for_a_block(options.memory_gb, all_there_is=predictor.volumes),
@@ -201,10 +201,10 @@ def _plan(request: Request) -> BlockPlan:
             (slices, *yx), predictor.halo, predictor.reach_z, predictor.align, EDGE, **fits
         )
     else:
-        block = choose_block(yx, predictor.halo, predictor.align, **fits)
+        block = choose_block(yx, predictor.halo, predictor.align, EDGE, **fits)
     scale, reach_z = predictor.scale(request.kinds[0]), predictor.reach_z if predictor.volumes else 0
     return BlockPlan(
-        request.image.planes, yx, block, predictor.halo, predictor.align, scale, slices, depth, reach_z, edge
+        request.image.planes, yx, block, predictor.halo, predictor.align, scale, slices, depth, reach_z, EDGE
     )
 
 

@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 from superlens import losses
 from superlens.camera import Camera, recorrupt
 from superlens.conditioning import condition
-from superlens.methods.zsdeconv.light import TURNS, Turn, as_is, cosine, held_out_blocks, inverse_variance, weighted
+from superlens.methods.zsdeconv.light import cosine, held_out_blocks, inverse_variance, weighted
 from superlens.methods.zsdeconv.task import Task, VolumeLens, stacked
+from superlens.methods.zsdeconv.turning import TURNS, Turn, aligned, as_is, run_light, volume_turns
 from superlens.networks.light import LIGHT_ALIGN
 from superlens.observation import noise_sigma
 from superlens.training import Plan
 
-__all__ = ["VolumeRecipe", "interleaved", "run_volume"]
+__all__ = ["VolumeRecipe", "interleaved"]
 
 Array = NDArray[np.float32]
 
@@ -164,7 +165,7 @@ class VolumeRecipe:
         channels = condition(
             whole.counts, noise_sigma(whole.counts, whole.camera), self._task.normaliser, self._task.lens.bank
         )
-        denoised = np.asarray(self._first_stage.predict_on_batch(_aligned(channels)[None])[0, ..., 0])
+        denoised = np.asarray(self._first_stage.predict_on_batch(aligned(channels)[None])[0, ..., 0])
         denoised = denoised[:, : whole.counts.shape[1], : whole.counts.shape[2]]
         return one, other, denoised[first::2] - denoised[1 - first :: 2]
 
@@ -216,7 +217,7 @@ class VolumeRecipe:
                 part.counts, noise_sigma(part.counts, part.camera), 1.0, rng, covariance=part.covariance
             )
             sigma = noise_sigma(counts, part.camera) * np.float32(math.sqrt(2))
-            denoised, sharp, _ = run_volume(network, condition(counts, sigma, normaliser, lens.bank), flips=1)
+            denoised, sharp, _ = run_light(network, condition(counts, sigma, normaliser, lens.bank), flips=1)
             seen = denoised if self._config.denoise_only else lens.seen(sharp, self._config.scale)
             squares = (seen - normaliser.forward(target)) ** 2
             held = (part.held >= 0) & part.good & part.inner[:, None, None]
@@ -245,53 +246,6 @@ def first_stage(network: keras.Model) -> keras.Model:
     stage = keras.Model(network.input, network.outputs[0])
     stage.compile(jit_compile=False)
     return stage
-
-
-def run_volume(network: keras.Model, channels: Array, *, flips: int) -> tuple[Array, Array, Array]:
-    """Run the light network on one volume, averaged over turned and mirrored copies.
-
-    Parameters
-    ----------
-    network : keras.Model
-    channels : ndarray, shape (Z, Y, X, CHANNELS)
-        Any shape; padded to what the network takes.
-    flips : int
-        Number of copies, 1 to 8.
-
-    Returns
-    -------
-    denoised : ndarray, shape (Z, Y, X)
-    sharp, log_sigma : ndarray, shape (Z, scale * Y, scale * X)
-    """
-    height, width = channels.shape[1:3]
-    padded = _aligned(channels)
-    sums: list[Array] = []
-    for turn, back in volume_turns(flips):
-        outputs = network.predict_on_batch(np.ascontiguousarray(turn(padded))[None])
-        stacks = [back(o[0, ..., 0]) for o in outputs]
-        sums = stacks if not sums else [a + b for a, b in zip(sums, stacks, strict=True)]
-    scale = sums[1].shape[1] // sums[0].shape[1]
-    denoised, sharp, log_sigma = (s / np.float32(flips) for s in sums)
-    fine = (slice(None), slice(scale * height), slice(scale * width))
-    return denoised[:, :height, :width], sharp[fine], log_sigma[fine]
-
-
-def volume_turns(number: int) -> list[tuple[Turn, Turn]]:
-    """Turned and mirrored copies of a volume, each with its way back; every other one is upside down along z."""
-
-    def of(i: int, turn: Turn, back: Turn) -> tuple[Turn, Turn]:
-        step = -1 if i % 2 else 1
-        return (
-            lambda v: np.moveaxis(turn(np.moveaxis(v[::step], 0, 2)), 2, 0),
-            lambda v: np.moveaxis(back(np.moveaxis(v, 0, 2)), 2, 0)[::step],
-        )
-
-    return [of(i, *pair) for i, pair in enumerate(TURNS[:number])]
-
-
-def _aligned(channels: Array) -> Array:
-    height, width = channels.shape[1:3]
-    return np.pad(channels, ((0, 0), (0, -height % LIGHT_ALIGN), (0, -width % LIGHT_ALIGN), (0, 0)), mode="symmetric")
 
 
 def _unchanged(turn: tuple[Turn, Turn], psf: NDArray[np.float64]) -> bool:
