@@ -196,8 +196,9 @@ def fit(
                 break
             optimizer.learning_rate.assign(_rate(plan, step, elapsed))
             x, targets = draw(step)
-            losses.append(trainee.train_on_batch(x, list(targets)))
+            losses.append(float(trainee.train_on_batch(x, list(targets))))
             done = step + 1
+            state.require_finite(done, losses[-1])
             if done % plan.check_every == 0 or done == plan.steps:
                 mean = float(np.mean(losses))
                 losses.clear()
@@ -266,16 +267,21 @@ class _State:
         self.since_best = 0
         self.history = History()
 
+    def require_finite(self, step: int, loss: float, *weights: Array) -> None:
+        """Refuse to go on from numbers that are not finite, with the best weights so far in the network."""
+        if math.isfinite(loss) and all(np.isfinite(w).all() for w in weights):
+            return
+        set_weights(self._network, self._best or self._start)
+        raise SuperlensError(
+            f"at step {step} the loss or the weights are no longer finite numbers (loss {loss:g}). The best weights so far are kept. "
+            "Try a smaller learning rate, larger patches or batches, or --device cpu with float32."
+        )
+
     def check(
         self, step: int, loss: float, held_out: Callable[[], float] | None, seconds: float, *, averaged: bool
     ) -> None:
         current = get_weights(self._network)
-        if not math.isfinite(loss) or not all(np.isfinite(w).all() for w in current):
-            set_weights(self._network, self._best or self._start)
-            raise SuperlensError(
-                f"by step {step} the loss or the weights are not finite numbers (loss {loss:g}). "
-                "The best weights so far are kept. Try a smaller learning rate or --device cpu with float32."
-            )
+        self.require_finite(step, loss, *current)
         if averaged:
             self._optimizer.finalize_variable_values(self._network.trainable_variables)
         value = held_out() if held_out is not None else math.nan
