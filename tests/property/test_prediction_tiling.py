@@ -51,8 +51,8 @@ def model(request):
 def predicted(monkeypatch, model, image, tile):
     tiles = []
 
-    def forced(shape, halo, align, *, bytes_per_pixel):
-        whole = tuple(-(-side // align) * align for side in shape)
+    def forced(shape, halo, align, **_):
+        whole = tuple(-(-side // a) * a for side, a in zip(shape, align, strict=True))
         tiles.append(whole if tile is None else tuple(min(t, w) for t, w in zip(tile, whole, strict=True)))
         return tiles[-1]
 
@@ -64,7 +64,14 @@ def predicted(monkeypatch, model, image, tile):
 
 @pytest.mark.parametrize(
     ("shape", "tile"),
-    [((16, 16), (16, 16)), ((16, 200), (16, 64)), ((70, 45), (32, 16)), ((33, 97), (16, 48)), ((97, 33), (48, 48))],
+    [
+        ((16, 16), (16, 16)),
+        ((16, 400), (16, 64)),
+        ((70, 45), (32, 16)),
+        ((33, 297), (16, 48)),
+        ((297, 33), (48, 48)),
+        ((20, 700), (32, 96)),
+    ],
 )
 def test_tiled_prediction_equals_whole(monkeypatch, model, shape, tile):
     rng = np.random.default_rng(0)
