@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from superlens.errors import SuperlensError
-from superlens.methods.zsdeconv import ZSDeconvConfig
+from superlens.methods.zsdeconv import ZSDeconvConfig, enhance, predict, train
 
 
 @pytest.mark.parametrize(
@@ -36,3 +39,10 @@ def test_more_steps_are_taken_from_nothing():
     own = ZSDeconvConfig.of("fast", from_scratch=True, steps=7)
     assert own.steps == 7
     assert own.learning_rate > ZSDeconvConfig.of("fast").learning_rate
+
+
+@pytest.mark.parametrize("given", ["cell.tif", Path("cell.tif"), np.ones((32, 32)), [np.ones((32, 32))], None])
+def test_what_is_no_image_is_refused_with_how_to_make_one(given):
+    for work in (enhance, train, lambda images: predict(None, images)):
+        with pytest.raises(SuperlensError, match=r"an Image is expected.*sl\.read\(path\)"):
+            work(given)

@@ -22,7 +22,17 @@ from numpy.typing import NDArray
 
 from superlens.errors import SuperlensError, SuperlensWarning
 
-__all__ = ["AXES", "FILL_REACH", "CheckedImage", "Image", "bad_pixels", "check_image", "clip_level", "fill_plane"]
+__all__ = [
+    "AXES",
+    "FILL_REACH",
+    "CheckedImage",
+    "Image",
+    "bad_pixels",
+    "check_image",
+    "clip_level",
+    "fill_plane",
+    "require_image",
+]
 
 AXES = "TCZYX"
 """The axes an image may have, in the order in which it has them."""
@@ -292,6 +302,16 @@ class CheckedImage(NamedTuple):
     image: Image
     messages: tuple[str, ...]
     mask: NDArray[np.bool_]
+
+
+def require_image(value: object) -> None:
+    """Refuse what is not an `Image`, such as a path or an array, by naming what makes one of it."""
+    if not isinstance(value, Image):
+        kind = type(value)
+        raise SuperlensError(
+            f"a {kind.__module__}.{kind.__qualname__} was given where an Image is expected; make one with sl.read(path), or with "
+            "sl.Image(array, 'YX', pixel_nm=65) of an array."
+        )
 
 
 def check_image(image: Image) -> CheckedImage:

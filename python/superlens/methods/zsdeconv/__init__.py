@@ -27,10 +27,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 from superlens.errors import SuperlensError
-from superlens.image import Image
+from superlens.image import Image, require_image
 from superlens.methods.zsdeconv.adapt import adapt, predict_adapted
 from superlens.methods.zsdeconv.apply import Result, apply
 from superlens.methods.zsdeconv.channels import ChannelResult, enhance_channels, predict_channels, train_channels
@@ -160,7 +160,7 @@ def enhance(
     >>> result = enhance(image, Objective(na=1.3, wavelength_nm=525))  # doctest: +SKIP
     >>> both = enhance(movie, [Objective(na=1.3, wavelength_nm=w) for w in (525, 600)])  # doctest: +SKIP
     """
-    several = [images] if isinstance(images, Image) else list(images)
+    several = _several(images)
     settings = config or ZSDeconvConfig.of(preset)
     if isinstance(optics, Sequence):
         numbers = _channels_of(several, channels)
@@ -210,7 +210,7 @@ def train(
     progress: Progress = silent,
 ) -> Model | ChannelModels:
     """Train a model on one or more images of one kind; the arguments are those of `enhance`."""
-    several = [images] if isinstance(images, Image) else list(images)
+    several = _several(images)
     settings = config or ZSDeconvConfig.of(preset)
     if isinstance(optics, Sequence):
         return train_channels(several, optics, _channels_of(several, channels), settings, checkpoint, progress)
@@ -247,6 +247,7 @@ def predict(
     SuperlensError
         If pixel size, axes or channels do not fit, or the model is of another method.
     """
+    require_image(image)
     if isinstance(model, ChannelModels):
         return predict_channels(model, image, lambda one, channel: _predict(one, channel, adapt_steps, progress))
     return _predict(model, image, adapt_steps, progress)
@@ -264,6 +265,13 @@ def _predict(model: Model, image: Image, adapt_steps: int, progress: Progress) -
     )
     (observation,) = observe([image], **known)
     return apply(Learned(model, None), observation, progress)
+
+
+def _several(images: object) -> list[Image]:
+    several: list[Any] = list(images) if isinstance(images, Sequence) and not isinstance(images, str) else [images]
+    for image in several:
+        require_image(image)
+    return several
 
 
 def _channels_of(images: Sequence[Image], channels: Sequence[int] | None) -> Sequence[int]:
