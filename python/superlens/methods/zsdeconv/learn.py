@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
@@ -141,17 +142,26 @@ def shipped_start(network: str = "light") -> Model:
         raise SuperlensError(f"there are no shipped weights for network {network!r}; use --from-scratch")
     if name not in files:
         raise SuperlensError(f"the shipped weights {name!r} are missing; reinstall superlens, or use --from-scratch")
-    return Model.load(files[name])
+    return _loaded(files[name])
+
+
+@functools.lru_cache(maxsize=4)
+def _loaded(file: Path) -> Model:
+    """Shipped weights, which nobody changes: folders of small images and frames that are adapted to ask for them again and again."""
+    return Model.load(file)
 
 
 def start_of(model: Model) -> keras.Model | None:
-    """The start that a model was adapted from, at the model's scale; None if it had none or still is that start."""
+    """The start that a model was adapted from, at the model's scale, to predict with; None if it had none or still is that start."""
     made, config = model.config.provenance, model.config
     if made.get("start") != STARTS.get(config.network) or not made.get("blend"):
         return None
-    start = build(config.network, config.network_config)
-    set_weights(start, get_weights(shipped_start(config.network).network))
-    return start
+    start = shipped_start(config.network)
+    if start.config.network_config == config.network_config:
+        return start.network
+    at_scale = build(config.network, config.network_config)
+    set_weights(at_scale, get_weights(start.network))
+    return at_scale
 
 
 def _as_far_as_the_data_ask(
