@@ -69,7 +69,7 @@ class RealRunTest {
 	@Test
 	void theWindowsOfARunAreWorthAPicture() throws Exception {
 		final ImagePlus image = crop("microtubules.tif", 112);
-		final ImagePlus result = enhanced(image, 60, true);
+		final ImagePlus result = enhanced(image, 120, true);
 		assertEquals("microtubules-sr", result.getTitle());
 		IJ.run(image, "Set... ", "zoom=200");
 		image.getWindow().setLocation(20, 200);
