@@ -162,7 +162,9 @@ def _start_imagej(folder: Path | None, jar: Path, *, headless: bool) -> Fiji:
         scyjava.config.add_classpath(str(folder / "ij.jar"))
     _start_java(scyjava)
     for path in (plugins.parent, plugins, plugins / jar.name):
-        scyjava.jimport("java.io.File")(str(path)).deleteOnExit()  # ImageJ's Quit ends the process without a word to Python
+        scyjava.jimport("java.io.File")(
+            str(path)
+        ).deleteOnExit()  # ImageJ's Quit ends the process without a word to Python
     from superlens.bridge.inprocess import install
 
     install()
