@@ -150,7 +150,7 @@ def choose_block(
     Examples
     --------
     >>> choose_block((5000, 300), halo=84, align=4, edge=16, bytes_per_pixel=4000, memory_bytes=1e9)
-    (256, 256)
+    (512, 300)
     """
     whole = [math.ceil(side / align) * align for side in yx_shape]
     for side in _SIDES:
