@@ -367,7 +367,7 @@ def test_a_macro_of_a_fiji_without_a_screen_gives_the_pixels_of_the_shell(
     jars = os.pathsep.join(f"{folder / part / '*'}" for part in ("jars", "plugins"))
     command = ["java", *java, "-cp", jars, "net.imagej.Main", "--headless", "--console", "-macro", str(macro)]
     done = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, "SUPERLENS_PYTHON": sys.executable}
+        command, capture_output=True, text=True, timeout=600, env={**os.environ, "SUPERLENS_PYTHON": sys.executable}
     )
     assert (tmp_path / "out.tif").is_file(), done.stdout + done.stderr
     from superlens.io import read

@@ -188,6 +188,8 @@ def _start_fiji(folder: Path, jar: Path, *, headless: bool) -> Fiji:
     if not headless:
         gateway.ui().showUI()
     window = None if headless else scyjava.jimport("ij.IJ").getInstance()
+    if window is not None:
+        window.exitWhenQuitting(False)  # ImageJ2 would end the process from Java, in the midst of what Python does
     return Fiji("Fiji", gateway, window, installed)
 
 

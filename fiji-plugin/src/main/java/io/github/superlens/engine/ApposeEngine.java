@@ -9,6 +9,8 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -139,13 +141,33 @@ public final class ApposeEngine implements Engine {
 		final File home = python.executable().getParentFile();
 		service = new Service(home, python.variables(), python.executable().getPath(), "-c", MAIN).init(INIT);
 		try {
-			service.start();
+			start(service);
 		}
 		catch (IOException broken) {
 			throw new EngineException(Kind.UNAVAILABLE, "Python cannot be started: " + broken.getMessage() + ".", broken);
 		}
 		endWithJava();
 		return service;
+	}
+
+	/** Starts a worker from a daemon thread: those that Appose makes to listen to it are daemons then too, and Java ends after a macro without a screen. */
+	private static void start(Service made) throws IOException, EngineException {
+		final FutureTask<Service> starting = new FutureTask<>(made::start);
+		final Thread thread = new Thread(starting, "superlens worker start");
+		thread.setDaemon(true);
+		thread.start();
+		try {
+			starting.get();
+		}
+		catch (ExecutionException failed) {
+			if (failed.getCause() instanceof IOException) throw (IOException) failed.getCause();
+			if (failed.getCause() instanceof Error) throw (Error) failed.getCause();
+			throw (RuntimeException) failed.getCause();
+		}
+		catch (InterruptedException stopped) {
+			Thread.currentThread().interrupt();
+			throw EngineException.cancelled();
+		}
 	}
 
 	/** A worker that is started after {@link #close} ends with Java too. */

@@ -139,6 +139,16 @@ class ApposeEngineTest {
 		assertFalse(alive(pid));
 	}
 
+	/** Else Java would not end after a macro without a screen. */
+	@Test
+	void noThreadOfAWorkerKeepsJavaAlive() throws EngineException {
+		ping();
+		final List<Thread> listening = Thread.getAllStackTraces().keySet().stream().filter(thread -> thread.getName().startsWith("Appose-Service"))
+			.collect(Collectors.toList());
+		assertFalse(listening.isEmpty());
+		for (final Thread thread : listening) assertTrue(thread.isDaemon(), thread.getName());
+	}
+
 	@Test
 	void aClosedEngineStartsAnewAndClosesAgain() throws Exception {
 		final ApposeEngine own = new ApposeEngine(PythonEnvironment.find(new File(System.getenv(PythonEnvironment.VARIABLE))));
