@@ -14,9 +14,10 @@ from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.io import read, write
 from superlens.methods.zsdeconv import BlockOptions, ZSDeconvConfig, adapt, predict, predict_file, train
+from superlens.methods.zsdeconv.adapt import Adapter
 from superlens.model import ChannelModels, Model
 from superlens.optics import Objective
-from superlens.progress import Cancelled
+from superlens.progress import Cancelled, silent
 from superlens.training import get_weights
 
 pytestmark = pytest.mark.usefixtures("slim")
@@ -57,6 +58,17 @@ def test_adaptation_is_the_same_for_the_same_image(shared: Model, movie: Image) 
     one, other = (adapt(shared, movie.select(t=0), steps=3) for _ in range(2))
     for a, b in zip(get_weights(one.network), get_weights(other.network), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_frame_after_frame_gives_the_models_of_frames_alone(shared: Model, movie: Image) -> None:
+    adapter = Adapter(shared, 3)
+    for t in (0, 1, 0):
+        own = adapter(movie.select(t=t), silent)
+        alone = adapt(shared, movie.select(t=t), steps=3)
+        assert isinstance(own, Model) and isinstance(alone, Model)
+        assert own.config == alone.config
+        for a, b in zip(get_weights(own.network), get_weights(alone.network), strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 def test_each_frame_is_predicted_by_its_own_model(shared: Model, movie: Image) -> None:

@@ -38,6 +38,7 @@ __all__ = [
     "History",
     "Plan",
     "Record",
+    "Trainer",
     "best_precision",
     "device_in_use",
     "fit",
@@ -174,49 +175,83 @@ def fit(
         If the loss or a weight is not finite (the network then holds the best weights so far), or if the checkpoint can't be
         read, written, or belongs to another training.
     """
-    trainee = _Trainee(network, loss)
-    optimizer = keras.optimizers.Adam(
-        plan.learning_rate, use_ema=plan.average > 0, ema_momentum=plan.average or None, ema_overwrite_frequency=None
+    return Trainer(network, loss, average=plan.average).fit(
+        draw, plan, held_out=held_out, checkpoint=checkpoint, progress=progress
     )
-    trainee.compile(optimizer=optimizer, jit_compile=False)
-    optimizer.build(trainee.trainable_variables)
-    state = _State(network, optimizer)
-    first = state.resume(checkpoint) if checkpoint is not None else 0
-    began = time.monotonic() - (state.history.records[-1].seconds if state.history.records else 0.0)
-    losses: list[Any] = []
-    done = first
-    try:
-        for step in range(first, plan.steps):
-            if plan.patience and state.since_best >= plan.patience:
-                state.history.stopped = "patience"
-                break
-            elapsed = (time.monotonic() - began) / 60
-            if plan.minutes is not None and elapsed >= plan.minutes:
-                state.history.stopped = "minutes"
-                break
-            optimizer.learning_rate.assign(_rate(plan, step, elapsed))
-            x, targets = draw(step)
-            losses.append(float(trainee.train_on_batch(x, list(targets))))
-            done = step + 1
-            state.require_finite(done, losses[-1])
-            if done % plan.check_every == 0 or done == plan.steps:
-                mean = float(np.mean(losses))
-                losses.clear()
-                state.check(done, mean, held_out, time.monotonic() - began, averaged=plan.average > 0)
-                if checkpoint is not None:
-                    state.save(checkpoint)
-                progress(done, plan.steps, f"loss {mean:.4g}")
-                if isinstance(progress, Watching):
-                    progress.glimpse(functools.partial(_glimpse, network, x[:1]))
-            else:
-                progress(done, plan.steps, "training")
-    except Cancelled:
-        state.history.stopped = "cancelled"
-        log.info("training cancelled; keeping what was learned")
-    if losses:  # what was learned since the last check; kept out of the checkpoint, so that a resumed run checks at the same steps
-        state.check(done, float(np.mean(losses)), held_out, time.monotonic() - began, averaged=plan.average > 0)
-    state.restore_best()
-    return state.history
+
+
+class Trainer:
+    """A network under a loss, traced once however often it is trained anew.
+
+    Parameters
+    ----------
+    network, loss
+        As for `fit`.
+    average : float
+        As in `Plan`.
+    """
+
+    def __init__(self, network: keras.Model, loss: Loss, *, average: float = 0.0) -> None:
+        self._network, self._average = network, average
+        self._trainee = _Trainee(network, loss)
+        self._optimizer = keras.optimizers.Adam(
+            use_ema=average > 0, ema_momentum=average or None, ema_overwrite_frequency=None
+        )
+        self._trainee.compile(optimizer=self._optimizer, jit_compile=False)
+        self._optimizer.build(self._trainee.trainable_variables)
+        self._fresh = [np.array(ops.convert_to_numpy(v)) for v in self._optimizer.variables]
+
+    def fit(
+        self,
+        draw: Draw,
+        plan: Plan,
+        *,
+        held_out: Callable[[], float] | None = None,
+        checkpoint: Checkpoint | None = None,
+        progress: Progress = silent,
+    ) -> History:
+        """Train from the weights that the network holds now, as `fit` does."""
+        network, optimizer, averaged = self._network, self._optimizer, self._average > 0
+        for variable, value in zip(optimizer.variables, self._fresh, strict=True):
+            variable.assign(value)
+        self._trainee.reset_metrics()
+        state = _State(network, optimizer)
+        first = state.resume(checkpoint) if checkpoint is not None else 0
+        began = time.monotonic() - (state.history.records[-1].seconds if state.history.records else 0.0)
+        losses: list[Any] = []
+        done = first
+        try:
+            for step in range(first, plan.steps):
+                if plan.patience and state.since_best >= plan.patience:
+                    state.history.stopped = "patience"
+                    break
+                elapsed = (time.monotonic() - began) / 60
+                if plan.minutes is not None and elapsed >= plan.minutes:
+                    state.history.stopped = "minutes"
+                    break
+                optimizer.learning_rate.assign(_rate(plan, step, elapsed))
+                x, targets = draw(step)
+                losses.append(float(self._trainee.train_on_batch(x, list(targets))))
+                done = step + 1
+                state.require_finite(done, losses[-1])
+                if done % plan.check_every == 0 or done == plan.steps:
+                    mean = float(np.mean(losses))
+                    losses.clear()
+                    state.check(done, mean, held_out, time.monotonic() - began, averaged=averaged)
+                    if checkpoint is not None:
+                        state.save(checkpoint)
+                    progress(done, plan.steps, f"loss {mean:.4g}")
+                    if isinstance(progress, Watching):
+                        progress.glimpse(functools.partial(_glimpse, network, x[:1]))
+                else:
+                    progress(done, plan.steps, "training")
+        except Cancelled:
+            state.history.stopped = "cancelled"
+            log.info("training cancelled; keeping what was learned")
+        if losses:  # what was learned since the last check; kept out of the checkpoint, so that a resumed run checks at the same steps
+            state.check(done, float(np.mean(losses)), held_out, time.monotonic() - began, averaged=averaged)
+        state.restore_best()
+        return state.history
 
 
 def _glimpse(network: keras.Model, batch: NDArray[Any]) -> NDArray[np.float32]:

@@ -18,14 +18,14 @@ import numpy as np
 from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.methods.zsdeconv.apply import Result, apply
-from superlens.methods.zsdeconv.learn import Learned, learn
+from superlens.methods.zsdeconv.learn import Bench, Learned, learn
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.task import prepare
 from superlens.model import ChannelModels, Model
 from superlens.observation import observe
 from superlens.progress import Cancelled, Progress, silent
 
-__all__ = ["adapt", "predict_adapted"]
+__all__ = ["Adapter", "adapt", "predict_adapted"]
 
 
 def adapt(
@@ -59,31 +59,52 @@ def adapt(
     """
     if steps < 1:
         raise SuperlensError(f"steps is {steps}; expected 1 or more steps of adaptation")
-    if isinstance(model, ChannelModels):
+    return Adapter(model, steps)(image, progress)
+
+
+class Adapter:
+    """Adapts one model to image after image; the networks are traced once, so that a later model takes the network of the one before it.
+
+    Parameters
+    ----------
+    model : Model or ChannelModels
+        As for `adapt`.
+    steps : int
+    """
+
+    def __init__(self, model: Model | ChannelModels, steps: int) -> None:
+        self._model, self._steps = model, steps
+        self._benches: dict[int, Bench] = {}
+
+    def __call__(self, image: Image, progress: Progress) -> Model | ChannelModels:
+        """A model that lasts until the next call."""
+        model = self._model
+        if isinstance(model, Model):
+            return self._one(0, model, image, progress)
         kept = model.picked(image)
-        parts = [_adapted(one, kept.select(c=at), steps, progress) for at, one in enumerate(model.models)]
+        parts = [self._one(at, one, kept.select(c=at), progress) for at, one in enumerate(model.models)]
         return ChannelModels(model.channels, tuple(parts))
-    return _adapted(model, image, steps, progress)
 
-
-def _adapted(model: Model, image: Image, steps: int, progress: Progress) -> Model:
-    if model.config.method != "zsdeconv":
-        raise SuperlensError(f"the model was made by {model.config.method}; expected one made by zsdeconv")
-    model.check_fits(image)
-    known = {} if model.camera is None else _known(model)
-    config = ZSDeconvConfig(**model.config.settings).with_changes({"steps": steps, "minutes": None, **known})
-    task = prepare([image], model.psf, config)
-    task = replace(task, psf=model.psf, pixel_nm=model.config.pixel_nm, normaliser=model.normaliser)
-    learned = learn(task, None, progress, begin=model)
-    if learned.history is not None and learned.history.stopped == "cancelled":
-        raise Cancelled
-    made = learned.model.config.provenance
-    before = model.config.provenance
-    # What the model is measured against stays the shipped start, so a step of adaptation that was not taken does not hide the others.
-    told = {"adapted_to": image.name, "adapted_steps": made["steps"], "adapted_blend": made["blend"]}
-    blend = made["blend"] or before.get("blend", 0.0)
-    settled = model.config.with_changes({"provenance": {**before, **told, "blend": blend}})
-    return Model(settled, learned.model.network, model.psf)
+    def _one(self, channel: int, model: Model, image: Image, progress: Progress) -> Model:
+        if model.config.method != "zsdeconv":
+            raise SuperlensError(f"the model was made by {model.config.method}; expected one made by zsdeconv")
+        model.check_fits(image)
+        known = {} if model.camera is None else _known(model)
+        changes = {"steps": self._steps, "minutes": None, **known}
+        config = ZSDeconvConfig(**model.config.settings).with_changes(changes)
+        task = prepare([image], model.psf, config)
+        task = replace(task, psf=model.psf, pixel_nm=model.config.pixel_nm, normaliser=model.normaliser)
+        bench = self._benches.get(channel) or self._benches.setdefault(channel, Bench(task))
+        learned = learn(task, None, progress, begin=model, bench=bench)
+        if learned.history is not None and learned.history.stopped == "cancelled":
+            raise Cancelled
+        made = learned.model.config.provenance
+        before = model.config.provenance
+        # What the model is measured against stays the shipped start, so a step of adaptation that was not taken does not hide the others.
+        told = {"adapted_to": image.name, "adapted_steps": made["steps"], "adapted_blend": made["blend"]}
+        blend = made["blend"] or before.get("blend", 0.0)
+        settled = model.config.with_changes({"provenance": {**before, **told, "blend": blend}})
+        return Model(settled, learned.model.network, model.psf)
 
 
 def _known(model: Model) -> dict[str, float]:
@@ -97,9 +118,10 @@ def predict_adapted(model: Model, image: Image, steps: int, progress: Progress) 
     model.check_fits(image)
     (whole,) = observe([image], **({} if model.camera is None else _known(model)))
     frames = [image.select(t=t) for t in range(image.sizes["T"])] if "T" in image.axes else [image]
-    results = []
+    results, adapter = [], Adapter(model, steps)
     for at, frame in enumerate(frames):
-        own = _adapted(model, frame, steps, _within(progress, at, len(frames)))
+        own = adapter(frame, _within(progress, at, len(frames)))
+        assert isinstance(own, Model)
         (observation,) = observe([frame], **({} if model.camera is None else _known(model)))
         results.append(apply(Learned(own, None), observation, silent))
     progress(len(frames), len(frames), "adapting")

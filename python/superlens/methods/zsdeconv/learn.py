@@ -25,9 +25,9 @@ from superlens.methods.zsdeconv.volume import VolumeRecipe
 from superlens.model import CameraConfig, Model, ModelConfig, shipped
 from superlens.networks import build
 from superlens.progress import Progress
-from superlens.training import Checkpoint, History, Plan, best_precision, fit, get_weights, precision, set_weights
+from superlens.training import Checkpoint, History, Plan, Trainer, best_precision, get_weights, precision, set_weights
 
-__all__ = ["STARTS", "Learned", "Recipe", "learn", "recipe_of", "shipped_start", "start_of", "untrained"]
+__all__ = ["STARTS", "Bench", "Learned", "Recipe", "learn", "recipe_of", "shipped_start", "start_of", "untrained"]
 
 log = logging.getLogger(__name__)
 Array = NDArray[np.float32]
@@ -48,27 +48,42 @@ class Learned:
     history: History | None
 
 
-def learn(task: Task, checkpoint: Path | None, progress: Progress, *, begin: Model | None = None) -> Learned:
-    """Train a model for a task, from the shipped weights or from those of the model ``begin``."""
-    config = task.config
-    keras.utils.set_random_seed(config.seed)
-    arguments = _arguments(config)
-    network = untrained(task)
-    exact = build(config.network, arguments)  # float32, for everything that is measured or kept
+class Bench:
+    """The networks that a task learns with: one that trains, one in float32 for everything that is measured or kept.
+
+    Learning from image after image with one PSF and one configuration, they are traced once instead of for each.
+    """
+
+    def __init__(self, task: Task) -> None:
+        keras.utils.set_random_seed(task.config.seed)
+        self.network = untrained(task)
+        self.exact = build(task.config.network, _arguments(task.config))
+        self.recipe = recipe_of(task, self.network)
+        for layer in self.network.layers:
+            layer.trainable = not layer.name.startswith(self.recipe.fixed)
+        self.trainer = Trainer(self.network, self.recipe.loss)
+
+
+def learn(
+    task: Task, checkpoint: Path | None, progress: Progress, *, begin: Model | None = None, bench: Bench | None = None
+) -> Learned:
+    """Train a model for a task, from the shipped weights or from those of the model ``begin``.
+
+    The model's network is the bench's, so that of a bench which is used again lasts until then.
+    """
+    config, again = task.config, bench is not None
+    bench = bench or Bench(task)
+    network, exact = bench.network, bench.exact
+    recipe = recipe_of(task, network) if again else bench.recipe
     begun = begin or (None if config.from_scratch else shipped_start(config.network))
     prior = None if begun is None else get_weights(begun.network)
     set_weights(network, prior or get_weights(exact))
-    recipe = recipe_of(task, network)
-    for layer in network.layers:
-        layer.trainable = not layer.name.startswith(recipe.fixed)
 
     def risks(weights: list[Array]) -> NDArray[np.float64]:
         set_weights(exact, weights)
         return recipe.risks(exact)
 
-    history = fit(
-        network,
-        recipe.loss,
+    history = bench.trainer.fit(
         recipe.draw,
         recipe.plan(),
         held_out=lambda: float(np.mean(risks(get_weights(network)))),
@@ -81,7 +96,7 @@ def learn(task: Task, checkpoint: Path | None, progress: Progress, *, begin: Mod
     set_weights(exact, weights)
     if prior is None:
         recipe.level(exact)
-    described = _model_config(task, arguments, history, begun.config.spread if begun else None)
+    described = _model_config(task, _arguments(config), history, begun.config.spread if begun else None)
     return Learned(Model(described, exact, task.psf), history)
 
 

@@ -29,7 +29,7 @@ from superlens.io import (
     open_blocks,
     put_in_place,
 )
-from superlens.methods.zsdeconv.adapt import adapt
+from superlens.methods.zsdeconv.adapt import Adapter
 from superlens.methods.zsdeconv.apply import parameters_of
 from superlens.methods.zsdeconv.blocks import BlockJob, Kind, Output, adapted_model, not_written
 from superlens.methods.zsdeconv.request import BlockOptions, Request
@@ -365,6 +365,7 @@ def _adapt_frames(request: Request, run: _Run, left: list[int], progress: Progre
     if not request.options.adapt:
         return
     folder, shared = _adapted_folder(request), load_model(request.path)
+    adapter = Adapter(shared, request.options.adapt)
     frames = sorted({request.image.index_of(run.blocks[number].plane).get("T", 0) for number in left})
     try:
         folder.mkdir(exist_ok=True)
@@ -376,7 +377,7 @@ def _adapt_frames(request: Request, run: _Run, left: list[int], progress: Progre
                 number = _windows_of_a_frame(request.image, axes)
                 taken = windows(request.image, axes=axes, number=number, seed=0, frames=[frame])
                 told = _quiet(progress, at, len(frames))
-                adapt(shared, taken, steps=request.options.adapt, progress=told).save(place)
+                adapter(taken, told).save(place)
     except OSError as error:
         raise not_written(request.finals[0], error) from error
 
