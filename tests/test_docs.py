@@ -13,6 +13,7 @@ import pytest
 
 from superlens.cli import main
 from superlens.io import write
+from superlens.methods.zsdeconv import settings
 from superlens.samples import sample
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,6 +43,8 @@ def command_lines() -> list[str]:
 def test_the_python_code_of_a_page_runs_from_top_to_bottom(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """With few steps of training: whether the code runs is asked here, and nothing about the pictures."""
+    monkeypatch.setitem(settings._PRESETS, "fast", {"steps": 20, "flips": 1})
     monkeypatch.chdir(tmp_path)
     write("cell.tif", sample().crop(y=slice(0, 96), x=slice(0, 96)))
     code = "\n".join(blocks(page, "python"))

@@ -305,13 +305,16 @@ def check_enhanced(result: Result, out: Path, name: str, shape: tuple[int, int])
     "kind", ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", ">u2", ">i2", ">f4", ">f8"]
 )
 def test_every_type_of_number_works(superlens: Run, tmp_path: Path, kind: str) -> None:
+    """Without a step of training, which sees the same numbers whatever type the file has."""
     data = cell()
     scaled = data * (120 / data.max()) if kind in ("u1", "i1") else data
     path = tmp_path / "cell.tif"
     order = ">" if kind.startswith(">") else "<"
     tifffile.imwrite(path, scaled.astype(kind), photometric="minisblack", metadata=None, byteorder=order)
     out = tmp_path / "out"
-    check_enhanced(superlens("enhance", path, *OPTICS, *PIXEL, *QUICK, "--out", out), out, "cell", (48, 48))
+    check_enhanced(
+        superlens("enhance", path, *OPTICS, *PIXEL, *QUICK, "--steps", 0, "--out", out), out, "cell", (48, 48)
+    )
 
 
 @pytest.mark.slow
