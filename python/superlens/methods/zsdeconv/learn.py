@@ -69,7 +69,7 @@ def learn(
 ) -> Learned:
     """Train a model for a task, from the shipped weights or from those of the model ``begin``.
 
-    The model's network is the bench's, so that of a bench which is used again lasts until then.
+    The model that comes back holds the network of the bench: learning with the same bench again fills it with other weights.
     """
     config, again = task.config, bench is not None
     bench = bench or Bench(task)
