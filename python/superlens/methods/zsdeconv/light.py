@@ -17,7 +17,7 @@ from superlens.conditioning import condition
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.task import Lens, Task, through
 from superlens.methods.zsdeconv.temporal import neighbours, refuse_motion
-from superlens.methods.zsdeconv.turning import EDGE, TURNS, Turn, as_is, run_light
+from superlens.methods.zsdeconv.turning import EDGE, TURNS, Turn, as_is, run_light, unchanged_by
 from superlens.networks.light import LIGHT_ALIGN
 from superlens.observation import noise_sigma
 from superlens.training import Plan
@@ -28,6 +28,7 @@ __all__ = [
     "cosine",
     "held_out_blocks",
     "inverse_variance",
+    "patches",
     "weighted",
 ]
 
@@ -48,7 +49,7 @@ class LightRecipe:
         self._config = task.config
         assert isinstance(task.lens, Lens)
         self._kernel = compact(task.lens.kernel)
-        self._turns = [turn for turn, _ in TURNS if _unchanged(turn, task.lens.kernel.astype(np.float32))]
+        self._turns = [turn for turn, _ in TURNS if unchanged_by(turn, task.lens.kernel)]
         self._margin = max(losses.optics_margin(self._kernel, task.config.scale), 8)
         self._planes = [
             _Plane(
@@ -84,14 +85,8 @@ class LightRecipe:
         goal = np.stack([target, np.where(weight, plane.weight, 0)], axis=-1)
         least = -(-(2 * self._margin + _LEAST_SEEN) // LIGHT_ALIGN) * LIGHT_ALIGN
         channels, goal = _framed(channels, goal, self._margin, least)
-        side = [min(max(self._config.patch, least), s // LIGHT_ALIGN * LIGHT_ALIGN) for s in goal.shape[:2]]
-        inputs, goals = [], []
-        for _ in range(self._config.batch):
-            y, x = (rng.integers(0, s - p + 1) for s, p in zip(goal.shape[:2], side, strict=True))
-            turn = self._turns[rng.integers(len(self._turns))] if side[0] == side[1] else as_is
-            inputs.append(turn(channels[y : y + side[0], x : x + side[1]]))
-            goals.append(turn(goal[y : y + side[0], x : x + side[1]]))
-        return np.stack(inputs), (np.stack(goals).astype(np.float32),)
+        side = max(self._config.patch, least)
+        return patches(channels, goal, side, self._config.batch, self._turns, rng)
 
     def _pair(self, plane: _Plane, alpha: float, rng: np.random.Generator) -> tuple[Array, Array]:
         config, camera, normaliser = self._config, plane.camera, self._task.normaliser
@@ -181,6 +176,21 @@ def cosine(config: ZSDeconvConfig) -> Plan:
     )
 
 
+def patches(
+    channels: Array, goal: Array, side: int, number: int, turns: Sequence[Turn], rng: np.random.Generator
+) -> tuple[Array, tuple[Array, ...]]:
+    """Patches of channels and goal ``([Z,] Y, X, C)``, of ``side`` pixels where there are as many, each turned in one of the ways if it is square."""
+    height, width = (min(side, n // LIGHT_ALIGN * LIGHT_ALIGN) for n in goal.shape[-3:-1])
+    inputs, goals = [], []
+    for _ in range(number):
+        y, x = (int(rng.integers(0, n - m + 1)) for n, m in zip(goal.shape[-3:-1], (height, width), strict=True))
+        cut = (..., slice(y, y + height), slice(x, x + width), slice(None))
+        turn = turns[int(rng.integers(len(turns)))] if height == width else as_is
+        inputs.append(turn(channels[cut]))
+        goals.append(turn(goal[cut]))
+    return np.stack(inputs), (np.stack(goals).astype(np.float32),)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Plane:
     """One plane to learn from."""
@@ -241,12 +251,6 @@ def _framed(channels: Array, goal: Array, margin: int, least: int) -> tuple[Arra
     channels, goal = (np.pad(a, [*frame, (0, 0)], mode="symmetric") for a in (channels, goal))
     goal[..., 1] *= inside
     return channels, goal
-
-
-def _unchanged(turn: Turn, kernel: Array) -> bool:
-    return kernel.shape[0] == kernel.shape[1] and bool(
-        np.allclose(turn(kernel), kernel, atol=1e-3 * np.abs(kernel).max())
-    )
 
 
 def held_out_blocks(shape: tuple[int, ...]) -> NDArray[np.int64]:

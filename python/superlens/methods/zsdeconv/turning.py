@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from superlens.networks.light import LIGHT_ALIGN
 
-__all__ = ["EDGE", "TURNS", "Turn", "aligned", "as_is", "run_light", "volume_turns"]
+__all__ = ["EDGE", "TURNS", "Turn", "aligned", "as_is", "run_light", "unchanged_by", "volume_turns"]
 
 Array = NDArray[np.float32]
 Turn: TypeAlias = Callable[[Array], Array]
@@ -54,6 +54,13 @@ def volume_turns(number: int) -> list[tuple[Turn, Turn]]:
         )
 
     return [of(i, *pair) for i, pair in enumerate(TURNS[:number])]
+
+
+def unchanged_by(turn: Turn, kernel: NDArray[np.floating[Any]]) -> bool:
+    """Whether a way to turn leaves a kernel as it is."""
+    given = kernel.astype(np.float32)
+    turned = turn(given)
+    return turned.shape == given.shape and bool(np.allclose(turned, given, atol=1e-3 * np.abs(given).max()))
 
 
 def run_light(network: keras.Model, channels: Array, *, flips: int) -> tuple[Array, Array, Array]:

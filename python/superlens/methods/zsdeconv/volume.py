@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 from superlens import losses
 from superlens.camera import Camera, recorrupt
 from superlens.conditioning import condition
-from superlens.methods.zsdeconv.light import cosine, held_out_blocks, inverse_variance, weighted
+from superlens.methods.zsdeconv.light import cosine, held_out_blocks, inverse_variance, patches, weighted
 from superlens.methods.zsdeconv.task import Task, VolumeLens, stacked
-from superlens.methods.zsdeconv.turning import TURNS, Turn, aligned, as_is, run_light, volume_turns
-from superlens.networks.light import LIGHT_ALIGN
+from superlens.methods.zsdeconv.turning import TURNS, aligned, run_light, unchanged_by, volume_turns
 from superlens.observation import noise_sigma
 from superlens.training import Plan
 
@@ -96,7 +95,7 @@ class VolumeRecipe:
         self._first_stage = first_stage(network)
         self._woven = task.config.pairs == "interleave"
         self._lens = doubled(task.lens, task.config.scale) if self._woven else task.lens
-        self._turns = [turn for turn in volume_turns(len(TURNS)) if _unchanged(turn, self._lens.psf.data)]
+        self._turns = [turn for turn, _ in volume_turns(len(TURNS)) if unchanged_by(turn, self._lens.psf.data)]
         self._stacks = [
             _Part(
                 counts,
@@ -126,15 +125,7 @@ class VolumeRecipe:
         depth = self._config.depth * (2 if self._woven else 1)
         part = stack.part(rng, depth, _WINDOW, self._beside * (2 if self._woven else 1))
         channels, goal = self._pair(part, rng, rng.uniform(*self._config.alpha))
-        side = [min(self._config.patch, n // LIGHT_ALIGN * LIGHT_ALIGN) for n in goal.shape[1:3]]
-        inputs, goals = [], []
-        for _ in range(self._config.batch):
-            y, x = (int(rng.integers(0, n - m + 1)) for n, m in zip(goal.shape[1:3], side, strict=True))
-            cut = (slice(None), slice(y, y + side[0]), slice(x, x + side[1]))
-            turn = self._turns[rng.integers(len(self._turns))][0] if side[0] == side[1] else as_is
-            inputs.append(turn(channels[cut]))
-            goals.append(turn(goal[cut]))
-        return np.stack(inputs), (np.stack(goals).astype(np.float32),)
+        return patches(channels, goal, self._config.patch, self._config.batch, self._turns, rng)
 
     def _pair(self, part: _Part, rng: np.random.Generator, alpha: float) -> tuple[Array, Array]:
         """Channels of the first member, and the second with weights and gap, (Z, Y, X, 3)."""
@@ -246,11 +237,6 @@ def first_stage(network: keras.Model) -> keras.Model:
     stage = keras.Model(network.input, network.outputs[0])
     stage.compile(jit_compile=False)
     return stage
-
-
-def _unchanged(turn: tuple[Turn, Turn], psf: NDArray[np.float64]) -> bool:
-    turned = turn[0](psf.astype(np.float32))
-    return turned.shape == psf.shape and bool(np.allclose(turned, psf, atol=1e-3 * psf.max()))
 
 
 def _axial_fwhm(lens: VolumeLens) -> float:
