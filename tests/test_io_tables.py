@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,18 @@ def test_thunderstorm_round_trip_keeps_ten_digits_and_every_column(tmp_path: Pat
     again = read_localizations(write_localizations(tmp_path / "a.csv", table), pixel_nm=PIXEL_NM)
     assert_same(again.without(["id"]), table, 1e-9)
     assert_same(read_localizations(write_localizations(tmp_path / "b.csv", again)), again, 1e-9)
+
+
+def test_every_number_is_one_that_java_reads_whole(tmp_path: Path) -> None:
+    ends = [1e-12, 2.5e-5, 0.1, 1234.5, 7e10, 3.25e300]
+    rows = Localizations(
+        {"frame": range(1, 7), "x_nm": ends, "y_nm": [-value for value in ends], "photons": ends, "doubt": ends}
+    )
+    path = write_localizations(tmp_path / "a.csv", rows)
+    for row in path.read_text().splitlines()[1:]:
+        for field in row.split(","):
+            assert re.fullmatch(r"-?\d+(\.\d+)?(E-?\d+)?", field), f"DecimalFormat reads {field} as its beginning"
+    assert_same(read_localizations(path).without(["id"]), rows, 1e-9)
 
 
 def test_what_is_unknown_is_zero_in_the_file_and_unknown_again(tmp_path: Path) -> None:

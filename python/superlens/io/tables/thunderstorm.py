@@ -11,6 +11,7 @@ Bioinformatics 30 (2014) 2389-2390.
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -111,12 +112,14 @@ def write_thunderstorm(path: Path, table: Localizations) -> None:
     columns = _columns(table)
     heading = ",".join('"' + name.replace('"', "'") + '"' for name in columns)
     whole = ("id", "frame", "detections", "molecule")
-    formats = ["%d" if name in whole else "%.10g" for name in columns]
+    formats = ["%d" if name in whole else "%.10G" for name in columns]
     with replacing(path) as beside, beside.open("w", encoding="utf-8", newline="\n") as file:
         file.write(heading + "\n")
         for start in range(0, len(table), _ROWS_AT_ONCE):
             rows = np.column_stack([values[start : start + _ROWS_AT_ONCE] for values in columns.values()])
-            np.savetxt(file, np.where(np.isfinite(rows), rows, 0.0), fmt=formats, delimiter=",")
+            text = StringIO()
+            np.savetxt(text, np.where(np.isfinite(rows), rows, 0.0), fmt=formats, delimiter=",")
+            file.write(text.getvalue().replace("E+", "E"))  # ThunderSTORM reads 2e-05 and 2E+10 as 2
 
 
 def _columns(table: Localizations) -> dict[str, NDArray[Any]]:
