@@ -195,7 +195,7 @@ def test_checkpoint_in_an_impossible_place_is_refused(tmp_path):
 
 
 def test_loss_that_is_not_a_number_stops_and_keeps_the_best():
-    """Steps 0-3 are sound; the batch of step 6 is not."""
+    """Steps 0-3 are sound; the batch of step 6 is not. Some processors' ReLU makes 0 of what is not a number: then its weights tell, a step later."""
 
     def poisoned(step):
         x, targets = draw(step)
@@ -203,7 +203,7 @@ def test_loss_that_is_not_a_number_stops_and_keeps_the_best():
 
     sound, _ = trained(steps=4, schedule="constant")
     net = network()
-    with pytest.raises(SuperlensError, match=r"at step 7 .*no longer finite.*smaller learning rate"):
+    with pytest.raises(SuperlensError, match=r"at step [78] .*no longer finite.*smaller learning rate"):
         trained(net=net, draws=poisoned, schedule="constant")
     assert same(sound, net)
 
