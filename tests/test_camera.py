@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from superlens.camera import Camera, check_noise, estimate_camera, recorrupt, smoothed_signal
+from superlens.camera import Camera, check_noise, estimate_camera, recorrupt, share_photons, smoothed_signal
 from superlens.errors import SuperlensError
 from superlens.optics import PSF
 from superlens.simulate import STRUCTURES, expose
@@ -353,6 +353,55 @@ def test_the_noises_of_a_pair_are_uncorrelated(covariance: np.ndarray | None) ->
         assert abs(product.mean()) < 5 * product.std() / np.sqrt(image.size) * (1.0 if covariance is None else 2.0)
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    alpha=st.floats(0.3, 3.0),
+    gain=st.floats(1e-3, 100.0),
+    read=st.floats(0.0, 5.0),
+    light=st.floats(0.0, 1e4),
+    seed=st.integers(0, 1000),
+)
+def test_dealt_out_photons_give_their_image_back(
+    alpha: float, gain: float, read: float, light: float, seed: int
+) -> None:
+    camera = Camera(gain, 0.0, read)
+    image = camera.expose(np.full((9, 7), light), rng(seed)).astype(np.float64)
+    first, second = share_photons(image, gain * light, camera, alpha, rng(seed))
+    np.testing.assert_allclose((first + alpha**2 * second) / (1 + alpha**2), image, rtol=1e-9, atol=1e-6 * gain)
+
+
+@pytest.mark.parametrize("alpha", [0.5, 1.0, 1.4])
+@pytest.mark.parametrize("read", [0.0, 0.5, 1.5, 30.0])
+@pytest.mark.parametrize("light", [0.1, 1.0, 8.0, 39.0, 45.0])
+def test_a_copy_of_dealt_out_photons_says_nothing_of_the_noise_of_the_other(
+    light: float, read: float, alpha: float
+) -> None:
+    camera = Camera(3.0, 0.0, read)
+    image = camera.expose(np.full((500, 500), light), rng(1))
+    first, second = share_photons(image, np.full(image.shape, 3.0 * light), camera, alpha, rng(2))
+    variance = float(camera.variance(3.0 * light))
+    for copy, factor in ((first, 1 + alpha**2), (second, 1 + alpha**-2)):
+        assert copy.var() == pytest.approx(factor * variance, rel=0.05)
+    # The mean of one where the other is low, middling and high: no more than the noise of such means, three of each.
+    for known, told in ((first, second), (second, first)):
+        for level in np.array_split(np.argsort(known.round(3), axis=None, kind="stable"), 6):  # ties in random order
+            few = told.ravel()[level]
+            assert abs(few.mean() - told.mean()) < 5 * told.std() / np.sqrt(few.size)
+
+
+def test_variance_alone_leaves_single_photons_standing_in_both_copies() -> None:
+    camera = Camera(1.0, 0.0, 0.0)
+    image = camera.expose(np.full((500, 500), 0.1), rng(1))
+    bright = []
+    for first, second in (
+        recorrupt(image, np.sqrt(0.1), 1.0, rng(2)),
+        share_photons(image, 0.1, camera, 1.0, rng(2)),
+    ):
+        bright.append(second[first > 1.5].mean())
+    assert bright[0] > 0.5  # five times the mean: what a network learns to keep
+    assert bright[1] == pytest.approx(0.1, abs=0.03)
+
+
 def test_pairs_keep_single_precision_and_never_change_the_image() -> None:
     image = np.ones((8, 8), np.uint16)
     first, second = recorrupt(image, np.float64(1.0), 1.0, rng())
@@ -367,6 +416,9 @@ def test_pairs_keep_single_precision_and_never_change_the_image() -> None:
 def test_impossible_pairs_are_refused(sigma: float, alpha: float, words: str) -> None:
     with pytest.raises(SuperlensError, match=words):
         recorrupt(np.zeros((4, 4)), sigma, alpha, rng())
+    if not alpha:
+        with pytest.raises(SuperlensError, match=words):
+            share_photons(np.zeros((4, 4)), 0.0, Camera(1.0, 0.0, 0.0), alpha, rng())
 
 
 def test_local_means_keep_flat_images_flat_up_to_the_border() -> None:

@@ -13,11 +13,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from superlens.camera import Camera, CameraEstimate, NoiseCheck, check_noise, estimate_camera, smoothed_signal
+from superlens.camera import (
+    Camera,
+    CameraEstimate,
+    NoiseCheck,
+    check_noise,
+    estimate_camera,
+    recorrupt,
+    share_photons,
+    smoothed_signal,
+)
 from superlens.camera.hot import hot_pixels
 from superlens.image import Image, check_image, fill_plane
 
-__all__ = ["Observation", "noise_sigma", "noise_variance", "observe"]
+__all__ = ["Observation", "noise_sigma", "noise_variance", "noisy_pair", "observe"]
 
 Array = NDArray[np.float32]
 
@@ -157,6 +166,42 @@ def noise_sigma(
     mean = float(variance.mean()) if mean_variance is None else mean_variance
     floor = np.float32(max(1e-4 * mean, float(np.finfo(np.float32).tiny)))
     return np.sqrt(np.maximum(variance, np.maximum(floor, 0.05 * camera.gain**2))).astype(np.float32)
+
+
+def noisy_pair(
+    counts: Array,
+    camera: Camera,
+    alpha: float,
+    rng: np.random.Generator,
+    *,
+    covariance: NDArray[np.float64] | None = None,
+    shot: float = 1.0,
+    read: float = 1.0,
+) -> tuple[Array, Array]:
+    """Two copies of an image whose noises are independent.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (N, Y, X), float32, counts above the offset
+    camera : Camera
+    alpha : float
+        Split of the noise, above 0.
+    rng : numpy.random.Generator
+    covariance : ndarray, optional
+        Correlation of the noise between neighbouring pixels, where they share it; see `superlens.camera.recorrupt`. Without it, see
+        `superlens.camera.share_photons`.
+    shot, read : float
+        Factors of the variances of shot and read noise.
+
+    Returns
+    -------
+    input, target : ndarray, shape (N, Y, X), float32, counts above the offset
+    """
+    if covariance is None:
+        smooth = np.stack([smoothed_signal(plane) for plane in counts])
+        return share_photons(counts, smooth, camera, alpha, rng, shot=shot, read=read)
+    sigma = noise_sigma(counts, camera, shot=shot, read=read)
+    return recorrupt(counts, sigma, alpha, rng, covariance=covariance)
 
 
 def noise_variance(counts: Array, camera: Camera, *, shot: float = 1.0, read: float = 1.0) -> Array:

@@ -1,13 +1,14 @@
 """Cameras: from photons to counts and back, what an image tells about the camera that took it, and re-corrupted training pairs.
 
 `Camera` is the noise model that every other room uses; `EMCCD` and `SCMOS` are cameras to simulate with; `estimate_camera` reads a `Camera` from an
-image (photon transfer), `check_noise` tests whether the noise of neighbouring pixels is independent, and `recorrupt` makes two images with uncorrelated
-noise out of one. `find_stripes` finds what a sensor or a scan adds to whole rows or columns. Values go in as counts; signals are counts above the offset. Files, axes and pixel sizes are left to others.
+image (photon transfer), `check_noise` tests whether the noise of neighbouring pixels is independent, and `share_photons` and `recorrupt` make two images of
+independent noise out of one. `find_stripes` finds what a sensor or a scan adds to whole rows or columns. Values go in as counts; signals are counts above the offset. Files, axes and pixel sizes are left to others.
 """
 
 from superlens.camera.detectors import EMCCD, SCMOS, Sensor
 from superlens.camera.independence import NoiseCheck, check_noise
-from superlens.camera.sensor import Camera, recorrupt, smoothed_signal
+from superlens.camera.recorruption import recorrupt, share_photons
+from superlens.camera.sensor import Camera, smoothed_signal
 from superlens.camera.stillness import Stillness, check_stillness
 from superlens.camera.stripes import Stripes, find_stripes
 from superlens.camera.transfer import CameraEstimate, estimate_camera
@@ -26,5 +27,6 @@ __all__ = [
     "estimate_camera",
     "find_stripes",
     "recorrupt",
+    "share_photons",
     "smoothed_signal",
 ]

@@ -1,6 +1,6 @@
-"""The camera as a noise model: electrons, gain, read noise, offset; and pairs of images re-corrupted with that noise.
+"""The camera as a noise model: electrons, gain, read noise, offset.
 
-In: photons or counts and an explicit rng. Out: counts, variances, pairs. Estimating a camera from data is left to `superlens.camera.transfer`.
+In: photons or counts and an explicit rng. Out: counts and variances. Estimating a camera from data is left to `superlens.camera.transfer`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import fft, ndimage
+from scipy import ndimage
 
 from superlens.errors import SuperlensError, require
 
-__all__ = ["Camera", "recorrupt", "smoothed_signal"]
+__all__ = ["Camera", "float_type", "smoothed_signal"]
 
 Real = NDArray[np.floating[Any]]
 
@@ -112,71 +112,7 @@ class Camera:
 
     def to_electrons(self, counts: ArrayLike) -> NDArray[Any]:
         """Turn counts into electrons: ``(counts - offset) / gain``, floating point, the shape of `counts`."""
-        return np.asarray((np.asarray(counts, _float_type(np.asarray(counts))) - self.offset) / self.gain)
-
-
-def recorrupt(
-    image: ArrayLike,
-    sigma: ArrayLike,
-    alpha: float,
-    rng: np.random.Generator,
-    *,
-    covariance: ArrayLike | None = None,
-) -> tuple[Real, Real]:
-    """Make a training pair out of one noisy image by adding noise to one copy and taking it away from the other.
-
-    With the same standard normal ``g`` in both, ``input = image + alpha * sigma * g`` and ``target = image - sigma * g / alpha``.
-    When the noise of `image` has the variance ``sigma**2`` (and, where pixels are correlated, the correlation `covariance`), the noises of input and target
-    are uncorrelated, so that a network trained to turn one into the other learns their common mean. Always
-    ``image = (input + alpha**2 * target) / (1 + alpha**2)``.
-
-    Parameters
-    ----------
-    image : array_like, shape (..., Y, X), counts
-        Noisy image.
-    sigma : array_like, broadcastable to `image`, counts
-        Standard deviation of its noise, e.g. ``sqrt(camera.variance(smoothed_signal(image)))``.
-    alpha : float
-        Split of the noise, above 0: large values make the target cleaner and the input noisier.
-    rng : numpy.random.Generator
-        Source of all randomness.
-    covariance : array_like, shape (odd, odd), optional
-        Correlation of the noise between neighbouring pixels, centre 1, as `check_noise` returns it. Without it pixels are independent.
-
-    Returns
-    -------
-    input, target : ndarray, the shape of `image`, float32 (float64 when `image` is)
-        The two members of the pair.
-
-    Raises
-    ------
-    SuperlensError
-        When `alpha` is not above 0 or `sigma` holds negative or non-finite values.
-
-    References
-    ----------
-    Pang, Zheng, Quan and Ji, "Recorrupted-to-Recorrupted", CVPR 2021, equations 6 and 7.
-
-    Examples
-    --------
-    >>> first, second = recorrupt(np.zeros((8, 8)), 1.0, 1.0, np.random.default_rng(0))
-    >>> bool(np.allclose(first, -second))
-    True
-    """
-    y = np.asarray(image)
-    y = y.astype(_float_type(y), copy=False)
-    require("alpha", alpha, np.isfinite(alpha) and alpha > 0, "a number above 0 (0.5 to 2 is usual)")
-    deviation = np.asarray(sigma, y.dtype)
-    if deviation.size and not (np.isfinite(deviation).all() and deviation.min() >= 0):
-        raise SuperlensError(
-            "sigma holds negative or non-finite values; expected standard deviations in counts. Did you give a variance of a noise model "
-            "with a negative read noise, or an image with NaN?"
-        )
-    noise = rng.standard_normal(y.shape, dtype=y.dtype.type)
-    if covariance is not None:
-        noise = _correlate(noise, np.asarray(covariance, np.float64))
-    noise *= deviation
-    return y + noise * y.dtype.type(alpha), y - noise / y.dtype.type(alpha)
+        return np.asarray((np.asarray(counts, float_type(np.asarray(counts))) - self.offset) / self.gain)
 
 
 def smoothed_signal(data: ArrayLike) -> Real:
@@ -193,30 +129,11 @@ def smoothed_signal(data: ArrayLike) -> Real:
         The local means: a first guess of the signal, from which the noise variance follows.
     """
     values = np.asarray(data)
-    values = values.astype(_float_type(values), copy=False)
+    values = values.astype(float_type(values), copy=False)
     size = (1,) * (values.ndim - 2) + (5, 5)
     return np.asarray(ndimage.uniform_filter(values, size, mode="reflect"))
 
 
-def _correlate(noise: Real, covariance: NDArray[np.float64]) -> Real:
-    """Filter white noise (unit variance) so that its correlation is `covariance`, for each image of the last two axes."""
-    sides = covariance.shape
-    if covariance.ndim != 2 or not all(side % 2 for side in sides) or covariance[sides[0] // 2, sides[1] // 2] <= 0:
-        raise SuperlensError(
-            f"covariance has the shape {covariance.shape}; expected two odd sides and a positive centre, as check_noise returns it."
-        )
-    # Periodic at the borders: stationary up to the edge, at the price of opposite edges being neighbours.
-    yx = noise.shape[-2:]
-    rows = (np.arange(sides[0]) - sides[0] // 2) % yx[0]
-    columns = (np.arange(sides[1]) - sides[1] // 2) % yx[1]
-    room = np.zeros(yx)
-    np.add.at(room, (rows[:, None], columns[None, :]), covariance)
-    # A truncated covariance may have slightly negative power somewhere; the unit variance is restored after clipping it.
-    power = np.clip(fft.fft2(room).real, 0.0, None)
-    transfer = np.sqrt(power / power.mean())[:, : yx[1] // 2 + 1]
-    return np.asarray(fft.irfft2(fft.rfft2(noise) * transfer, s=yx), noise.dtype)
-
-
-def _float_type(values: NDArray[Any]) -> np.dtype[Any]:
+def float_type(values: NDArray[Any]) -> np.dtype[Any]:
     """float64 stays; everything else is worked on as float32."""
     return np.dtype(np.float64 if values.dtype == np.float64 else np.float32)

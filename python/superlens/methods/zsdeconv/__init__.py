@@ -1,7 +1,8 @@
 """ZS-DeconvNet: a network learns to denoise and to sharpen from the noisy image, or the noisy volume, itself.
 
 **Pairs.** An image ``y`` with independent noise of known standard deviation ``sigma`` is re-corrupted into two copies whose noises are
-uncorrelated, ``y + alpha sigma g`` and ``y - sigma g / alpha`` with the same standard normal ``g``. A network that predicts the
+uncorrelated, ``y + alpha sigma g`` and ``y - sigma g / alpha`` with the same standard normal ``g``. Of the shot noise this is done photon by
+photon (`superlens.camera.share_photons`), so that the copies are independent also where few photons are. A network that predicts the
 second from the first learns the expectation: the noise-free image.
 
 **Two stages.** The first output is the denoised image ``d``; the second, ``s``, is the specimen at a stated resolution, 1.5 times that
@@ -20,7 +21,8 @@ In: one or more `Image` of one kind, and an `Objective` or a `PSF`. Out: a `Mode
 
 References
 ----------
-Qiao et al., Nat. Commun. 15, 4180 (2024): the method. Pang et al., CVPR 2021: recorrupted-to-recorrupted pairs.
+Qiao et al., Nat. Commun. 15, 4180 (2024): the method. Pang et al., CVPR 2021, and Monroy et al., CVPR 2025:
+recorrupted-to-recorrupted pairs.
 """
 
 from __future__ import annotations

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superlens import losses
-from superlens.camera import Camera, recorrupt, smoothed_signal
+from superlens.camera import Camera, smoothed_signal
 from superlens.conditioning import condition
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.task import Lens, Task, through
 from superlens.methods.zsdeconv.temporal import neighbours, refuse_motion
 from superlens.methods.zsdeconv.turning import EDGE, TURNS, Turn, as_is, run_light, unchanged_by
 from superlens.networks.light import LIGHT_ALIGN
-from superlens.observation import noise_sigma
+from superlens.observation import noise_sigma, noisy_pair
 from superlens.training import Plan
 
 __all__ = [
@@ -93,13 +93,13 @@ class LightRecipe:
         if plane.other is not None:
             sigma = noise_sigma(plane.counts[None], camera)[0]
             return condition(plane.counts, sigma, normaliser, self._task.lens.bank), normaliser.forward(plane.other)
-        noise = noise_sigma(
-            plane.counts[None], camera, shot=rng.uniform(*config.beta1), read=rng.uniform(*config.beta2)
-        )[0]
-        one, other = recorrupt(plane.counts, noise, alpha, rng, covariance=plane.covariance)
+        shot, read = rng.uniform(*config.beta1), rng.uniform(*config.beta2)
+        one, other = noisy_pair(
+            plane.counts[None], camera, alpha, rng, covariance=plane.covariance, shot=shot, read=read
+        )
         # The level of the noise from the input itself: that of the plane holds the plane's own noise, which the target holds too.
-        sigma = noise_sigma(one[None], camera)[0] * np.float32(math.sqrt(1 + alpha**2))
-        return condition(one, sigma, normaliser, self._task.lens.bank), normaliser.forward(other)
+        sigma = noise_sigma(one, camera)[0] * np.float32(math.sqrt(1 + alpha**2))
+        return condition(one[0], sigma, normaliser, self._task.lens.bank), normaliser.forward(other[0])
 
     def loss(self, targets: Sequence[Any], outputs: Sequence[Any]) -> Any:
         """Squared distance of both stages to the noisy copy, each pixel by the inverse of its variance, and the penalties."""

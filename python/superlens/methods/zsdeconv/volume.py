@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superlens import losses
-from superlens.camera import Camera, recorrupt
+from superlens.camera import Camera
 from superlens.conditioning import condition
 from superlens.methods.zsdeconv.light import cosine, held_out_blocks, inverse_variance, patches, weighted
 from superlens.methods.zsdeconv.task import Task, VolumeLens, stacked
 from superlens.methods.zsdeconv.turning import TURNS, aligned, run_light, unchanged_by, volume_turns
-from superlens.observation import noise_sigma
+from superlens.observation import noise_sigma, noisy_pair
 from superlens.training import Plan
 
 __all__ = ["VolumeRecipe", "interleaved"]
@@ -136,10 +136,10 @@ class VolumeRecipe:
             seen = other
         else:
             config = self._config
-            noise = noise_sigma(
-                part.counts, part.camera, shot=rng.uniform(*config.beta1), read=rng.uniform(*config.beta2)
+            shot, read = rng.uniform(*config.beta1), rng.uniform(*config.beta2)
+            counts, target = noisy_pair(
+                part.counts, part.camera, alpha, rng, covariance=part.covariance, shot=shot, read=read
             )
-            counts, target = recorrupt(part.counts, noise, alpha, rng, covariance=part.covariance)
             sigma = noise_sigma(counts, part.camera) * np.float32(math.sqrt(1 + alpha**2))
             gap, seen = np.zeros_like(counts), part
         channels = condition(counts, sigma, normaliser, self._lens.bank)
@@ -204,9 +204,7 @@ class VolumeRecipe:
         for i, stack in enumerate(self._watched):
             rng = np.random.default_rng((self._config.seed, _RISK_STREAM, i))
             part = stack.part(rng, self._config.depth, _WINDOW, self._beside)
-            counts, target = recorrupt(
-                part.counts, noise_sigma(part.counts, part.camera), 1.0, rng, covariance=part.covariance
-            )
+            counts, target = noisy_pair(part.counts, part.camera, 1.0, rng, covariance=part.covariance)
             sigma = noise_sigma(counts, part.camera) * np.float32(math.sqrt(2))
             denoised, sharp, _ = run_light(network, condition(counts, sigma, normaliser, lens.bank), flips=1)
             seen = denoised if self._config.denoise_only else lens.seen(sharp, self._config.scale)
