@@ -433,6 +433,20 @@ def test_cancelled_training_still_gives_a_model():
 
 
 @pytest.mark.slow
+def test_single_photons_in_the_dark_are_not_learned():
+    """Copies that differ by noise of the right variance alone would teach the network to keep them, and no held-out block would tell."""
+    dark = Camera(gain=20.0, offset=5.0, read_noise_e=0.0)
+    drawn = scene("filaments", 1.0, psf=OPTICS, camera=dark, shape=(128, 128), background=0.05, seed=3)
+    image = Image(drawn.observed.data, pixel_nm=PIXEL_NM)
+    known = {"denoise_only": True, "offset": 5.0, "gain": 20.0, "read_noise_e": 0.0, "batch": 4, "patch": 64}
+
+    def error(steps):
+        return np.std(enhance(image, config=quick(steps=steps, **known)).denoised.data - drawn.clean)
+
+    assert error(40) < error(0)
+
+
+@pytest.mark.slow
 def test_killed_run_goes_on_from_its_checkpoint(tmp_path):
     class Killed(BaseException):
         pass
