@@ -20,9 +20,7 @@ __all__ = ["recorrupt", "share_photons"]
 
 Real = NDArray[np.floating[Any]]
 
-_FEW = (
-    100.0  # expected electrons up to which it matters that they are whole; beyond, their noise is Gaussian to a tenth
-)
+_FEW = 40.0  # expected electrons below which the Poisson law is not taken for a Gaussian
 _MOST = 80  # electrons of so few expected ones that are thought possible: five of their standard deviations more
 _LEAST_EXPECTED = 0.01  # electrons
 _LEAST_SPREAD = 0.25  # electrons: what an estimated gain and rounding to counts leave uncertain without any read noise
@@ -161,28 +159,31 @@ def share_photons(
 
 def _electrons(seen: Real, expected: NDArray[Any], read_noise_e: float, rng: np.random.Generator) -> NDArray[np.int64]:
     """Draw how many electrons pixels held, given what was read out and what was expected: Poisson times Gaussian, by Bayes."""
-    number = np.maximum(np.rint(seen), 0).astype(np.int64)
-    expected = np.broadcast_to(expected, seen.shape)
-    few = (expected < _FEW) & (seen < 25 * _FEW)
-    y, mean = seen[few].astype(np.float32), np.maximum(expected[few], _LEAST_EXPECTED).astype(np.float32)
+    mean: Real = np.broadcast_to(np.maximum(expected, _LEAST_EXPECTED), seen.shape).astype(np.float32)
+    # Many: both laws are Gaussian, and of a deviation from the mean the light has its share of the variance.
+    light = mean / (mean + np.float32(read_noise_e**2))
+    other = rng.standard_normal(seen.shape, dtype=np.float32) * np.float32(read_noise_e) * np.sqrt(light)
+    number = np.maximum(np.rint(mean + light * (seen - mean) + other), 0).astype(np.int64)
+    # Few: from one number to the next, mean / number of the Poisson law times what the Gaussian changes by, which falls by the same factor each time.
+    few = (mean < _FEW) & (seen < 25 * _FEW)
+    y, mean = seen[few].astype(np.float32), mean[few]
     if not y.size:
         return number
     spread = max(read_noise_e, _LEAST_SPREAD)
     reach = math.ceil(4 * spread)
     first = np.maximum(np.floor(y) - np.float32(reach), 0)
-    # Of one number more: mean / number of the Poisson law, and what the Gaussian falls by, which itself falls by the same factor each time.
-    step, fall = (
-        mean * np.exp((y - first - np.float32(0.5)) / np.float32(spread**2)),
-        np.float32(math.exp(-(spread**-2))),
-    )
+    step = mean * np.exp((y - first - np.float32(0.5)) / np.float32(spread**2))
+    fall = np.float32(math.exp(-(spread**-2)))
     weight = np.ones_like(y)
     sums = [weight]
     for more in range(1, min(2 * reach + 2, _MOST)):
         weight = weight * step / (first + np.float32(more))
         step *= fall
         sums.append(sums[-1] + weight)
-    drawn = rng.random(y.shape, dtype=np.float32) * sums[-1]
-    number[few] = first + sum((total < drawn).view(np.uint8) for total in sums)
+    chosen = rng.random(y.shape, dtype=np.float32) * sums[-1]
+    for total in sums:
+        first += total < chosen
+    number[few] = first
     return number
 
 
