@@ -382,7 +382,7 @@ def test_a_copy_of_dealt_out_photons_says_nothing_of_the_noise_of_the_other(
     variance = float(camera.variance(3.0 * light))
     for copy, factor in ((first, 1 + alpha**2), (second, 1 + alpha**-2)):
         assert copy.var() == pytest.approx(factor * variance, rel=0.05)
-    # The mean of one where the other is low, middling and high: no more than the noise of such means, three of each.
+    # The mean of one copy is the same wherever the other lies, in six parts from its darkest to its brightest values.
     for known, told in ((first, second), (second, first)):
         for level in np.array_split(np.argsort(known.round(3), axis=None, kind="stable"), 6):  # ties in random order
             few = told.ravel()[level]
