@@ -73,6 +73,7 @@ _TRAININGS = {
     "shipped": {"preset": None, "minutes": None},
     "fast": {"preset": "fast", "minutes": None},
     "standard-10-minutes": {"preset": "standard", "minutes": 10.0},
+    "standard": {"preset": "standard", "minutes": None},
 }
 
 
