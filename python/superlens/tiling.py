@@ -10,10 +10,11 @@ Three rules make the tiled result equal to the untiled one, so that nothing has 
   smaller than the radius of the function's receptive field, no core pixel can tell where its block ends.
 * *One grid.* Networks that pool by 4 commute with shifts by 4 only. All blocks start at multiples of ``align`` of one
   grid that is laid over the whole image, and their sides are multiples of ``align``.
-* *Reflection.* Beyond the border of the image the blocks see the image mirrored at its border pixels (which are not
-  repeated), again and again where the halo is longer than the image. A function that minds borders itself, in its own
-  way, is better served with ``ends="open"``: no block reaches farther beyond the image than `edge` then, and every border
-  that a block has in the image's interior lies a halo away from its core.
+* *Reflection.* Beyond the border of the image the blocks see its mirror image, again and again where the halo is longer
+  than the image. The mirror stands on the edge of the border pixels, which are repeated: there it mirrors a finer
+  sampling of the image, too. A function that minds borders itself, in its own way, is better served with
+  ``ends="open"``: no block reaches farther beyond the image than `edge` then, and every border that a block has in the
+  image's interior lies a halo away from its core.
 
 All blocks of one run have the same shape, so a compiled network is traced once.
 """
@@ -79,7 +80,7 @@ class Tile:
             if start >= 0 and start + side <= array.shape[axis]:
                 array = array[(slice(None),) * axis + (slice(start, start + side),)]
             else:
-                array = np.take(array, _reflected(start, side, array.shape[axis]), axis=axis)
+                array = np.take(array, _mirrored(start, side, array.shape[axis]), axis=axis)
         return np.array(array, order="C")
 
     def sources(self, shape: Sequence[int]) -> tuple[NDArray[np.intp], ...]:
@@ -91,7 +92,7 @@ class Tile:
         [2, 1, 0, 1, 2, 3, 2, 1]
         """
         sides = zip(self.origin, self.shape, shape, strict=True)
-        return tuple(_reflected(start, side, length) for start, side, length in sides)
+        return tuple(_mirrored(start, side, length) for start, side, length in sides)
 
     def inner(self, scale: Sequence[int]) -> tuple[slice, ...]:
         """Slices of the core within a block that was upsampled by `scale` (one factor an axis)."""
@@ -398,10 +399,9 @@ def _expected_scales(scale: Scale | None, found: list[tuple[int, ...]], ndim: in
     return expected
 
 
-def _reflected(start: int, side: int, length: int) -> NDArray[np.intp]:
-    period = max(2 * (length - 1), 1)
-    index = np.arange(start, start + side) % period
-    return np.minimum(index, period - index) if length > 1 else index
+def _mirrored(start: int, side: int, length: int) -> NDArray[np.intp]:
+    index = np.arange(start, start + side) % (2 * length)
+    return np.minimum(index, 2 * length - 1 - index)
 
 
 def _halved(tile: tuple[int, ...], align: tuple[int, ...]) -> tuple[int, ...]:
