@@ -89,7 +89,7 @@ class Tile:
         Examples
         --------
         >>> plan((4,), tile=4, halo=2)[0].sources((4,))[0].tolist()
-        [2, 1, 0, 1, 2, 3, 2, 1]
+        [1, 0, 0, 1, 2, 3, 3, 2]
         """
         sides = zip(self.origin, self.shape, shape, strict=True)
         return tuple(_mirrored(start, side, length) for start, side, length in sides)
