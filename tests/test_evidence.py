@@ -15,8 +15,9 @@ from superlens.evidence import gather
 from superlens.evidence.checks import checks
 from superlens.evidence.measure import kept_within, seen_by_camera, transfer_cutoff_per_um
 from superlens.image import Image
-from superlens.methods.zsdeconv.apply import Result
+from superlens.methods.zsdeconv.apply import Result, parameters_of
 from superlens.methods.zsdeconv.light import through
+from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.task import Lens
 from superlens.model import Model, ModelConfig
 from superlens.observation import Observation, observe
@@ -110,6 +111,9 @@ def test_residual_of_the_original_recipe_takes_the_whole_psf(filaments: Scene) -
     numbers = gather(result).numbers()
     assert numbers["residual_std_in_sigma"] == pytest.approx(1, abs=0.08)
     assert math.isnan(numbers["target_fwhm_nm"])  # it promises no resolution
+    told = parameters_of(result.model, result.observation.camera, ZSDeconvConfig.of("paper"))
+    assert told["psf_fwhm_nm"] == round(PSF.fwhm_nm, 1)
+    assert told["target_fwhm_nm"] is None
     psf = gather(result).page().psf
     assert psf is not None
     assert psf.narrowing is None

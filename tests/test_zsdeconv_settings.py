@@ -32,6 +32,15 @@ def test_presets_are_kept_in_words(preset):
     config = ZSDeconvConfig.of(preset)
     assert config.preset == preset
     assert ZSDeconvConfig.from_yaml(config.to_yaml()) == config
+    assert ZSDeconvConfig.from_yaml(f"preset: {preset}") == config
+
+
+def test_a_file_leaves_to_the_preset_what_it_does_not_say():
+    config = ZSDeconvConfig.from_yaml("preset: standard\naxes: ZYX\nbatch: 1")
+    assert config == ZSDeconvConfig.of("standard", axes="ZYX", batch=1)
+    assert config.network == "light-volume"
+    with pytest.raises(SuperlensError, match="preset is 'slow'"):
+        ZSDeconvConfig.from_yaml("preset: slow")
 
 
 def test_more_steps_are_taken_from_nothing():

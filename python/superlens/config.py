@@ -91,7 +91,12 @@ class Config(BaseModel):
             raise SuperlensError(
                 f"the settings for {cls.__name__} are a {type(values).__name__}; expected lines like 'name: value'."
             )
-        return cls(**{str(key): value for key, value in values.items()})
+        return cls._of_values({str(key): value for key, value in values.items()})
+
+    @classmethod
+    def _of_values(cls, values: dict[str, Any]) -> Self:
+        """Make the settings that a text gives; a class with presets takes what is left out from the one that is named."""
+        return cls(**values)
 
     def with_changes(self, changes: Mapping[str, Any]) -> Self:
         """Give the same settings with some of them changed and everything checked again.

@@ -88,7 +88,7 @@ class ModelConfig(Config):
     pixel_nm : float or None
         Camera pixel of the training images; None for a model that only denoises.
     target_factor : float
-        How many times narrower than the PSF the output's resolution is.
+        How many times narrower than the PSF the output's resolution is, where one is stated.
     target_factor_z : float
         The same along z, of volumes.
     level, contrast : float
@@ -121,6 +121,11 @@ class ModelConfig(Config):
     spread: float | None = Field(default=None, gt=0)
     settings: dict[str, Any] = {}
     provenance: dict[str, Any] = {}
+
+    @property
+    def states_resolution(self) -> bool:
+        """Whether sharp images have the stated resolution; the original recipes deconvolve as far as they get."""
+        return self.network not in ("unet", "rcan")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,7 +21,7 @@ import numpy as np
 from scipy import ndimage
 
 from superlens.evidence.checks import checks
-from superlens.evidence.measure import Measured, Planes, measure, promises_nothing, transfer_cutoff_per_um
+from superlens.evidence.measure import Measured, Planes, measure, transfer_cutoff_per_um
 from superlens.host import versions
 from superlens.report import (
     NoiseCorrelation,
@@ -162,7 +162,7 @@ def _psf_picture(result: Result) -> PsfPicture | None:
     model = result.model
     if model.psf is None or result.image is None:
         return None
-    narrowing = None if promises_nothing(model) else model.config.target_factor
+    narrowing = model.config.target_factor if model.config.states_resolution else None
     return PsfPicture(model.psf.at_focus().data, model.psf.pixel_nm, model.psf.source, narrowing)
 
 

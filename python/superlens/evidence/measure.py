@@ -36,7 +36,6 @@ __all__ = [
     "Planes",
     "kept_within",
     "measure",
-    "promises_nothing",
     "seen_by_camera",
     "transfer_cutoff_per_um",
 ]
@@ -224,7 +223,7 @@ def seen_by_camera(sharp: Array, model: Model) -> Array:
     if psf is None:
         return sharp
     sharp = np.asarray(sharp, np.float32)
-    if promises_nothing(model):
+    if not model.config.states_resolution:
         return _binned(convolve(sharp, psf.data, "symmetric"), scale)
     if psf.data.ndim == 2:
         kernel = relative_kernel(psf, psf.narrowed(model.config.target_factor))
@@ -238,11 +237,6 @@ def seen_by_camera(sharp: Array, model: Model) -> Array:
 
 def _binned(fine: Array, scale: int) -> Array:
     return np.asarray(binned(fine, (*(1,) * (fine.ndim - 2), scale, scale)))
-
-
-def promises_nothing(model: Model) -> bool:
-    """Only the light networks promise a resolution; the original recipes deconvolve as far as they get."""
-    return model.config.network in ("unet", "rcan")
 
 
 def transfer_cutoff_per_um(psf: PSF) -> float:
@@ -290,7 +284,7 @@ def _through_ends(result: Result) -> float:
     slices, config = result.observation.image.sizes["Z"], model.config
     narrow = (
         1.0
-        if promises_nothing(model)
+        if not model.config.states_resolution
         else kept_within(model.psf.narrowed(config.target_factor, config.target_factor_z), slices)
     )
     return abs(narrow - kept_within(model.psf, slices))
@@ -383,7 +377,7 @@ def _detail(planes: Planes, i: int, pixel_nm: float | None) -> dict[str, float]:
 
 
 def _beyond_response(planes: Planes, i: int, model: Model) -> float:
-    if planes.sharp is None or model.psf is None or promises_nothing(model) or np.ptp(planes.sharp[i]) == 0:
+    if planes.sharp is None or model.psf is None or not model.config.states_resolution or np.ptp(planes.sharp[i]) == 0:
         return math.nan
     frequency, power = power_spectrum_radial(planes.sharp[i], model.psf.pixel_nm)
     beyond = frequency > model.config.target_factor * transfer_cutoff_per_um(model.psf)
@@ -408,7 +402,7 @@ def _widths(result: Result) -> dict[str, float]:
     psf, config = result.model.psf, result.model.config
     if psf is None or result.image is None:
         return {"psf_fwhm_nm": math.nan, "target_fwhm_nm": math.nan}
-    stated = math.nan if promises_nothing(result.model) else psf.fwhm_nm / config.target_factor
+    stated = psf.fwhm_nm / config.target_factor if config.states_resolution else math.nan
     return {"psf_fwhm_nm": psf.fwhm_nm, "target_fwhm_nm": stated}
 
 

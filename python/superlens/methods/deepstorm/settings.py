@@ -103,6 +103,10 @@ class DeepStormConfig(Config):
         alone = _FROM_NOTHING.get(preset, {}) if changes.get("from_scratch") else {}
         return cls(**{**_PRESETS[preset], **alone, **changes, "preset": preset})
 
+    @classmethod
+    def _of_values(cls, values: dict[str, Any]) -> DeepStormConfig:
+        return cls.of(str(values.pop("preset", "fast")), **values)
+
     @model_validator(mode="after")
     def _ranges_grow(self) -> Self:
         for name in ("density_um2", "photons", "background", "read_noise_e", "photon_spread"):

@@ -16,13 +16,12 @@ from superlens.image import Image
 from superlens.methods.zsdeconv.learn import STARTS, Learned, start_of
 from superlens.methods.zsdeconv.paper_volume import INSERT, INSERT_Z
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.task import TARGET_FACTOR_Z, Lens, VolumeLens, check_step, lens_of, stacked
+from superlens.methods.zsdeconv.task import Lens, VolumeLens, check_step, lens_of, stacked
 from superlens.methods.zsdeconv.turning import EDGE, run_light
 from superlens.metrics import BlurWidth, blur_width
 from superlens.model import Model
 from superlens.networks import architecture
 from superlens.observation import Observation
-from superlens.optics import PSF
 from superlens.progress import Progress
 from superlens.tiling import choose_tile, map_tiles
 from superlens.training import History, out_of_memory_errors
@@ -289,8 +288,7 @@ def parameters_of(made: Model, camera: Camera, config: ZSDeconvConfig) -> dict[s
         "pixel_nm": model.pixel_nm,
         "psf": model.psf_source or "none: denoising only",
         "psf_fwhm_nm": None if made.psf is None else round(made.psf.fwhm_nm, 1),
-        "target_fwhm_nm": None if made.psf is None else round(made.psf.fwhm_nm / model.target_factor, 1),
-        **_axial_of(made.psf),
+        **_target_of(made),
         "camera_gain": camera.gain,
         "camera_offset": camera.offset,
         "camera_read_noise_e": camera.read_noise_e,
@@ -301,14 +299,18 @@ def parameters_of(made: Model, camera: Camera, config: ZSDeconvConfig) -> dict[s
     }
 
 
-def _axial_of(psf: PSF | None) -> dict[str, Any]:
-    if psf is None or psf.fwhm_z_nm is None:
-        return {}
-    return {
-        "z_step_nm": psf.z_step_nm,
-        "psf_fwhm_z_nm": round(psf.fwhm_z_nm, 1),
-        "target_fwhm_z_nm": round(psf.fwhm_z_nm / TARGET_FACTOR_Z, 1),
-    }
+def _target_of(made: Model) -> dict[str, Any]:
+    """Widths that the sharp image states, and those along z of a volume; None where none is stated."""
+    psf, model = made.psf, made.config
+    stated = psf is not None and model.states_resolution
+    told: dict[str, Any] = {"target_fwhm_nm": round(psf.fwhm_nm / model.target_factor, 1) if psf and stated else None}
+    if psf is not None and psf.fwhm_z_nm is not None:
+        told |= {
+            "z_step_nm": psf.z_step_nm,
+            "psf_fwhm_z_nm": round(psf.fwhm_z_nm, 1),
+            "target_fwhm_z_nm": round(psf.fwhm_z_nm / model.target_factor_z, 1) if stated else None,
+        }
+    return told
 
 
 def _messages(learned: Learned, observation: Observation, config: ZSDeconvConfig) -> tuple[str, ...]:

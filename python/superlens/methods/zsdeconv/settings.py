@@ -118,6 +118,10 @@ class ZSDeconvConfig(Config):
         }
         return cls(**{**values, "preset": preset})
 
+    @classmethod
+    def _of_values(cls, values: dict[str, Any]) -> ZSDeconvConfig:
+        return cls.of(str(values.pop("preset", "fast")), **values)
+
 
 _FROM_NOTHING: dict[str, dict[str, Any]] = {
     "fast": {"steps": 400, "learning_rate": 2e-3, "hessian": 0.005},
