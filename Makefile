@@ -47,6 +47,7 @@ fiji:
 
 quality: $(VENV)/.dev
 	$(BIN)/python tests/quality/zs2d.py
+	$(BIN)/python tests/quality/zs3d.py
 	$(BIN)/python tests/quality/smlm.py
 
 dev: $(VENV)/.dev

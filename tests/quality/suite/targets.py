@@ -77,7 +77,9 @@ def verdicts(summary: Summary) -> Iterator[Verdict]:
             f"FRC 1/7 against {words}: fast finer than oracle Richardson-Lucy, nine scenes",
             "in all",
             finer,
-            lambda v: f"in {sum(x < 0 for x in v)} of {len(v)}, median {-np.median(v):+.0f} nm finer",
+            lambda v: (
+                f"in {sum(x < 0 for x in v)} of {len(v)}; median {abs(np.median(v)):.1f} nm {'coarser' if np.median(v) > 0 else 'finer'}"
+            ),
             lambda v: max(v) < 0,
         )
     for which, scenes in (("all scenes", tuple(SCENES)), ("other specimens", CONFIRMED)):
