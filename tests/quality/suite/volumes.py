@@ -65,7 +65,7 @@ METHODS: dict[str, dict[str, Any] | None] = {
     "fast": {},
     "interleave": {"pairs": "interleave"},
 }
-"""Richardson-Lucy, the shipped weights as they are, the default, and the default with interleaved slices as pairs."""
+"""Richardson-Lucy, the shipped weights as they are, the default, and, on networks, the default with interleaved slices as pairs."""
 
 
 def cells() -> list[Cell]:
@@ -86,6 +86,7 @@ def cells() -> list[Cell]:
             )
             for scene in scenes
             for method in METHODS
+            if method != "interleave" or scene["structure"] == "network"
         ),
         *(Cell(f"aim/{m}", _aim, {"modality": m, "photons": 200.0}) for m in _MODALITIES),
         *(Cell(f"beads/{m}", _beads, {"modality": m, "photons": 200.0}, START) for m in _MODALITIES),
@@ -275,7 +276,7 @@ def _gaussian_width(line: Array) -> float:
 
 
 def _depth(slices: int, modality: str) -> Outcome:
-    """What is lost when only the middle slices of a stack were recorded: error there, the whole stack's being 1."""
+    """How well three slices in the middle come out when only so many slices around them were recorded."""
     image, reference = _scene("filaments", modality, 60.0, 11)
     first = (_SLICES - slices) // 2
     part = Image(
@@ -287,14 +288,9 @@ def _depth(slices: int, modality: str) -> Outcome:
     )
     result = sl.enhance(part, _objective(modality), config=_config())
     assert result.image is not None
-    inner = reference[first : first + slices]
-    middle = slice(slices // 2 - 1, slices // 2 + 2)
-    return Outcome(
-        {
-            "psnr_db": psnr_fitted(inner, result.image.data),
-            "middle_psnr_db": psnr_fitted(inner[middle], result.image.data[middle]),
-        }
-    )
+    middle = slice(_SLICES // 2 - 2, _SLICES // 2 + 1)  # within a stack of 5, too
+    made = result.image.data[middle.start - first : middle.stop - first]
+    return Outcome({"middle_psnr_db": psnr_fitted(reference[middle], made)})
 
 
 def _gap(network: str) -> Outcome:
