@@ -10,11 +10,11 @@ import pytest
 from PIL import Image as Pillow
 from scipy import ndimage
 
-from superlens.camera import Camera
+from superlens.camera import Camera, check_noise
 from superlens.camera.hot import standing_alone
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import Image
-from superlens.observation import noise_sigma, observe
+from superlens.observation import noise_sigma, noted, observe
 
 CAMERA = Camera(gain=2.0, offset=100.0, read_noise_e=1.5)
 GIVEN = {"offset": 100.0, "gain": 2.0, "read_noise_e": 1.5}
@@ -109,6 +109,15 @@ def test_shared_noise_is_said():
     (separate,) = observe([Image(data)], **GIVEN)
     assert separate.noise.independent
     assert separate.noise.note not in separate.messages
+
+
+def test_shared_noise_is_said_once_as_it_was_found_last():
+    noise = np.random.default_rng(4).normal(size=(2, 96, 96))
+    first, last = (check_noise(100 + one + np.roll(one, 1, 1)) for one in noise)
+    assert first.note != last.note
+    assert noted([first.note, "the file is old"], last) == ("the file is old", last.note)
+    separate = check_noise(noise[0])
+    assert noted(["the file is old"], separate) == ("the file is old",)
 
 
 def test_image_that_cannot_be_worked_on_is_refused():

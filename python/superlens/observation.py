@@ -26,7 +26,7 @@ from superlens.camera import (
 from superlens.camera.hot import hot_pixels
 from superlens.image import Image, check_image, fill_plane
 
-__all__ = ["Observation", "noise_sigma", "noise_variance", "noisy_pair", "observe"]
+__all__ = ["Observation", "noise_sigma", "noise_variance", "noisy_pair", "noted", "observe"]
 
 Array = NDArray[np.float32]
 
@@ -131,9 +131,15 @@ def _observation(
     counts = (stack - np.float32(camera.offset)).astype(np.float32)
     sigma = noise_sigma(counts, camera)
     noise = check_noise(stack)
-    if not noise.independent and noise.note not in said:
-        said.append(noise.note)
-    return Observation(image, counts, sigma, bad, camera, estimate, noise, tuple(said))
+    return Observation(image, counts, sigma, bad, camera, estimate, noise, noted(said, noise))
+
+
+def noted(said: Sequence[str], noise: NoiseCheck) -> tuple[str, ...]:
+    """What was said with the check of the noise once: as found last, with holes filled and hot pixels taken out."""
+    if noise.independent:
+        return tuple(said)
+    opening = noise.note.partition(" by ")[0]
+    return (*(note for note in said if not note.startswith(opening)), noise.note)
 
 
 def _without(image: Image, holes: NDArray[np.bool_]) -> Image:

@@ -21,7 +21,7 @@ from superlens.camera.hot import standing_alone, too_few_to_matter
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import FILL_REACH, Image, bad_pixels, check_image, clip_level, fill_plane
 from superlens.io import LazyImage
-from superlens.observation import noise_sigma, noise_variance
+from superlens.observation import noise_sigma, noise_variance, noted
 from superlens.tiling import Tile
 
 __all__ = ["Measured", "measure", "observe_block"]
@@ -113,9 +113,6 @@ def measure(
         messages = (*messages, f"in a sample: {int(alone.sum())} of {alone.size} pixels are hot or dead and filled")
     noise = check_noise(stack)
     counts = (stack.astype(np.float32) - np.float32(camera.offset)).astype(np.float32)
-    told = [*messages, *estimate.notes]
-    if not noise.independent and noise.note not in told:
-        told.append(noise.note)
     return Measured(
         gain=camera.gain,
         offset=camera.offset,
@@ -125,7 +122,7 @@ def measure(
         clip_level=level,
         hot=hot,
         share=stack.size / pixels,
-        messages=tuple(told),
+        messages=noted([*messages, *estimate.notes], noise),
     )
 
 
