@@ -10,9 +10,10 @@ from scipy import fft, ndimage
 
 from superlens import pretraining
 from superlens.conditioning import BANK_RADIUS, CHANNELS, REGULARISATION, Normaliser, WienerBank, condition
-from superlens.methods.zsdeconv.task import TARGET_FACTOR
+from superlens.model import NARROWING
 from superlens.optics import PSF, Objective
 
+FACTOR = NARROWING["YX"].lateral
 PSF_FINE = PSF.gaussian(6.0, 1.0)
 BANK = WienerBank.from_psf(PSF_FINE.data, PSF_FINE.narrowed(1.5).data, scale=2)
 
@@ -147,8 +148,8 @@ def transfers(kind, fwhm):
     size = pretraining._FINE
     k = np.hypot(fft.fftfreq(size)[:, None], fft.rfftfreq(size)[None, :]).astype(np.float32)
     if kind == "gaussian":
-        return [pretraining._gauss_otf(k * width) for width in (fwhm, fwhm / TARGET_FACTOR)]
-    return [pretraining._airy_otf(k * width / 1.02) for width in (fwhm, fwhm / TARGET_FACTOR)]
+        return [pretraining._gauss_otf(k * width) for width in (fwhm, fwhm / FACTOR)]
+    return [pretraining._airy_otf(k * width / 1.02) for width in (fwhm, fwhm / FACTOR)]
 
 
 @pytest.mark.parametrize(("kind", "fwhm"), [("gaussian", 4.0), ("gaussian", 8.0), ("airy", 4.0), ("airy", 8.0)])
@@ -177,7 +178,7 @@ def test_pretraining_and_prediction_see_the_same_channels(kind, fwhm):
 def test_pretraining_spans_the_filters_of_a_real_objective():
     """The filters of an objective in use lie within what the random optics of the pretraining give."""
     psf = Objective(na=1.3, wavelength_nm=525).psf(62.6 / 2)
-    real = WienerBank.from_psf(psf.data, psf.narrowed(TARGET_FACTOR).data, scale=2).kernels
+    real = WienerBank.from_psf(psf.data, psf.narrowed(FACTOR).data, scale=2).kernels
     otf, target = transfers("airy", psf.fwhm_nm / psf.pixel_nm)
     like = WienerBank.from_psf(as_array(otf, 127), as_array(target, 127), scale=2).kernels
     for kernel, other in zip(real, like, strict=True):

@@ -14,12 +14,12 @@ from superlens.conditioning import BANK_RADIUS_Z, CHANNELS, Normaliser, WienerBa
 from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.io import read, write
-from superlens.methods.zsdeconv import BlockOptions, ZSDeconvConfig, enhance, predict, predict_file
+from superlens.methods.zsdeconv import BlockOptions, ZSDeconvConfig, adapt, enhance, predict, predict_file
 from superlens.methods.zsdeconv.learn import recipe_of, untrained
 from superlens.methods.zsdeconv.task import VolumeLens, prepare
 from superlens.methods.zsdeconv.turning import run_light, volume_turns
 from superlens.methods.zsdeconv.volume import interleaved
-from superlens.model import Model, ModelConfig
+from superlens.model import NARROWING, Model, ModelConfig, Narrowing
 from superlens.networks import build
 from superlens.optics import PSF, Objective
 from superlens.pretraining_volumes import begin_from_images
@@ -63,7 +63,13 @@ def slim(monkeypatch):
             variable.assign(0.1 * keras.random.normal(variable.shape, seed=1))
     start = Model(
         ModelConfig(
-            version="0", method="pretraining", network="light-volume", network_config=WIDTHS, axes="ZYX", spread=1.0
+            version="0",
+            method="pretraining",
+            network="light-volume",
+            network_config=WIDTHS,
+            axes="ZYX",
+            target_factor=NARROWING["ZYX"].lateral,
+            spread=1.0,
         ),
         network,
         None,
@@ -97,7 +103,7 @@ def test_the_narrow_image_through_the_lens_is_the_recorded_one():
     specimen = np.zeros((24, 64, 64))
     specimen[rng.integers(8, 16, 20), rng.integers(20, 44, 20), rng.integers(20, 44, 20)] = 1
     lens = VolumeLens.of(PSF_3D, 2)
-    sharp = PSF_3D.narrowed(1.5, 1.3).blur(specimen).astype(np.float32)
+    sharp = PSF_3D.narrowed(*NARROWING["ZYX"]).blur(specimen).astype(np.float32)
     recorded = PSF_3D.blur(specimen).reshape(24, 32, 2, 32, 2).mean((2, 4))
     assert_allclose(lens.seen(sharp, 2), recorded, atol=0.01 * recorded.max())
 
@@ -147,6 +153,18 @@ def test_same_seed_same_weights_and_another_step_moves_them(changes):
     once, again = (enhance(stack(), PSF_3D, config=settings(**changes)).model for _ in range(2))
     for a, b in zip(once.network.weights, again.network.weights, strict=True):
         assert_allclose(np.asarray(a), np.asarray(b))
+
+
+def test_a_model_keeps_the_resolution_that_it_states(monkeypatch):
+    known, image = settings(steps=0, gain=2.0, read_noise_e=1.5), stack(seed=1)
+    usual = enhance(image, PSF_3D, config=known).model
+    with monkeypatch.context() as once:
+        once.setitem(NARROWING, "ZYX", Narrowing(1.3, 1.2))
+        softer = enhance(image, PSF_3D, config=known)
+    assert (usual.config.narrowing, softer.model.config.narrowing) == (NARROWING["ZYX"], (1.3, 1.2))
+    assert_allclose(predict(softer.model, image).image.data, softer.image.data, atol=1e-5 * np.ptp(softer.image.data))
+    assert not np.allclose(predict(usual, image).image.data, softer.image.data, atol=1e-3 * np.ptp(softer.image.data))
+    assert adapt(softer.model, image, steps=1).config.narrowing == (1.3, 1.2)
 
 
 def test_a_time_series_of_volumes_gives_what_each_volume_gives(slim):

@@ -28,7 +28,7 @@ from scipy import fft, ndimage
 
 from superlens import __version__, losses, simulate
 from superlens.conditioning import BANK_RADIUS, CHANNELS, Normaliser, wiener_kernels
-from superlens.model import Model, ModelConfig
+from superlens.model import NARROWING, Model, ModelConfig
 from superlens.networks import build
 from superlens.progress import Progress, console, silent
 from superlens.training import (
@@ -60,7 +60,6 @@ __all__ = [
 Array = NDArray[np.float32]
 Rng = np.random.Generator
 
-TARGET_FACTOR = 1.5
 _FINE = 256  # side of the periodic specimen, fine pixels
 _CAMERA = _FINE // 2
 PATCH = 96  # side of a training patch, camera pixels
@@ -300,7 +299,7 @@ def _random_otfs(rng: Rng) -> tuple[Array, Array]:
             core = fft.rfft2(psf / psf.sum()).real
         return ((1 - halo) * core + halo * _gauss_otf(k * width * halo_width)).astype(np.float32)
 
-    return otf(fwhm), otf(fwhm / TARGET_FACTOR)
+    return otf(fwhm), otf(fwhm / NARROWING["YX"].lateral)
 
 
 def _airy_otf(ratio: Array) -> Array:
@@ -494,6 +493,8 @@ def write_start(
         network=name,
         network_config=about,
         axes=axes,
+        target_factor=NARROWING[axes].lateral,
+        target_factor_z=NARROWING[axes].axial,
         spread=calibrate(exact),
         provenance=provenance,
     )

@@ -22,21 +22,28 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from superlens.conditioning import CHANNELS, WienerBank, condition
-from superlens.model import Model, shipped
+from superlens.model import NARROWING, Model, shipped
 from superlens.networks import build
 from superlens.optics import PSF, Objective
 from superlens.pretraining import Batch, Exposed, drawn_ahead, in_order, two_stage_loss, write_start
 from superlens.progress import Progress, console, silent
 from superlens.simulate import volumes
-from superlens.training import Checkpoint, History, Plan, best_precision, fit, precision
+from superlens.training import (
+    Checkpoint,
+    History,
+    Plan,
+    best_precision,
+    fit,
+    get_weights,
+    precision,
+    set_weights,
+)
 
 __all__ = ["Blurred", "Optics", "batches", "begin_from_images", "calibrate", "draw_optics", "pretrain", "specimens"]
 
 Array = NDArray[np.float32]
 Rng = np.random.Generator
 
-TARGET_FACTOR = 1.5
-TARGET_FACTOR_Z = 1.3
 SHAPE = (40, 128, 128)
 """The periodic specimen, slices and fine pixels."""
 
@@ -64,7 +71,7 @@ class Optics:
 def draw_optics(rng: Rng) -> Optics:
     """Draw an objective, a modality and a sampling, as broadly as microscopes differ."""
     psf = _random_psf(rng)
-    target = psf.narrowed(TARGET_FACTOR, TARGET_FACTOR_Z)
+    target = psf.narrowed(*NARROWING["ZYX"])
     return Optics(
         psf.otf(SHAPE).astype(np.complex64),
         target.otf(SHAPE).astype(np.complex64),
@@ -259,11 +266,12 @@ def pretrain(
     learning_rate: float = 5e-4,
     count: int = 300,
     microscopes: int = 200,
+    begin: list[NDArray[np.float32]] | None = None,
     workers: int = 1,
     checkpoint: Checkpoint | None = None,
     progress: Progress = silent,
 ) -> tuple[keras.Model, History]:
-    """Train the light network for volumes, from the shipped weights of the one for images.
+    """Train the light network for volumes, from the shipped weights of the one for images or from `begin`.
 
     Parameters
     ----------
@@ -272,6 +280,8 @@ def pretrain(
     learning_rate : float
     count, microscopes : int
         Specimens and objectives to draw batches from.
+    begin : list of ndarray, optional
+        Weights of a network for volumes to go on from.
     workers : int
         Processes that draw batches.
     checkpoint : Checkpoint, optional
@@ -283,7 +293,10 @@ def pretrain(
     keras.utils.set_random_seed(seed)
     with precision(best_precision()):
         network = build("light-volume", {"channels": CHANNELS})
-    begin_from_images(network, Model.load(shipped()["zsdeconv-light"]).network)
+    if begin is None:
+        begin_from_images(network, Model.load(shipped()["zsdeconv-light"]).network)
+    else:
+        set_weights(network, begin)
     plan = Plan(steps=steps, learning_rate=learning_rate, check_every=100, average=0.995)
     draw = in_order(lambda start: batches(pool, optics, seed=seed, steps=steps, workers=workers, start=start))
     return network, fit(network, two_stage_loss, draw, plan, checkpoint=checkpoint, progress=progress)
@@ -312,24 +325,33 @@ def calibrate(network: keras.Model, *, seed: int = 1, scenes: int = 60) -> float
 @click.option("--steps", default=3000, show_default=True, help="Training steps.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--learning-rate", default=5e-4, show_default=True)
+@click.option(
+    "--begin",
+    type=click.Path(path_type=Path),
+    help="A model file for volumes to go on from; that for images by default.",
+)
 @click.option("--workers", default=1, show_default=True, help="Processes that draw batches.")
 @click.argument("out", type=click.Path(path_type=Path))
-def main(steps: int, seed: int, learning_rate: float, workers: int, out: Path) -> None:
+def main(steps: int, seed: int, learning_rate: float, begin: Path | None, workers: int, out: Path) -> None:
     """Train the start of zero-shot learning on volumes and write it to OUT; a killed run goes on where it was."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    checkpoint = Checkpoint(out.with_suffix(".checkpoint.npz"), f"pretraining volumes {steps} {seed} {learning_rate}")
+    checkpoint = Checkpoint(
+        out.with_suffix(".checkpoint.npz"), f"pretraining volumes {steps} {seed} {learning_rate} {begin}"
+    )
     with console() as progress:
         trained, _ = pretrain(
             steps=steps,
             seed=seed,
             learning_rate=learning_rate,
+            begin=None if begin is None else get_weights(Model.load(begin).network),
             workers=workers,
             checkpoint=checkpoint,
             progress=progress,
         )
+    begun_from = "zsdeconv-light" if begin is None else begin.name
     write_start(
         out, "light-volume", trained, calibrate,
-        axes="ZYX", provenance={"steps": steps, "seed": seed, "begun_from": "zsdeconv-light"},
+        axes="ZYX", provenance={"steps": steps, "seed": seed, "begun_from": begun_from},
     )  # fmt: skip
     checkpoint.path.unlink(missing_ok=True)
 

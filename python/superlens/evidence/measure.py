@@ -230,7 +230,7 @@ def seen_by_camera(sharp: Array, model: Model) -> Array:
         return _binned(convolve(sharp, kernel, "symmetric"), scale)
     reach = [min(n, m // 2) for n, m in zip(sharp.shape, psf.data.shape, strict=True)]
     padded = np.pad(sharp, [(r, r) for r in reach], mode="symmetric")
-    target = psf.narrowed(model.config.target_factor, model.config.target_factor_z)
+    target = psf.narrowed(*model.config.narrowing)
     blurred = fft.ifftn(fft.fftn(padded) * relative_transfer(psf, target, padded.shape)).real
     return _binned(blurred[tuple(slice(r, r + n) for r, n in zip(reach, sharp.shape, strict=True))], scale)
 
@@ -282,11 +282,7 @@ def _through_ends(result: Result) -> float:
     if model.psf is None or result.image is None:
         return 0.0
     slices, config = result.observation.image.sizes["Z"], model.config
-    narrow = (
-        1.0
-        if not model.config.states_resolution
-        else kept_within(model.psf.narrowed(config.target_factor, config.target_factor_z), slices)
-    )
+    narrow = 1.0 if not model.config.states_resolution else kept_within(model.psf.narrowed(*config.narrowing), slices)
     return abs(narrow - kept_within(model.psf, slices))
 
 

@@ -90,7 +90,7 @@ def apply(learned: Learned, observation: Observation, progress: Progress) -> Res
     """Predict one image, plane by plane and tile by tile."""
     model = learned.model
     config = ZSDeconvConfig(**model.config.settings)
-    lens = lens_of(model.psf, model.config.scale, config.axes)
+    lens = lens_of(model.psf, model.config.scale, config.axes, model.config.narrowing)
     start = start_of(model)
     if config.axes == "ZYX":
         check_step(model.psf, observation.image)

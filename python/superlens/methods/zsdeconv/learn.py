@@ -20,7 +20,7 @@ from superlens.methods.zsdeconv.light import LightRecipe
 from superlens.methods.zsdeconv.paper import PaperRecipe
 from superlens.methods.zsdeconv.paper_volume import PaperVolumeRecipe
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.task import TARGET_FACTOR, TARGET_FACTOR_Z, Task
+from superlens.methods.zsdeconv.task import Task
 from superlens.methods.zsdeconv.volume import VolumeRecipe
 from superlens.model import CameraConfig, Model, ModelConfig, shipped
 from superlens.networks import build
@@ -167,11 +167,16 @@ def _loaded(file: Path) -> Model:
 
 
 def start_of(model: Model) -> keras.Model | None:
-    """The start that a model was adapted from, at the model's scale, to predict with; None if it had none or still is that start."""
+    """The start that a model was adapted from, at the model's scale, to predict with; None if it had none or still is that start.
+
+    None as well where the shipped one states another resolution, as after a change of versions.
+    """
     made, config = model.config.provenance, model.config
     if made.get("start") != STARTS.get(config.network) or not made.get("blend"):
         return None
     start = shipped_start(config.network)
+    if start.config.target_factor != config.target_factor:
+        return None
     if start.config.network_config == config.network_config:
         return start.network
     at_scale = build(config.network, config.network_config)
@@ -224,8 +229,8 @@ def _model_config(task: Task, arguments: dict[str, Any], history: History, sprea
         axes=task.config.axes,
         scale=task.config.scale,
         pixel_nm=task.pixel_nm if task.psf is not None else None,
-        target_factor=TARGET_FACTOR,
-        target_factor_z=TARGET_FACTOR_Z,
+        target_factor=task.narrowing.lateral,
+        target_factor_z=task.narrowing.axial,
         level=task.normaliser.level,
         contrast=task.normaliser.contrast,
         camera=CameraConfig(

@@ -31,7 +31,7 @@ class PaperVolumeRecipe:
         self._config = task.config
         self._first_stage = first_stage(network)
         self.fixed: tuple[str, ...] = ("deconvolve",) if task.config.denoise_only else ()
-        self._psf = doubled(task.lens, task.config.scale).psf
+        self._psf = doubled(task).psf
         self._stacks = [stack for o in task.observations for stack in stacked(o.counts, o.image, "ZYX")]
         self._transfers: dict[tuple[int, ...], NDArray[np.complex128]] = {}
 

@@ -15,14 +15,13 @@ from superlens.conditioning import Normaliser, WienerBank
 from superlens.errors import SuperlensError, require_length_nm
 from superlens.image import Image
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
+from superlens.model import NARROWING, Narrowing
 from superlens.observation import Observation, observe
 from superlens.optics import PSF, Objective, relative_kernel, relative_transfer
 
 __all__ = [
     "LEAST_SLICES",
     "NOMINAL_FWHM",
-    "TARGET_FACTOR",
-    "TARGET_FACTOR_Z",
     "Lens",
     "Task",
     "VolumeLens",
@@ -34,12 +33,6 @@ __all__ = [
 ]
 
 Array = NDArray[np.float32]
-
-TARGET_FACTOR = 1.5
-"""How many times narrower than the PSF the resolution of the sharp image is."""
-
-TARGET_FACTOR_Z = 1.3
-"""The same along z."""
 
 LEAST_SLICES = 5
 """Fewer slices are not a volume."""
@@ -64,10 +57,10 @@ class Lens:
     bank: WienerBank
 
     @classmethod
-    def of(cls, psf: PSF | None, scale: int) -> Lens:
-        """For a PSF on the fine grid; for None, a nominal one that only tells a denoiser how smooth light is."""
+    def of(cls, psf: PSF | None, scale: int, factor: float = NARROWING["YX"].lateral) -> Lens:
+        """For a PSF on the fine grid, made so many times narrower; for None, a nominal one that only tells a denoiser how smooth light is."""
         known = psf or PSF.gaussian(100 * NOMINAL_FWHM, 100 / scale)
-        target = known.narrowed(TARGET_FACTOR)
+        target = known.narrowed(factor)
         return cls(relative_kernel(known, target), WienerBank.from_psf(known.data, target.data, scale=scale))
 
     def seen(self, sharp: Array, scale: int) -> Array:
@@ -91,10 +84,10 @@ class VolumeLens:
     bank: WienerBank
 
     @classmethod
-    def of(cls, psf: PSF | None, scale: int) -> VolumeLens:
+    def of(cls, psf: PSF | None, scale: int, narrowing: Narrowing = NARROWING["ZYX"]) -> VolumeLens:
         """For a PSF on the fine grid; for None, a nominal one."""
         known = psf or PSF.gaussian(100 * NOMINAL_FWHM, 100 / scale, fwhm_z_nm=150, z_step_nm=100)
-        target = known.narrowed(TARGET_FACTOR, TARGET_FACTOR_Z)
+        target = known.narrowed(*narrowing)
         return cls(known, target, WienerBank.from_psf(known.data, target.data, scale=scale))
 
     def margins(self, depth: int) -> tuple[int, int, int]:
@@ -122,9 +115,9 @@ class VolumeLens:
 _LATERAL_MARGIN = 16
 
 
-def lens_of(psf: PSF | None, scale: int, axes: str) -> Lens | VolumeLens:
+def lens_of(psf: PSF | None, scale: int, axes: str, narrowing: Narrowing) -> Lens | VolumeLens:
     """The lens of images or of volumes."""
-    return VolumeLens.of(psf, scale) if axes == "ZYX" else Lens.of(psf, scale)
+    return VolumeLens.of(psf, scale, narrowing) if axes == "ZYX" else Lens.of(psf, scale, narrowing.lateral)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,6 +136,8 @@ class Task:
     lens : Lens
     normaliser : Normaliser
         Measured over all images.
+    narrowing : Narrowing
+        Of the sharp images.
     """
 
     config: ZSDeconvConfig
@@ -151,10 +146,17 @@ class Task:
     psf: PSF | None
     lens: Lens | VolumeLens
     normaliser: Normaliser
+    narrowing: Narrowing
 
 
-def prepare(images: Sequence[Image], optics: Objective | PSF | None, config: ZSDeconvConfig) -> Task:
-    """Check everything that can be checked before a minute is spent.
+def prepare(
+    images: Sequence[Image],
+    optics: Objective | PSF | None,
+    config: ZSDeconvConfig,
+    *,
+    narrowing: Narrowing | None = None,
+) -> Task:
+    """Check everything that can be checked before a minute is spent; the narrowing is that of the axes unless a model's is given.
 
     Raises
     ------
@@ -171,6 +173,7 @@ def prepare(images: Sequence[Image], optics: Objective | PSF | None, config: ZSD
     psf = None if config.denoise_only else _fine_psf(optics, pixel_nm, config.scale, z_step_nm)
     if psf is not None and pixel_nm is not None:
         _refuse_wider_than_image(psf, pixel_nm, images)
+    narrowing = narrowing or NARROWING[config.axes]
     observations = observe(images, offset=config.offset, gain=config.gain, read_noise_e=config.read_noise_e)
     smooth = [smoothed_signal(plane) for o in observations for plane in o.counts]
     return Task(
@@ -178,10 +181,11 @@ def prepare(images: Sequence[Image], optics: Objective | PSF | None, config: ZSD
         observations=observations,
         pixel_nm=pixel_nm,
         psf=psf,
-        lens=lens_of(psf, config.scale, config.axes),
+        lens=lens_of(psf, config.scale, config.axes, narrowing),
         normaliser=Normaliser.measure(
             np.concatenate([s.ravel() for s in smooth]), np.concatenate([o.sigma.ravel() for o in observations])
         ),
+        narrowing=narrowing,
     )
 
 

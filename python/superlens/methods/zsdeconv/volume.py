@@ -94,7 +94,7 @@ class VolumeRecipe:
         self._config = task.config
         self._first_stage = first_stage(network)
         self._woven = task.config.pairs == "interleave"
-        self._lens = doubled(task.lens, task.config.scale) if self._woven else task.lens
+        self._lens = doubled(task) if self._woven else task.lens
         self._turns = [turn for turn, _ in volume_turns(len(TURNS)) if unchanged_by(turn, self._lens.psf.data)]
         self._stacks = [
             _Part(
@@ -218,11 +218,12 @@ class VolumeRecipe:
         """Left as it was learned: light goes through the ends of a stack, so that the mean of a sharper one may differ."""
 
 
-def doubled(lens: VolumeLens, scale: int) -> VolumeLens:
+def doubled(task: Task) -> VolumeLens:
     """The lens of every second slice."""
-    psf = lens.psf
+    assert isinstance(task.lens, VolumeLens)
+    psf = task.lens.psf
     assert psf.z_step_nm is not None
-    return VolumeLens.of(psf.resample(psf.pixel_nm, 2 * psf.z_step_nm), scale)
+    return VolumeLens.of(psf.resample(psf.pixel_nm, 2 * psf.z_step_nm), task.config.scale, task.narrowing)
 
 
 def interleaved(even: Array, odd: Array) -> Array:
