@@ -240,10 +240,11 @@ def _bead_stack(modality: str, photons: float) -> tuple[Recorded, list[Array]]:
 
 
 def _aim(modality: str, photons: float) -> Outcome:
-    """Widths of the beads in what the sharp stack states to show."""
+    """Widths of the beads in what the sharp stack states to show, and in the reference."""
     _, pixel_nm, step_nm = _MODALITIES[modality]
     scene, spots = _bead_stack(modality, photons)
     lateral, axial = _widths(scene.stated, spots, pixel_nm / 2, step_nm)
+    common, _ = _widths(scene.reference, spots, pixel_nm / 2, step_nm)
     psf = _psf(modality)
     return Outcome(
         {
@@ -251,6 +252,7 @@ def _aim(modality: str, photons: float) -> Outcome:
             "z_nm": axial,
             "gain": psf.fwhm_nm / lateral,
             "axial_gain": (psf.fwhm_z_nm or np.nan) / axial,
+            "gain_of_reference": psf.fwhm_nm / common,
         }
     )
 
