@@ -19,12 +19,12 @@ from superlens.methods.zsdeconv.apply import Result, parameters_of
 from superlens.methods.zsdeconv.light import through
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.task import Lens
-from superlens.model import Model, ModelConfig
+from superlens.model import NARROWING, Model, ModelConfig
 from superlens.observation import Observation, observe
 from superlens.optics import PSF as AnyPSF
 from superlens.optics import Objective
 from superlens.report import judge, render
-from superlens.simulate import Scene, scene, truth_at_resolution
+from superlens.simulate import Scene, scene
 from superlens.training import History, Record
 
 SIDE = 64
@@ -51,7 +51,8 @@ def a_result(
 ) -> Result:
     image = observation.image
     psf = None if sharp is None else PSF
-    config = ModelConfig(version="0", method="zsdeconv", network=network, network_config={}, target_factor=1.5)
+    stated = {"target_factor": NARROWING["YX"].lateral, "core_share": NARROWING["YX"].core_share}
+    config = ModelConfig(version="0", method="zsdeconv", network=network, network_config={}, **stated)
     fields: dict[str, Any] = {
         "image": None if sharp is None else image.with_data(sharp.astype(np.float32), scale=2),
         "denoised": image.with_data(denoised.astype(np.float32)),
@@ -68,7 +69,7 @@ def a_result(
 
 @pytest.fixture(scope="module")
 def ideal(filaments: Scene) -> Result:
-    sharp = truth_at_resolution(filaments)
+    sharp = NARROWING["YX"].response(filaments.psf).blur(filaments.truth).astype(np.float32)
     return a_result(
         observed(filaments.observed),
         filaments.clean,
@@ -116,7 +117,7 @@ def test_residual_of_the_original_recipe_takes_the_whole_psf(filaments: Scene) -
     assert told["target_fwhm_nm"] is None
     psf = gather(result).page().psf
     assert psf is not None
-    assert psf.narrowing is None
+    assert psf.response is None
 
 
 def test_noise_kept_in_the_output_shows_in_the_spread(filaments: Scene) -> None:

@@ -8,6 +8,7 @@ from scipy import fft
 
 from superlens import pretraining
 from superlens.conditioning import CHANNELS
+from superlens.model import NARROWING
 from superlens.networks import build
 from superlens.pretraining import PATCH, batches, calibrate, draw_example, pretrain, specimens
 from superlens.training import get_weights
@@ -66,14 +67,15 @@ def test_stated_noise_is_the_noise(pool):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_target_is_the_same_psf_made_narrower(seed):
-    """target(1.5 k) = otf(k), with squeeze, halo and tails alike; a powered PSF is sampled once more and aliases a little."""
+def test_target_is_the_response_that_images_state(seed):
+    """target(12 k) = 0.9 otf(8 k) + 0.1 otf(3 k), with squeeze, halo and tails alike; a powered PSF is sampled once more and aliases a little."""
+    assert NARROWING["YX"] == (1.5, 1.0, 0.1, 4.0)
     otf, target = pretraining._random_otfs(np.random.default_rng(seed))
     assert otf[0, 0] == pytest.approx(1, abs=1e-5)
     assert target[0, 0] == pytest.approx(1, abs=1e-5)
-    steps = np.arange(SIDE // 2 // 3)
-    np.testing.assert_allclose(target[0, 3 * steps], otf[0, 2 * steps], atol=0.02)
-    np.testing.assert_allclose(target[3 * steps, 0], otf[2 * steps, 0], atol=0.02)
+    steps = np.arange(SIDE // 2 // 12)
+    np.testing.assert_allclose(target[0, 12 * steps], 0.9 * otf[0, 8 * steps] + 0.1 * otf[0, 3 * steps], atol=0.02)
+    np.testing.assert_allclose(target[12 * steps, 0], 0.9 * otf[8 * steps, 0] + 0.1 * otf[3 * steps, 0], atol=0.02)
 
 
 def test_airy_transfer_is_the_autocorrelation_of_a_disc():

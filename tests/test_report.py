@@ -79,7 +79,13 @@ def full_data(**changes: object) -> ReportData:
         pixel_nm=65.0,
         scale=2,
         cutoff_per_um=4.95,
-        psf=PsfPicture(np.exp(-0.5 * (grid / 2.5) ** 2), 32.5, "Gaussian, 191 nm", 1.5),
+        psf=PsfPicture(
+            np.exp(-0.5 * (grid / 2.5) ** 2),
+            32.5,
+            "Gaussian, 191 nm",
+            np.exp(-0.5 * (grid / 1.7) ** 2),
+            "1.5 times narrower",
+        ),
         photon_transfer=PhotonTransfer(
             means,
             GAIN * (means - OFFSET) + 9,

@@ -103,7 +103,7 @@ def test_the_narrow_image_through_the_lens_is_the_recorded_one():
     specimen = np.zeros((24, 64, 64))
     specimen[rng.integers(8, 16, 20), rng.integers(20, 44, 20), rng.integers(20, 44, 20)] = 1
     lens = VolumeLens.of(PSF_3D, 2)
-    sharp = PSF_3D.narrowed(*NARROWING["ZYX"]).blur(specimen).astype(np.float32)
+    sharp = NARROWING["ZYX"].response(PSF_3D).blur(specimen).astype(np.float32)
     recorded = PSF_3D.blur(specimen).reshape(24, 32, 2, 32, 2).mean((2, 4))
     assert_allclose(lens.seen(sharp, 2), recorded, atol=0.01 * recorded.max())
 
@@ -161,10 +161,10 @@ def test_a_model_keeps_the_resolution_that_it_states(monkeypatch):
     with monkeypatch.context() as once:
         once.setitem(NARROWING, "ZYX", Narrowing(1.3, 1.2))
         softer = enhance(image, PSF_3D, config=known)
-    assert (usual.config.narrowing, softer.model.config.narrowing) == (NARROWING["ZYX"], (1.3, 1.2))
+    assert (usual.config.narrowing, softer.model.config.narrowing) == (NARROWING["ZYX"], Narrowing(1.3, 1.2))
     assert_allclose(predict(softer.model, image).image.data, softer.image.data, atol=1e-5 * np.ptp(softer.image.data))
     assert not np.allclose(predict(usual, image).image.data, softer.image.data, atol=1e-3 * np.ptp(softer.image.data))
-    assert adapt(softer.model, image, steps=1).config.narrowing == (1.3, 1.2)
+    assert adapt(softer.model, image, steps=1).config.narrowing == Narrowing(1.3, 1.2)
 
 
 def test_a_time_series_of_volumes_gives_what_each_volume_gives(slim):

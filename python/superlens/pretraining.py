@@ -1,7 +1,7 @@
 """Train the start that zero-shot learning begins from, on simulated specimens.
 
 A specimen is drawn on the fine grid, seen through a random point spread function, exposed by a random camera, and the light network
-learns to give back the noise-free image and the specimen at 1.5 times the resolution. Nothing here has seen a real image: what the
+learns to give back the noise-free image and the specimen through the response that sharp images state. Nothing here has seen a real image: what the
 result knows of biology is what `superlens.simulate` draws. Structures, PSFs, light levels, backgrounds and read noise are drawn as
 broadly as microscopes differ, since a narrow start invents its own structures on unlike images.
 
@@ -76,7 +76,7 @@ class Batch:
     clean : ndarray, shape (B, PATCH, PATCH, 1), float32
         The noise-free camera image.
     sharp : ndarray, shape (B, 2 * PATCH, 2 * PATCH, 1), float32
-        The specimen through the narrower PSF.
+        The specimen through the stated response.
     """
 
     conditioned: Array
@@ -281,7 +281,7 @@ def _moved(pool: NDArray[np.float16], rng: Rng) -> Array:
 
 
 def _random_otfs(rng: Rng) -> tuple[Array, Array]:
-    """Transfer functions of a random PSF and of the same PSF 1.5 times narrower, on the fine grid."""
+    """Transfer functions of a random PSF and of the response that sharp images state for it, on the fine grid."""
     fwhm = 2 * np.exp(rng.uniform(np.log(1.6), np.log(7.0)))  # fine pixels
     airy = rng.random() < 0.6
     power = rng.uniform(1, 2) if airy and rng.random() < 0.3 else 1.0
@@ -299,7 +299,8 @@ def _random_otfs(rng: Rng) -> tuple[Array, Array]:
             core = fft.rfft2(psf / psf.sum()).real
         return ((1 - halo) * core + halo * _gauss_otf(k * width * halo_width)).astype(np.float32)
 
-    return otf(fwhm), otf(fwhm / NARROWING["YX"].lateral)
+    stated = NARROWING["YX"]
+    return otf(fwhm), (1 - stated.core_share) * otf(fwhm / stated.lateral) + stated.core_share * otf(fwhm / stated.core)
 
 
 def _airy_otf(ratio: Array) -> Array:
@@ -495,6 +496,8 @@ def write_start(
         axes=axes,
         target_factor=NARROWING[axes].lateral,
         target_factor_z=NARROWING[axes].axial,
+        core_share=NARROWING[axes].core_share,
+        core_factor=NARROWING[axes].core,
         spread=calibrate(exact),
         provenance=provenance,
     )

@@ -71,7 +71,7 @@ class Optics:
 def draw_optics(rng: Rng) -> Optics:
     """Draw an objective, a modality and a sampling, as broadly as microscopes differ."""
     psf = _random_psf(rng)
-    target = psf.narrowed(*NARROWING["ZYX"])
+    target = NARROWING["ZYX"].response(psf)
     return Optics(
         psf.otf(SHAPE).astype(np.complex64),
         target.otf(SHAPE).astype(np.complex64),

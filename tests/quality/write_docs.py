@@ -6,8 +6,10 @@ python tests/quality/write_docs.py --check          # is the page what docs/benc
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,7 @@ def _facts(summary: Summary) -> dict[str, Any]:
         if "scene" in c["parameters"] and "method" in c["parameters"]
     }
     minutes = {c["parameters"]["minutes"] for name, c in cells.items() if name.startswith("budget/")}
+    apart = [c["numbers"].get("stated_to_truth_db", math.nan) for n, c in cells.items() if fnmatch(n, "nine/*/fast")]
     commits = [c["git"] for c in sorted(cells.values(), key=lambda c: str(c["date"]))] or [written["git"]]
     return {
         "git": " to ".join(dict.fromkeys([commits[0], commits[-1]])),
@@ -82,6 +85,7 @@ def _facts(summary: Summary) -> dict[str, Any]:
         "read_noise": CAMERA.read_noise_e,
         "background": f"{BACKGROUND:g}",
         "minutes": f"{max(minutes, default=10):g}",
+        "core_db": f"{min(apart):.0f} to {max(apart):.0f} dB",
         **{name: optics(name).words for name in ("oil", "deep", "confocal")},
     }
 

@@ -14,8 +14,9 @@ Where the ranges come from:
 * **Prior.** Of detail that hides below the noise no measurement says whether it is there; on simulated scenes 12 % of it was not, and 6 % of
   other claimed detail. Up to 2 % of the pixels is what chance marks; a tenth is a picture of the training set.
 * **Uncertainty.** Half of the pixels with signal known to 30 % or better is what a picture needs to be measured on.
-* **Beyond the response.** A PSF made 1.5 times narrower passes nothing beyond 1.5 times the cutoff. Power there is noise or an
-  artefact of the grid; half a percent of it is an amplitude of 7 % of the contrast.
+* **Beyond the response.** Beyond the narrowed PSF's cutoff the response of volumes passes nothing, and that of images what its core does. No
+  specimen is rougher than points, so what is there cannot be more than the core passes at the roughness of the octave below. The rest is noise
+  or an artefact of the grid; half a percent of the power is an amplitude of 7 % of the contrast.
 * **Blur beside the PSF.** Told only where the spectrum decides: on simulated specimens of every kind, light level and PSF it was never wider
   than 1.12 times the true PSF, nor narrower than that where the true PSF could not explain the image.
 * **Finest detail.** Told and not judged. Decorrelation analysis looks at phases: without a noise floor, as after a network, it counts
@@ -181,7 +182,7 @@ def _beyond(numbers: Mapping[str, float]) -> Metric:
         "%",
         "below 0.5 %",
         _grade(share, (0.0, 0.5), (0.0, 5.0)),
-        "Share of the output's contrast that is finer than its stated response can show: noise, or an artefact of the pixel grid.",
+        "Share of the output's contrast that is finer or stronger than its stated response can show: noise, or an artefact of the pixel grid.",
     )
 
 
@@ -209,7 +210,7 @@ def _told(numbers: Mapping[str, float], sharpened: bool) -> tuple[Metric, ...]:
                 "stated width of the response",
                 "target_fwhm_nm",
                 "nm",
-                "A point of the specimen is meant to appear this wide in the output; bars and rings finer than this cannot show.",
+                "A point of the specimen is meant to appear this wide in the output where there is light enough, a thin line up to a third wider.",
             ),
         ]
     rows += [

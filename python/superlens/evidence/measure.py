@@ -169,7 +169,8 @@ def measure(result: Result) -> Measured:
         ``decorrelation_resolution_input_nm``, ``decorrelation_resolution_sr_nm``
             Period of the finest detail present. Of the output of a network this is what it drew, not what it resolves.
         ``power_beyond_response``
-            Share of the sharp image's power, its mean left out, beyond the frequencies that its stated response passes.
+            Share of the sharp image's power, its mean left out, beyond the narrowed PSF's cutoff and beyond what the response's core
+            passes of a specimen that is as rough there as in the octave below.
         ``blur_over_psf``
             Factor, nearest to 1 within its range, by which the blur in the plane shown is wider than the PSF; NaN where the image cannot tell.
         ``psf_fwhm_nm``, ``target_fwhm_nm``
@@ -226,11 +227,11 @@ def seen_by_camera(sharp: Array, model: Model) -> Array:
     if not model.config.states_resolution:
         return _binned(convolve(sharp, psf.data, "symmetric"), scale)
     if psf.data.ndim == 2:
-        kernel = relative_kernel(psf, psf.narrowed(model.config.target_factor))
+        kernel = relative_kernel(psf, model.config.narrowing.response(psf))
         return _binned(convolve(sharp, kernel, "symmetric"), scale)
     reach = [min(n, m // 2) for n, m in zip(sharp.shape, psf.data.shape, strict=True)]
     padded = np.pad(sharp, [(r, r) for r in reach], mode="symmetric")
-    target = psf.narrowed(*model.config.narrowing)
+    target = model.config.narrowing.response(psf)
     blurred = fft.ifftn(fft.fftn(padded) * relative_transfer(psf, target, padded.shape)).real
     return _binned(blurred[tuple(slice(r, r + n) for r, n in zip(reach, sharp.shape, strict=True))], scale)
 
@@ -244,12 +245,18 @@ def transfer_cutoff_per_um(psf: PSF) -> float:
 
     It stands for the optical cutoff, which a measured PSF does not tell: for a wide-field PSF it lies 4 % below it.
     """
-    plane = psf if psf.data.ndim == 2 else psf.at_focus()
+    frequency, along = _transfer_along(psf)
+    last = int(np.argmax(along < 0.01)) or len(along)
+    return float(last * frequency[1])
+
+
+def _transfer_along(psf: PSF) -> tuple[Array, Array]:
+    """Frequencies per micrometre, and what the PSF in focus passes of each, as the mean of both directions."""
+    plane = psf.at_focus()
     side = 4 * max(plane.data.shape)
     transfer = np.abs(plane.otf((side, side), rfft=False))
     along = (transfer[0, : side // 2] + transfer[: side // 2, 0]) / 2
-    last = int(np.argmax(along < 0.01)) or side // 2
-    return float(last / side * 1000 / plane.pixel_nm)
+    return np.arange(side // 2) / side * 1000 / plane.pixel_nm, along
 
 
 def _residuals(result: Result, planes: Planes) -> dict[int, Array]:
@@ -282,7 +289,7 @@ def _through_ends(result: Result) -> float:
     if model.psf is None or result.image is None:
         return 0.0
     slices, config = result.observation.image.sizes["Z"], model.config
-    narrow = 1.0 if not model.config.states_resolution else kept_within(model.psf.narrowed(*config.narrowing), slices)
+    narrow = 1.0 if not model.config.states_resolution else kept_within(config.narrowing.response(model.psf), slices)
     return abs(narrow - kept_within(model.psf, slices))
 
 
@@ -376,9 +383,16 @@ def _beyond_response(planes: Planes, i: int, model: Model) -> float:
     if planes.sharp is None or model.psf is None or not model.config.states_resolution or np.ptp(planes.sharp[i]) == 0:
         return math.nan
     frequency, power = power_spectrum_radial(planes.sharp[i], model.psf.pixel_nm)
-    beyond = frequency > model.config.target_factor * transfer_cutoff_per_um(model.psf)
+    limit = model.config.target_factor * transfer_cutoff_per_um(model.psf)
+    beyond, below = frequency > limit, (frequency > limit / 2) & (frequency <= limit)
     weighted = power * frequency  # a ring holds as many coefficients as it is long
-    return float(weighted[beyond].sum() / weighted.sum()) if beyond.any() else math.nan
+    if not beyond.any():
+        return math.nan
+    excess = weighted
+    if model.config.core_share:
+        passed = np.interp(frequency, *_transfer_along(model.config.narrowing.response(model.psf))) ** 2 * frequency
+        excess = np.maximum(weighted - passed * weighted[below].sum() / passed[below].sum(), 0)
+    return float(excess[beyond].sum() / weighted.sum())
 
 
 def _finest(plane: Array | None, pixel_nm: float | None) -> float:
@@ -398,7 +412,7 @@ def _widths(result: Result) -> dict[str, float]:
     psf, config = result.model.psf, result.model.config
     if psf is None or result.image is None:
         return {"psf_fwhm_nm": math.nan, "target_fwhm_nm": math.nan}
-    stated = psf.fwhm_nm / config.target_factor if config.states_resolution else math.nan
+    stated = config.narrowing.response(psf).fwhm_nm if config.states_resolution else math.nan
     return {"psf_fwhm_nm": psf.fwhm_nm, "target_fwhm_nm": stated}
 
 

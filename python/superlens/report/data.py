@@ -174,15 +174,17 @@ class PsfPicture:
         Lateral sampling of ``data``.
     words : str
         Where it comes from, for example ``"vectorial, NA 1.3, 525 nm"``.
-    narrowing : float or None
-        How many times narrower the response of the super-resolved image is said to be, None when it makes no such
-        statement.
+    response : ndarray or None
+        What the super-resolved image is said to show of a point, shaped and sampled like ``data``; None when it makes no such statement.
+    response_words : str
+        How the response follows from the PSF, for example ``"1.5 times narrower"``.
     """
 
     data: Array
     pixel_nm: float
     words: str = ""
-    narrowing: float | None = None
+    response: Array | None = None
+    response_words: str = ""
 
     def __post_init__(self) -> None:
         if np.ndim(self.data) not in (2, 3):

@@ -270,9 +270,10 @@ def psf_profile(psf: PsfPicture, widths: tuple[float, float]) -> Markup:
         down = (np.arange(plane.shape[0]) - y) * psf.pixel_nm
         axes.plot(across, plane[y], color=COLOURS["denoised"], marker="o", markersize=2, label="along x")
         axes.plot(down, plane[:, x], color=COLOURS["reference"], linestyle="--", label="along y")
-        if psf.narrowing:
-            label = f"stated response of the output ({number(psf.narrowing)} × narrower)"
-            axes.plot(across / psf.narrowing, plane[y], color=COLOURS["super-resolved"], label=label)
+        if psf.response is not None:
+            label = f"stated response of the output ({psf.response_words})"
+            cut = psf.response[len(psf.response) // 2]
+            axes.plot(across, cut / cut.max(), color=COLOURS["super-resolved"], label=label)
         axes.set_xlim(-reach * psf.pixel_nm, reach * psf.pixel_nm)
         axes.set_xlabel("distance from the centre (nm)")
         axes.set_ylabel("PSF relative to its maximum")

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from superlens.methods.zsdeconv import Result, ZSDeconvConfig, enhance
+from superlens.metrics import psnr_fitted
 from superlens.simulate import Scene
 
 from .baselines import oracle_lucy
-from .scenes import BACKGROUND, CAMERA, FINE_NM, counts, make, optics, psf, truth
-from .scores import dip, exceedance, flat_ratio, score, stage_one, upsampled
+from .scenes import BACKGROUND, CAMERA, FINE_NM, counts, make, optics, psf, stated, truth
+from .scores import detail, dip, exceedance, flat_ratio, score, stage_one, upsampled
 from .store import Outcome
 
 __all__ = ["ANGLES_DEG", "flat_field", "numbers_of", "ours", "pixels", "run", "two_lines"]
@@ -45,8 +46,16 @@ def numbers_of(scene: Scene, result: Result) -> dict[str, Any]:
     camera = result.observation.camera
     return {
         **score(scene, image),
+        "stated_to_truth_db": psnr_fitted(truth(scene), stated(scene)),
         **stage_one(scene, result.denoised.data),
         **({} if result.confidence is None else exceedance(scene, image, result.confidence.data)),
+        **(
+            {}
+            if result.confidence is None or result.prior_only is None
+            else detail(
+                scene, image, result.denoised.data, result.confidence.data, result.prior_only.reshape(image.shape)
+            )
+        ),
         "prior_only_share": None if result.prior_only is None else float(result.prior_only.mean()),
         "steps": provenance["steps"],
         "kept_step": provenance["kept_step"],

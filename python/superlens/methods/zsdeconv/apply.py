@@ -303,17 +303,15 @@ def _target_of(made: Model) -> dict[str, Any]:
     """Widths that the sharp image states, and those along z of a volume; None where none is stated."""
     psf, model = made.psf, made.config
 
-    def narrowed(width_nm: float, factor: float) -> float | None:
-        return round(width_nm / factor, 1) if model.states_resolution else None
-
     if psf is None:
         return {"target_fwhm_nm": None}
-    told: dict[str, Any] = {"target_fwhm_nm": narrowed(psf.fwhm_nm, model.target_factor)}
+    states = model.states_resolution
+    told: dict[str, Any] = {"target_fwhm_nm": round(model.narrowing.response(psf).fwhm_nm, 1) if states else None}
     if psf.fwhm_z_nm is not None:
         told |= {
             "z_step_nm": psf.z_step_nm,
             "psf_fwhm_z_nm": round(psf.fwhm_z_nm, 1),
-            "target_fwhm_z_nm": narrowed(psf.fwhm_z_nm, model.target_factor_z),
+            "target_fwhm_z_nm": round(psf.fwhm_z_nm / model.target_factor_z, 1) if states else None,
         }
     return told
 

@@ -175,7 +175,7 @@ def start_of(model: Model) -> keras.Model | None:
     if made.get("start") != STARTS.get(config.network) or not made.get("blend"):
         return None
     start = shipped_start(config.network)
-    if start.config.target_factor != config.target_factor:
+    if start.config.narrowing != config.narrowing:
         return None
     if start.config.network_config == config.network_config:
         return start.network
@@ -231,6 +231,8 @@ def _model_config(task: Task, arguments: dict[str, Any], history: History, sprea
         pixel_nm=task.pixel_nm if task.psf is not None else None,
         target_factor=task.narrowing.lateral,
         target_factor_z=task.narrowing.axial,
+        core_share=task.narrowing.core_share,
+        core_factor=task.narrowing.core,
         level=task.normaliser.level,
         contrast=task.normaliser.contrast,
         camera=CameraConfig(

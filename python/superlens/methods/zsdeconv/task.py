@@ -57,10 +57,10 @@ class Lens:
     bank: WienerBank
 
     @classmethod
-    def of(cls, psf: PSF | None, scale: int, factor: float = NARROWING["YX"].lateral) -> Lens:
-        """For a PSF on the fine grid, made so many times narrower; for None, a nominal one that only tells a denoiser how smooth light is."""
+    def of(cls, psf: PSF | None, scale: int, narrowing: Narrowing = NARROWING["YX"]) -> Lens:
+        """For a PSF on the fine grid; for None, a nominal one that only tells a denoiser how smooth light is."""
         known = psf or PSF.gaussian(100 * NOMINAL_FWHM, 100 / scale)
-        target = known.narrowed(factor)
+        target = narrowing.response(known)
         return cls(relative_kernel(known, target), WienerBank.from_psf(known.data, target.data, scale=scale))
 
     def seen(self, sharp: Array, scale: int) -> Array:
@@ -87,7 +87,7 @@ class VolumeLens:
     def of(cls, psf: PSF | None, scale: int, narrowing: Narrowing = NARROWING["ZYX"]) -> VolumeLens:
         """For a PSF on the fine grid; for None, a nominal one."""
         known = psf or PSF.gaussian(100 * NOMINAL_FWHM, 100 / scale, fwhm_z_nm=150, z_step_nm=100)
-        target = known.narrowed(*narrowing)
+        target = narrowing.response(known)
         return cls(known, target, WienerBank.from_psf(known.data, target.data, scale=scale))
 
     def margins(self, depth: int) -> tuple[int, int, int]:
@@ -117,7 +117,7 @@ _LATERAL_MARGIN = 16
 
 def lens_of(psf: PSF | None, scale: int, axes: str, narrowing: Narrowing) -> Lens | VolumeLens:
     """The lens of images or of volumes."""
-    return VolumeLens.of(psf, scale, narrowing) if axes == "ZYX" else Lens.of(psf, scale, narrowing.lateral)
+    return (VolumeLens if axes == "ZYX" else Lens).of(psf, scale, narrowing)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
