@@ -11,7 +11,7 @@ Where the ranges come from:
 * **Residual whiteness.** Noise of separate pixels has no correlation. A score of 0.1 is 1 % of the variance in all 40 lags together.
   Where the camera's own noise is correlated, that much correlation is allowed.
 * **RSP.** Even the perfect image correlates with noisy data by no more than the root of the share of signal in their variance.
-* **Prior.** Of detail that hides below the noise no measurement says whether it is there; on simulated scenes 12 % of it was not, and 6 % of
+* **Prior.** Of detail that hides below the noise no measurement says whether it is there; on simulated scenes 8 % of it was not, and 5 % of
   other claimed detail. Up to 2 % of the pixels is what chance marks; a tenth is a picture of the training set.
 * **Uncertainty.** Half of the pixels with signal known to 30 % or better is what a picture needs to be measured on.
 * **Beyond the response.** Beyond the narrowed PSF's cutoff the response of volumes passes nothing, and that of images what its core does. No
