@@ -103,7 +103,8 @@ def fiji_folder() -> Path:
 
 def in_a_process(code: str, *arguments: object) -> dict[str, Any]:
     """Run code that prints JSON; Java starts only once in a process."""
-    done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True)
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{"))))
 
