@@ -49,11 +49,14 @@ def slim() -> Iterator[None]:
     import keras
 
     from superlens.conditioning import CHANNELS
-    from superlens.model import Model, ModelConfig
+    from superlens.model import NARROWING, Model, ModelConfig
     from superlens.networks import build
 
     arguments = {"channels": CHANNELS, "scale": 2, "widths": (4, 4, 4)}
-    about = ModelConfig(version="0", method="pretraining", network="light", network_config=arguments, spread=1.0)
+    stated = NARROWING["YX"].stated()
+    about = ModelConfig(
+        version="0", method="pretraining", network="light", network_config=arguments, spread=1.0, **stated
+    )
     keras.utils.set_random_seed(9)
     start = Model(about, build("light", arguments), None)
     learning = importlib.import_module("superlens.methods.zsdeconv.learn")  # the package's name for it is the function

@@ -51,7 +51,7 @@ def a_result(
 ) -> Result:
     image = observation.image
     psf = None if sharp is None else PSF
-    stated = {"target_factor": NARROWING["YX"].lateral, "core_share": NARROWING["YX"].core_share}
+    stated = NARROWING["YX"].stated()
     config = ModelConfig(version="0", method="zsdeconv", network=network, network_config={}, **stated)
     fields: dict[str, Any] = {
         "image": None if sharp is None else image.with_data(sharp.astype(np.float32), scale=2),

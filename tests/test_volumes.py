@@ -68,7 +68,7 @@ def slim(monkeypatch):
             network="light-volume",
             network_config=WIDTHS,
             axes="ZYX",
-            target_factor=NARROWING["ZYX"].lateral,
+            **NARROWING["ZYX"].stated(),
             spread=1.0,
         ),
         network,

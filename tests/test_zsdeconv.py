@@ -69,8 +69,9 @@ def slim(monkeypatch):
     keras.utils.set_random_seed(9)
     widths = {"channels": CHANNELS, "widths": (4, 4, 4)}
     network = build("light", widths)
+    stated = NARROWING["YX"].stated()
     start = Model(
-        ModelConfig(version="0", method="pretraining", network="light", network_config=widths, spread=1.0),
+        ModelConfig(version="0", method="pretraining", network="light", network_config=widths, spread=1.0, **stated),
         network,
         None,
     )

@@ -62,6 +62,11 @@ class Narrowing(NamedTuple):
         data = (1 - self.core_share) * narrow.data + self.core_share * psf.narrowed(self.core).data
         return replace(narrow, data=data, source=f"{psf.source}, {self}")
 
+    def stated(self) -> dict[str, Any]:
+        """As the fields of a `ModelConfig`."""
+        names = ("target_factor", "target_factor_z", "core_share", "core_factor")
+        return dict(zip(names, self, strict=True))
+
     def __str__(self) -> str:
         finer = f", {100 * self.core_share:.3g} % of its light {self.core:g} times" if self.core_share else ""
         return f"{self.lateral:g} times narrower{finer}"

@@ -494,10 +494,7 @@ def write_start(
         network=name,
         network_config=about,
         axes=axes,
-        target_factor=NARROWING[axes].lateral,
-        target_factor_z=NARROWING[axes].axial,
-        core_share=NARROWING[axes].core_share,
-        core_factor=NARROWING[axes].core,
+        **NARROWING[axes].stated(),
         spread=calibrate(exact),
         provenance=provenance,
     )

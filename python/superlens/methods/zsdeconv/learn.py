@@ -229,10 +229,7 @@ def _model_config(task: Task, arguments: dict[str, Any], history: History, sprea
         axes=task.config.axes,
         scale=task.config.scale,
         pixel_nm=task.pixel_nm if task.psf is not None else None,
-        target_factor=task.narrowing.lateral,
-        target_factor_z=task.narrowing.axial,
-        core_share=task.narrowing.core_share,
-        core_factor=task.narrowing.core,
+        **task.narrowing.stated(),
         level=task.normaliser.level,
         contrast=task.normaliser.contrast,
         camera=CameraConfig(
