@@ -210,7 +210,7 @@ def _told(numbers: Mapping[str, float], sharpened: bool) -> tuple[Metric, ...]:
                 "stated width of the response",
                 "target_fwhm_nm",
                 "nm",
-                "A point of the specimen is meant to appear this wide in the output where there is light enough, a thin line up to a third wider.",
+                "A point of the specimen is meant to appear this wide in the output where there is light enough, a thin line about a third wider.",
             ),
         ]
     rows += [
