@@ -166,6 +166,8 @@ def psf(data: ReportData) -> Section | None:
         ("Full width at half maximum", f"x {number(widths[0], 4)} nm, y {number(widths[1], 4)} nm"),
         ("Sampling", f"{number(psf.pixel_nm)} nm, {plane.shape[1]} × {plane.shape[0]} pixels"),
     ]
+    if psf.response is not None:
+        facts.append(("Stated response of the output", psf.response_words))
     if data.pixel_nm is not None:
         facts.append(
             (
