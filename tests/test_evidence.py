@@ -56,7 +56,7 @@ def a_result(
     fields: dict[str, Any] = {
         "image": None if sharp is None else image.with_data(sharp.astype(np.float32), scale=2),
         "denoised": image.with_data(denoised.astype(np.float32)),
-        "confidence": None,
+        "uncertainty": None,
         "prior_only": None,
         "observation": observation,
         "model": Model(config, None, psf),  # type: ignore[arg-type]  # evidence never runs the network
@@ -74,7 +74,7 @@ def ideal(filaments: Scene) -> Result:
         observed(filaments.observed),
         filaments.clean,
         sharp,
-        confidence=filaments.observed.with_data(0.05 * sharp, scale=2),
+        uncertainty=filaments.observed.with_data(0.05 * sharp, scale=2),
         prior_only=np.zeros((1, *sharp.shape), bool),
         history=History([Record(20, 0.5, 0.4, 2.0), Record(40, 0.4, 0.3, 4.0)], 40, "steps", 1.0),
     )
@@ -179,12 +179,12 @@ def test_denoising_alone_has_a_page_that_speaks_of_nothing_sharper(filaments: Sc
 
 def test_electrons_are_shown_and_change_no_number(ideal: Result) -> None:
     assert ideal.image is not None
-    assert ideal.confidence is not None
+    assert ideal.uncertainty is not None
     electrons = dataclasses.replace(
         ideal,
         image=ideal.image.with_data(ideal.image.data / np.float32(GAIN)),
         denoised=ideal.denoised.with_data(ideal.denoised.data / np.float32(GAIN)),
-        confidence=ideal.confidence.with_data(ideal.confidence.data / np.float32(GAIN)),
+        uncertainty=ideal.uncertainty.with_data(ideal.uncertainty.data / np.float32(GAIN)),
         parameters={**ideal.parameters, "units": "electrons"},
     )
     for name, value in gather(ideal).numbers().items():

@@ -38,7 +38,7 @@ def outputs(picture, name):
         return middle_slice(np.asarray(picture, np.float32), ZSDeconvConfig.of("fast", axes="ZYX", **known))
     config = ZSDeconvConfig.of("fast", **known)
     result = enhance(Image(np.asarray(picture, np.float32), pixel_nm=65.0), PSF.gaussian(220.0, 32.5), config=config)
-    return {"denoised": result.denoised.data, "sharp": result.image.data, "confidence": result.confidence.data}
+    return {"denoised": result.denoised.data, "sharp": result.image.data, "uncertainty": result.uncertainty.data}
 
 
 def middle_slice(picture, config):
@@ -46,7 +46,7 @@ def middle_slice(picture, config):
     stack = picture * np.array([0.3, 0.6, 1.0, 0.8, 0.4, 0.2], np.float32)[:, None, None]
     psf = PSF.gaussian(220.0, 32.5, fwhm_z_nm=600.0, z_step_nm=200.0)
     result = enhance(Image(stack, axes="ZYX", pixel_nm=65.0, z_step_nm=200.0), psf, config=config)
-    made = {"denoised": result.denoised, "sharp": result.image, "confidence": result.confidence}
+    made = {"denoised": result.denoised, "sharp": result.image, "uncertainty": result.uncertainty}
     return {what: image.data[2] for what, image in made.items()}
 
 

@@ -72,7 +72,7 @@ def full_data(**changes: object) -> ReportData:
         input=noisy,
         denoised=camera,
         sr=sharp,
-        confidence=0.1 * np.sqrt(sharp),
+        uncertainty=0.1 * np.sqrt(sharp),
         prior_only=mask,
         residual=camera - noisy,
         error_map=np.abs(camera - noisy),
@@ -230,7 +230,7 @@ def test_denoise_only_page_has_no_trace_of_super_resolution(minimal: str) -> Non
     "missing",
     [
         ("denoised", "error_map", "chosen_step"),
-        ("confidence", "prior_only", "cutoff_per_um"),
+        ("uncertainty", "prior_only", "cutoff_per_um"),
         ("pixel_nm", "reference", "noise_correlation"),
         ("photon_transfer",),
         ("residual", "psf"),
@@ -334,8 +334,8 @@ def test_intensities_carry_the_unit_of_the_result() -> None:
     ("changes", "names"),
     [
         ({"sr": np.ones((5, 5))}, ("sr", "(5, 5)", "(96, 96)")),
-        ({"confidence": np.ones((48, 48))}, ("confidence", "(48, 48)", "(96, 96)")),
-        ({"denoised": None, "sr": None, "confidence": None}, ("denoised", "sr")),
+        ({"uncertainty": np.ones((48, 48))}, ("uncertainty", "(48, 48)", "(96, 96)")),
+        ({"denoised": None, "sr": None, "uncertainty": None}, ("denoised", "sr")),
         ({"pixel_nm": -1.0}, ("pixel_nm", "-1.0")),
         ({"input": np.ones(4)}, ("input", "1 axes")),
     ],

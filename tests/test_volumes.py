@@ -140,7 +140,7 @@ def test_a_network_begun_from_images_sees_each_slice_as_an_image():
 def test_a_volume_comes_out_with_the_sampling_asked_for_and_its_own_z(scale):
     result = enhance(stack(side=20), PSF_3D.resample(PIXEL_NM / scale), config=settings(scale=scale))
     assert result.denoised.data.shape == (8, 20, 20)
-    assert result.image.data.shape == result.confidence.data.shape == (8, 20 * scale, 20 * scale)
+    assert result.image.data.shape == result.uncertainty.data.shape == (8, 20 * scale, 20 * scale)
     assert result.image.z_step_nm == STEP_NM
     assert result.image.pixel_nm == PIXEL_NM / scale
     assert np.isfinite(result.image.data).all()

@@ -89,7 +89,7 @@ def learned():
 def holds_sampling(result, shape, scale):
     assert result.denoised.data.shape == shape
     assert result.denoised.pixel_nm == PIXEL_NM
-    for fine in (result.image, result.confidence):
+    for fine in (result.image, result.uncertainty):
         assert fine.data.shape == (shape[0] * scale, shape[1] * scale)
         assert fine.pixel_nm == PIXEL_NM / scale
         assert fine.data.dtype == np.float32
@@ -109,7 +109,7 @@ def test_results_have_the_sampling_of_the_camera_when_asked():
 def test_an_adapted_model_states_its_error_at_any_scale(monkeypatch):
     monkeypatch.setattr(learning, "_as_far_as_the_data_ask", lambda start, end, risks: (end, 1.0))
     result = enhance(picture(), OPTICS, config=quick(scale=1))
-    assert result.confidence.data.shape == result.image.data.shape == (32, 32)
+    assert result.uncertainty.data.shape == result.image.data.shape == (32, 32)
 
 
 def test_light_is_kept(learned):
@@ -120,8 +120,8 @@ def test_light_is_kept(learned):
 
 
 def test_stated_error_is_positive_and_has_the_unit_of_the_image(learned):
-    assert (learned.confidence.data > 0).all()
-    assert learned.confidence.data.mean() < np.ptp(learned.image.data)
+    assert (learned.uncertainty.data > 0).all()
+    assert learned.uncertainty.data.mean() < np.ptp(learned.image.data)
 
 
 def test_same_seed_same_pixels():
@@ -143,7 +143,7 @@ def test_model_applied_again_gives_the_same(tmp_path, monkeypatch, learned):
     again = predict(Model.load(tmp_path / "model.zip"), picture())
     np.testing.assert_allclose(again.image.data, learned.image.data, atol=1e-3)
     np.testing.assert_allclose(again.denoised.data, learned.denoised.data, atol=1e-3)
-    np.testing.assert_allclose(again.confidence.data, learned.confidence.data, atol=1e-3)
+    np.testing.assert_allclose(again.uncertainty.data, learned.uncertainty.data, atol=1e-3)
     assert again.history is None
 
 
@@ -154,8 +154,8 @@ def test_stated_error_is_at_least_half_the_distance_from_the_start(monkeypatch, 
     near = enhance(picture(), OPTICS, config=start_only())
     far = enhance(picture(), OPTICS, config=quick(steps=3, learning_rate=1e-2))
     half = np.abs(far.image.data - near.image.data) / 2
-    assert (half > near.confidence.data).any()
-    np.testing.assert_allclose(far.confidence.data, np.maximum(near.confidence.data, half), rtol=1e-3)
+    assert (half > near.uncertainty.data).any()
+    np.testing.assert_allclose(far.uncertainty.data, np.maximum(near.uncertainty.data, half), rtol=1e-3)
 
 
 def test_learning_does_not_depend_on_the_unit_of_the_camera():
@@ -177,7 +177,7 @@ def test_electrons_are_counts_by_the_gain():
     counts = predict(Model(told, model.network, model.psf), picture())
     np.testing.assert_allclose(2 * electrons.image.data, counts.image.data, rtol=1e-5, atol=1e-3)
     np.testing.assert_allclose(2 * electrons.denoised.data, counts.denoised.data, rtol=1e-5, atol=1e-3)
-    np.testing.assert_allclose(2 * electrons.confidence.data, counts.confidence.data, rtol=1e-4)
+    np.testing.assert_allclose(2 * electrons.uncertainty.data, counts.uncertainty.data, rtol=1e-4)
 
 
 def test_several_images_make_one_model_and_a_list_and_no_noise(capfd):
@@ -214,7 +214,7 @@ def test_denoising_needs_no_optics_and_no_pixel_size():
     image = Image(picture().data, name="cell")
     result = enhance(image, config=start_only(denoise_only=True))
     assert result.image is None
-    assert result.confidence is None
+    assert result.uncertainty is None
     assert result.denoised.data.shape == (32, 32)
     assert result.model.psf is None
     assert any("denoising only" in message for message in result.messages)
@@ -548,7 +548,7 @@ def test_paper_preset_takes_a_step(monkeypatch):
     assert config.network == "unet"
     assert result.model.config.network == "unet"
     assert result.image.data.shape == (64, 64)
-    assert result.confidence is None
+    assert result.uncertainty is None
     assert [r.step for r in result.history.records] == [2]
     assert np.isfinite(result.image.data).all()
 

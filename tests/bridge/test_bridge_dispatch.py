@@ -68,7 +68,7 @@ def test_enhance_gives_the_pixels_that_python_gives(caller: Caller) -> None:
     result = in_python(caller, Image(data, pixel_nm=65.0))
     np.testing.assert_array_equal(images["super-resolved"], result.image.data)
     np.testing.assert_array_equal(images["denoised"], result.denoised.data)
-    np.testing.assert_array_equal(images["confidence"], result.confidence.data)
+    np.testing.assert_array_equal(images["uncertainty"], result.uncertainty.data)
     sharp = answer.outputs[0]
     assert (sharp.role, sharp.pixel_nm, sharp.scale, sharp.show) == ("super-resolved", 32.5, 2, True)
     assert answer.messages == for_fiji(result.messages, ENHANCE.command)
@@ -88,10 +88,10 @@ def test_enhance_by_files_gives_the_files_of_the_command_line(
     assert answer.ok, answer.error
     names = {path.name for path in (tmp_path / "shell").iterdir()}
     assert {Path(file).name for file in answer.files} == names
-    for name in ("cell_sr.tif", "cell_denoised.tif", "cell_confidence.tif"):
+    for name in ("cell_sr.tif", "cell_denoised.tif", "cell_uncertainty.tif"):
         np.testing.assert_array_equal(read(out / name).data, read(tmp_path / "shell" / name).data)
     assert [spec.path for spec in answer.outputs] == [
-        str(out / f"cell_{end}.tif") for end in ("sr", "denoised", "confidence")
+        str(out / f"cell_{end}.tif") for end in ("sr", "denoised", "uncertainty")
     ]
     told_here, told_there = (json.loads((folder / "run.json").read_text()) for folder in (out, tmp_path / "shell"))
     assert told_here["images"][0]["sha256"] == told_there["images"][0]["sha256"]
@@ -327,7 +327,7 @@ def test_stripes_are_taken_off_as_by_python(caller: Caller, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("changes", "roles"),
     [
-        ({}, ["super-resolved", "denoised", "confidence"]),
+        ({}, ["super-resolved", "denoised", "uncertainty"]),
         ({"from_scratch": True}, ["super-resolved", "denoised"]),
         ({"denoise_only": True}, ["denoised"]),
         ({"preset": "paper"}, ["super-resolved", "denoised"]),
@@ -339,7 +339,7 @@ def test_a_plan_names_what_will_be_made(caller: Caller, changes: Mapping[str, An
     assert [output.role for output in plan.outputs] == roles
     assert sum(output.show for output in plan.outputs) == 1
     assert plan.outputs[0].axes == "TYX" and plan.info["planes"] == 3 and plan.info["memory_bytes"] > 0
-    assert {output.name for output in plan.outputs} <= {"x-sr", "x-denoised", "x-confidence"}
+    assert {output.name for output in plan.outputs} <= {"x-sr", "x-denoised", "x-uncertainty"}
 
 
 @pytest.mark.parametrize("side", [11_585, 11_586])

@@ -289,7 +289,7 @@ def test_a_refusal_in_a_process_of_its_own_is_one_line_with_nothing_of_tensorflo
 def check_enhanced(result: Result, out: Path, name: str, shape: tuple[int, int]) -> None:
     """All files are there, finite, twice as large, and in the unit of the input."""
     assert result.exit_code == 0, result.output
-    for file in ("model.zip", "report.html", "run.json", f"{name}_confidence.tif", f"{name}_denoised.tif"):
+    for file in ("model.zip", "report.html", "run.json", f"{name}_uncertainty.tif", f"{name}_denoised.tif"):
         assert (out / file).stat().st_size > 0
     image = read(out / f"{name}_sr.tif")
     assert image.data.shape == tuple(2 * side for side in shape)

@@ -50,11 +50,11 @@ def test_blocks_give_what_the_whole_gives(
 ) -> None:
     given = image(axes, shape)
     whole = predict(Model.load(small_model), given)
-    options = BlockOptions(also=("denoised", "confidence"), block=block)
+    options = BlockOptions(also=("denoised", "uncertainty"), block=block)
     written = predict_file(small_model, write(tmp_path / source, given), tmp_path / out, options=options)
-    assert [path.name for path in written] == [out, out.replace("sr", "denoised"), out.replace("sr", "confidence")]
-    assert whole.image is not None and whole.confidence is not None
-    for path, expected in zip(written, (whole.image, whole.denoised, whole.confidence), strict=True):
+    assert [path.name for path in written] == [out, out.replace("sr", "denoised"), out.replace("sr", "uncertainty")]
+    assert whole.image is not None and whole.uncertainty is not None
+    for path, expected in zip(written, (whole.image, whole.denoised, whole.uncertainty), strict=True):
         made = read(path)
         spread = np.ptp(expected.data)
         assert spread > 0
@@ -76,7 +76,7 @@ def test_blocks_give_what_the_whole_gives_with_the_original_network_too(small_un
     made = read(tmp_path / "b.ome.zarr").data
     np.testing.assert_allclose(made, expected.data, rtol=0, atol=1e-5 * max(np.ptp(expected.data), np.abs(made).max()))
     with pytest.raises(SuperlensError, match="also"):  # it states no error
-        predict_file(small_unet, source, tmp_path / "c.ome.zarr", options=BlockOptions(also=("confidence",)))
+        predict_file(small_unet, source, tmp_path / "c.ome.zarr", options=BlockOptions(also=("uncertainty",)))
 
 
 @pytest.mark.filterwarnings("ignore::superlens.errors.SuperlensWarning")

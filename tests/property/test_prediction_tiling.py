@@ -78,7 +78,7 @@ def test_tiled_prediction_equals_whole(monkeypatch, model, shape, tile):
     photons = rng.poisson(20 + 80 * rng.random(shape) ** 6)
     image = Image(Camera(2.0, 100.0, 1.0).expose(photons, rng).astype(np.float32), pixel_nm=PIXEL_NM)
     whole, tiled = (predicted(monkeypatch, model, image, t) for t in (None, tile))
-    for a, b in ((whole.image, tiled.image), (whole.denoised, tiled.denoised), (whole.confidence, tiled.confidence)):
+    for a, b in ((whole.image, tiled.image), (whole.denoised, tiled.denoised), (whole.uncertainty, tiled.uncertainty)):
         if a is None:
             assert b is None
             continue

@@ -109,7 +109,7 @@ class OutputSpec(_Pixels):
     Attributes
     ----------
     role : str
-        What it is: "super-resolved", "denoised", "confidence", "psf", "error-map".
+        What it is: "super-resolved", "denoised", "uncertainty", "psf", "error-map".
     name : str
         Title.
     axes, shape, dtype, pixel_nm, z_step_nm, frame_interval_s, channel_names

@@ -20,7 +20,7 @@ from superlens.errors import SuperlensError
 
 __all__ = ["OUTPUT_ENDINGS", "OutputFolder", "find_inputs", "megabytes", "stem_of"]
 
-OUTPUT_ENDINGS = ("_sr.tif", "_denoised.tif", "_confidence.tif")
+OUTPUT_ENDINGS = ("_sr.tif", "_denoised.tif", "_uncertainty.tif")
 """Ends of the names of our own images; such files in an input folder are passed over."""
 
 

@@ -75,7 +75,7 @@ def enhance(
     """Denoise and super-resolve images by what they hold themselves.
 
     INPUTS are image files and folders of them; several images of one kind train one model, and each channel has a model of its own.
-    Writes NAME_sr.tif, NAME_denoised.tif and NAME_confidence.tif for each, model.zip, report.html and run.json.
+    Writes NAME_sr.tif, NAME_denoised.tif and NAME_uncertainty.tif for each, model.zip, report.html and run.json.
     """
     files, asked = _read_all(inputs, image, optics, denoise_only=learning.denoise_only)
     host.start()

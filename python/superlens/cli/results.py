@@ -30,7 +30,7 @@ __all__ = ["command_line", "digest_of_file", "file_names", "parts_of", "plain", 
 
 def file_names(files: Sequence[Path], denoise_only: bool) -> list[str]:
     """Names that `write_results` and `write_run` will use for these inputs."""
-    kinds = ("denoised",) if denoise_only else ("sr", "denoised", "confidence")
+    kinds = ("denoised",) if denoise_only else ("sr", "denoised", "uncertainty")
     images = [f"{stem_of(file)}_{kind}.tif" for file in files for kind in kinds]
     reports = [_report_name(file, alone=len(files) == 1) for file in files]
     return [*images, *reports, "run.json"]
@@ -75,7 +75,7 @@ def write_results(
     written: list[str] = []
     alone = len(files) == 1 if alone is None else alone
     for file, result in zip(files, results, strict=True):
-        for kind, image in (("sr", result.image), ("denoised", result.denoised), ("confidence", result.confidence)):
+        for kind, image in (("sr", result.image), ("denoised", result.denoised), ("uncertainty", result.uncertainty)):
             if image is not None:
                 written.append(f"{stem_of(file)}_{kind}.tif")
                 write(folder / written[-1], image)

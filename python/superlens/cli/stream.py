@@ -31,7 +31,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 class StreamChoice:
     """How to go through a large image; used when ``--out`` names an image instead of a folder."""
 
-    also: tuple[Literal["denoised", "confidence"], ...]
+    also: tuple[Literal["denoised", "uncertainty"], ...]
     dry_run: bool
     memory_gb: float | None
     block: int | None
@@ -144,7 +144,7 @@ _OPTIONS = (
     click.option(
         "--also",
         multiple=True,
-        type=click.Choice(("denoised", "confidence")),
+        type=click.Choice(("denoised", "uncertainty")),
         help="A further image to write beside the main one (repeatable).",
     ),
     click.option("--dry-run", is_flag=True, help="Only say which blocks, memory, time and room it would take."),

@@ -111,7 +111,7 @@ class Evidence:
             input=plane(planes.counts),
             denoised=plane(planes.denoised),
             sr=plane(planes.sharp),
-            confidence=plane(planes.confidence),
+            uncertainty=plane(planes.uncertainty),
             prior_only=None if planes.prior_only is None else planes.prior_only[shown],
             residual=measured.residual / unit,
             noise_sigma=plane(planes.sigma),

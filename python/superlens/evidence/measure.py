@@ -55,7 +55,7 @@ class Planes:
     ----------
     counts, sigma, denoised : ndarray, shape (N, Y, X), counts
     bad : ndarray of bool, shape (N, Y, X)
-    sharp, confidence : ndarray, shape (N, scale * Y, scale * X), counts, or None
+    sharp, uncertainty : ndarray, shape (N, scale * Y, scale * X), counts, or None
     prior_only : ndarray of bool, shape of ``sharp``, or None
     unit : float
         Counts in one unit of the result.
@@ -66,7 +66,7 @@ class Planes:
     bad: NDArray[np.bool_]
     denoised: Array
     sharp: Array | None
-    confidence: Array | None
+    uncertainty: Array | None
     prior_only: NDArray[np.bool_] | None
     unit: float
 
@@ -85,7 +85,7 @@ class Planes:
             observation.bad,
             stack(result.denoised),
             stack(result.image),
-            stack(result.confidence),
+            stack(result.uncertainty),
             result.prior_only,
             unit,
         )
@@ -189,7 +189,7 @@ def measure(result: Result) -> Measured:
                 **_flux(planes, i),
                 **_residual_numbers(residuals[i], planes, i, result.observation.noise),
                 **row,
-                **_confidence(planes, i),
+                **_uncertainty(planes, i),
                 **_detail(planes, i, result.observation.image.pixel_nm),
                 "power_beyond_response": _beyond_response(planes, i, result.model),
             }
@@ -357,14 +357,14 @@ def _agreement(planes: Planes, i: int) -> tuple[dict[str, float], Array]:
     return numbers, error_map
 
 
-def _confidence(planes: Planes, i: int) -> dict[str, float]:
+def _uncertainty(planes: Planes, i: int) -> dict[str, float]:
     relative = math.nan
-    if planes.confidence is not None:
+    if planes.uncertainty is not None:
         output = planes.output[i]
         low, high = np.percentile(output, [1.0, 99.8])
         signal = output > max(float(low + _SIGNAL_SHARE * (high - low)), 0.0)
         if signal.any():
-            relative = float(np.median(planes.confidence[i][signal] / output[signal]))
+            relative = float(np.median(planes.uncertainty[i][signal] / output[signal]))
     share = math.nan if planes.prior_only is None else float(np.mean(planes.prior_only[i]))
     return {"median_relative_uncertainty": relative, "prior_only_share": share}
 

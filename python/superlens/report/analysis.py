@@ -377,7 +377,7 @@ def _ridges(data: ReportData, output: Array, half: int) -> list[tuple[tuple[floa
     root = np.sqrt(((yy - xx) / 2) ** 2 + xy**2)
     strength = -((yy + xx) / 2 - root)
     height = ndimage.gaussian_filter(output, 1) - ndimage.minimum_filter(output, 15)
-    sigma = _finite(data.confidence) if data.confidence is not None else np.zeros_like(output)
+    sigma = _finite(data.uncertainty) if data.uncertainty is not None else np.zeros_like(output)
     floor = 0.25 * (np.percentile(output, 99.5) - np.percentile(output, 20))
     peaks = (strength == ndimage.maximum_filter(strength, 5)) & (strength > 0) & (height > np.maximum(5 * sigma, floor))
     peaks[:half], peaks[-half:], peaks[:, :half], peaks[:, -half:] = False, False, False, False

@@ -244,7 +244,7 @@ class ReportData:
         The camera image.
     denoised : ndarray or None, shape (Y, X), counts minus offset
     sr : ndarray or None, shape (Y * scale, X * scale), counts minus offset
-    confidence : ndarray or None, shape of ``sr`` (of ``denoised`` when there is no ``sr``), counts
+    uncertainty : ndarray or None, shape of ``sr`` (of ``denoised`` when there is no ``sr``), counts
         Standard deviation (1 sigma) stated for each output pixel.
     prior_only : ndarray of bool or float or None
         Pixels of the output grid that rest on the pretrained prior alone, or their share when only that is known.
@@ -292,7 +292,7 @@ class ReportData:
     input: Array
     denoised: Array | None = None
     sr: Array | None = None
-    confidence: Array | None = None
+    uncertainty: Array | None = None
     prior_only: Array | float | None = None
     residual: Array | None = None
     residual_autocorrelation: Array | None = None
@@ -333,7 +333,7 @@ class ReportData:
         _require_shape("sr", self.sr, (fine,))
         for name in ("denoised", "residual", "noise_sigma"):
             _require_shape(name, getattr(self, name), (camera,))
-        for name in ("confidence", "reference"):
+        for name in ("uncertainty", "reference"):
             _require_shape(name, getattr(self, name), (self.output.shape,))
         if isinstance(self.prior_only, np.ndarray) and self.prior_only.ndim:
             _require_shape("prior_only", self.prior_only, (self.output.shape,))

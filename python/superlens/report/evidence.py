@@ -1,4 +1,4 @@
-"""The sections that let a reader doubt the result: noise, residual, flux, error map, confidence, PSF, origin.
+"""The sections that let a reader doubt the result: noise, residual, flux, error map, uncertainty, PSF, origin.
 
 Each function prepares pictures, plots and sentences of one section, or returns None when the data for it are missing.
 """
@@ -18,7 +18,7 @@ from superlens.report.pictures import Contrast, Picture, paint
 from superlens.report.plots import Plot
 from superlens.report.words import number, percent
 
-__all__ = ["Section", "confidence", "errors", "flux", "noise", "origin", "psf", "recorded", "residual"]
+__all__ = ["Section", "uncertainty", "errors", "flux", "noise", "origin", "psf", "recorded", "residual"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,18 +124,18 @@ def errors(data: ReportData) -> Picture | None:
     )
 
 
-def confidence(data: ReportData, contrast: Contrast) -> Section | None:
+def uncertainty(data: ReportData, contrast: Contrast) -> Section | None:
     """Stated standard deviation and its share of the signal; `contrast` of the output tells signal from background."""
-    if data.confidence is None:
+    if data.uncertainty is None:
         return None
-    sigma = np.asarray(data.confidence, dtype=float)
+    sigma = np.asarray(data.uncertainty, dtype=float)
     floor = contrast.low + 0.1 * (contrast.high - contrast.low)
     signal = np.isfinite(data.output) & (data.output > max(floor, 0.0))
     relative = np.divide(sigma, data.output, out=np.full(sigma.shape, np.nan), where=signal)
     mask = data.prior_only.astype(bool) if isinstance(data.prior_only, np.ndarray) and data.prior_only.ndim else None
     high = max(Contrast.of(sigma, 0, 99.8).high, 1e-12)
     pictures = (
-        paint(sigma, Contrast(0.0, high), alt="Stated standard deviation of each output pixel", name="confidence (1 σ)",
+        paint(sigma, Contrast(0.0, high), alt="Stated standard deviation of each output pixel", name="uncertainty (1 σ)",
               colours="viridis", unit=data.unit, mask=mask, pixel_nm=data.output_nm, largest=768),
         paint(relative, Contrast(0.0, 0.5), alt="Relative uncertainty", name="relative uncertainty σ / signal",
               colours="cividis", void="white", unit="of the signal", mask=mask, pixel_nm=data.output_nm, largest=768),

@@ -61,7 +61,7 @@ def build(data: ReportData) -> str:
         residual=evidence.residual(data, residual),
         flux=evidence.flux(data),
         errors=evidence.errors(data),
-        confidence=evidence.confidence(data, contrast),
+        uncertainty=evidence.uncertainty(data, contrast),
         psf=evidence.psf(data),
         facts=evidence.origin(data),
         parameters=flatten(data.parameters),
@@ -118,14 +118,14 @@ def _crop_row(data: ReportData, crop: Crop, place: int) -> _CropRow:
         cut = _window(layer.data, crop, layer.per_output)
         alt = f"{crop.label}, {layer.name} image"
         pictures.append(paint(cut, contrast, alt=alt, name=layer.name, pixel_nm=layer.pixel_nm))
-    if data.confidence is not None:
-        sigma = _window(data.confidence, crop, 1.0)
+    if data.uncertainty is not None:
+        sigma = _window(data.uncertainty, crop, 1.0)
         pictures.append(
             paint(
                 sigma,
                 Contrast(0.0, max(float(np.nanpercentile(sigma, 99.8)), 1e-12)),
                 alt=f"{crop.label}, stated standard deviation of each pixel",
-                name="confidence (1 σ)",
+                name="uncertainty (1 σ)",
                 colours="viridis",
                 unit=data.unit,
                 pixel_nm=data.output_nm,
@@ -147,7 +147,7 @@ def _profile_plot(data: ReportData, line: Line) -> Markup:
     curves = []
     for layer in _layers(data):
         values = analysis.sample_line(layer.data, line, per_output=layer.per_output)
-        stated = data.confidence if layer.data is data.output else None
+        stated = data.uncertainty if layer.data is data.output else None
         band = None if stated is None else analysis.sample_line(stated, line)
         curves.append(Curve(layer.name, distance, values, band))
     return plots.profile(curves, unit="nm" if nm else "output px", label=line.label, intensity=data.intensity)

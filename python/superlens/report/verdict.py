@@ -46,7 +46,7 @@ def judge(data: ReportData) -> Verdict:
 
     The worst grade wins. A metric that could not be computed neither helps nor harms, unless its own verdict says so,
     but a result of which nothing was measured is never waved through. A doubtful noise model asks for a closer look
-    and no more: it changes what the residual and the confidence map mean, and the picture may still be right.
+    and no more: it changes what the residual and the uncertainty map mean, and the picture may still be right.
 
     Parameters
     ----------

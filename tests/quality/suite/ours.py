@@ -48,12 +48,12 @@ def numbers_of(scene: Scene, result: Result) -> dict[str, Any]:
         **score(scene, image),
         "stated_to_truth_db": psnr_fitted(truth(scene), stated(scene)),
         **stage_one(scene, result.denoised.data),
-        **({} if result.confidence is None else exceedance(scene, image, result.confidence.data)),
+        **({} if result.uncertainty is None else exceedance(scene, image, result.uncertainty.data)),
         **(
             {}
-            if result.confidence is None or result.prior_only is None
+            if result.uncertainty is None or result.prior_only is None
             else detail(
-                scene, image, result.denoised.data, result.confidence.data, result.prior_only.reshape(image.shape)
+                scene, image, result.denoised.data, result.uncertainty.data, result.prior_only.reshape(image.shape)
             )
         ),
         "prior_only_share": None if result.prior_only is None else float(result.prior_only.mean()),
@@ -72,8 +72,8 @@ def ours(scene: dict[str, Any], preset: str, settings: dict[str, Any]) -> Outcom
     result = run(made, scene.get("optics", "oil"), preset, **settings)
     seconds = time.perf_counter() - began
     images = {"image": pixels(result), "denoised": result.denoised.data}
-    if result.confidence is not None:
-        images["confidence"] = result.confidence.data
+    if result.uncertainty is not None:
+        images["uncertainty"] = result.uncertainty.data
     return Outcome({**numbers_of(made, result), "seconds": seconds}, images)
 
 

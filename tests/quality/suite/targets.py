@@ -84,7 +84,7 @@ def verdicts(summary: Summary) -> Iterator[Verdict]:
         )
     for which, scenes in (("all scenes", tuple(SCENES)), ("other specimens", CONFIRMED)):
         yield _judge(
-            f"confidence: pixels off by more than 2 sigma, {which}",
+            f"uncertainty: pixels off by more than 2 sigma, {which}",
             "2-10 % in each",
             [number(summary, f"{s}/fast", "beyond_2_sigma") for s in scenes],
             lambda v: f"{100 * min(v):.1f}-{100 * max(v):.1f} %",

@@ -167,11 +167,11 @@ def _sharpened(scene: dict[str, Any], method: str) -> Outcome:
     else:
         result = sl.enhance(image, _objective(scene["modality"]), config=_config(**(METHODS[method] or {})))
         assert result.image is not None
-        assert result.confidence is not None
+        assert result.uncertainty is not None
         made, error = result.image.data, np.abs(result.image.data - stated)
         numbers |= {
             "blend": None if result.history is None else result.history.blend,
-            "beyond_2_sigma": float(np.mean(error > 2 * result.confidence.data)),
+            "beyond_2_sigma": float(np.mean(error > 2 * result.uncertainty.data)),
             "stated_psnr_db": psnr_fitted(stated, made),
             "flux": flux_ratio(made, image.data - _CAMERA.offset),
         }

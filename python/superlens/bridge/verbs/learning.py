@@ -45,13 +45,13 @@ _SAVES = (
 )
 _SHOWN = (
     click.Option(["--show-denoised"], is_flag=True, help="Open the denoised image too."),
-    click.Option(["--show-confidence"], is_flag=True, help="Open the stated error of each pixel too."),
+    click.Option(["--show-uncertainty"], is_flag=True, help="Open the stated error of each pixel too."),
 )
 _TOLD = {
     "save_model": Told("Save the trained model as", advanced=True, kind="save"),
     "save_report": Told("Save the report as", advanced=True, kind="save"),
     "show_denoised": Told("Show the denoised image", client=True),
-    "show_confidence": Told("Show the confidence", client=True),
+    "show_uncertainty": Told("Show the uncertainty", client=True),
 }
 
 _WAVELENGTHS = Told(
@@ -309,8 +309,8 @@ def _announced(spec: InputSpec, stem: str, scale: int, *, stated: bool) -> tuple
     if scale == 0:
         return (denoised,)
     sharp = OutputSpec.announce("super-resolved", fine, shape, f"{stem}-sr", scale=scale)
-    confidence = OutputSpec.announce("confidence", fine, shape, f"{stem}-confidence", scale=scale, show=False)
-    return (sharp, denoised, confidence) if stated else (sharp, denoised)
+    uncertainty = OutputSpec.announce("uncertainty", fine, shape, f"{stem}-uncertainty", scale=scale, show=False)
+    return (sharp, denoised, uncertainty) if stated else (sharp, denoised)
 
 
 def _memory_bytes(inputs: Sequence[InputSpec], config: ZSDeconvConfig | None) -> int:
@@ -434,7 +434,7 @@ def _made(result: Result | ChannelResult, source: Source) -> list[Made]:
     kinds = (
         ("super-resolved", "sr", result.image, scale),
         ("denoised", "denoised", result.denoised, 1),
-        ("confidence", "confidence", result.confidence, scale),
+        ("uncertainty", "uncertainty", result.uncertainty, scale),
     )
     return [
         Made(OutputSpec.of(role, image, f"{stem}-{end}", scale=factor).with_changes({"channels": channels}), image)

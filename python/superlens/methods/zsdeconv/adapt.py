@@ -133,7 +133,7 @@ def predict_adapted(model: Model, image: Image, steps: int, progress: Progress) 
         first,
         image=_joined([result.image for result in results], image),
         denoised=_some(_joined([result.denoised for result in results], image)),
-        confidence=_joined([result.confidence for result in results], image),
+        uncertainty=_joined([result.uncertainty for result in results], image),
         prior_only=None if first.prior_only is None else np.concatenate([_mask(r) for r in results]),
         observation=whole,
         model=model,

@@ -44,7 +44,7 @@ class Result:
         The super-resolved image, float32, counts above the offset (or electrons); None when only denoising.
     denoised : Image
         The denoised image at camera sampling, same unit.
-    confidence : Image or None
+    uncertainty : Image or None
         Standard deviation of the error of ``image`` that the model states for each pixel, same unit; None for a model that did not
         begin from the shipped weights, whose statement was calibrated on simulation.
     prior_only : ndarray of bool, shape of ``image``, or None
@@ -62,7 +62,7 @@ class Result:
 
     image: Image | None
     denoised: Image
-    confidence: Image | None
+    uncertainty: Image | None
     prior_only: NDArray[np.bool_] | None
     observation: Observation
     model: Model
@@ -265,7 +265,7 @@ def _result(
     return Result(
         image=like(sharp, "super-resolved", model.config.scale),
         denoised=_some(like(denoised, "denoised", 1)),
-        confidence=like(sigma, "standard deviation of the error of the super-resolved image", model.config.scale),
+        uncertainty=like(sigma, "standard deviation of the error of the super-resolved image", model.config.scale),
         prior_only=prior_only,
         observation=observation,
         model=model,

@@ -28,7 +28,7 @@ __all__ = ["BlockJob", "BlockPredictor", "Kind", "Output", "adapted_model", "not
 
 Array = NDArray[np.float32]
 
-Kind: TypeAlias = Literal["sr", "denoised", "confidence"]
+Kind: TypeAlias = Literal["sr", "denoised", "uncertainty"]
 """The images that a model makes."""
 
 
@@ -52,7 +52,7 @@ class BlockPredictor:
         self.bytes_per_pixel = BYTES_PER_PIXEL[network]
         stated = network.startswith("light") and model.config.spread is not None
         self.kinds: tuple[Kind, ...] = (
-            ("denoised",) if self._config.denoise_only else ("sr", "denoised", *(("confidence",) if stated else ()))
+            ("denoised",) if self._config.denoise_only else ("sr", "denoised", *(("uncertainty",) if stated else ()))
         )
 
     def scale(self, kind: Kind) -> int:
@@ -66,7 +66,7 @@ class BlockPredictor:
         ----------
         counts, sigma : ndarray, shape ([Z,] Y, X), float32, counts
             Halo included.
-        kinds : tuple of {"sr", "denoised", "confidence"}
+        kinds : tuple of {"sr", "denoised", "uncertainty"}
             What is wanted, of `kinds`.
 
         Returns
@@ -79,7 +79,7 @@ class BlockPredictor:
             outputs = self._model.network.predict_on_batch(normaliser.forward(counts)[None, ..., None])
             found = dict(zip(("denoised", "sr"), (normaliser.backward(o[0, ..., 0]) for o in outputs), strict=True))
         else:
-            found = self._light(counts, sigma, stated="confidence" in kinds)
+            found = self._light(counts, sigma, stated="uncertainty" in kinds)
         return {kind: found[kind] for kind in kinds}
 
     def _light(self, counts: Array, sigma: Array, *, stated: bool) -> dict[str, Array]:
@@ -92,7 +92,7 @@ class BlockPredictor:
             if self._start is not None:
                 _, earlier, log_sigma = run_light(self._start, channels, flips=flips)
                 before = normaliser.backward(earlier)
-            found["confidence"] = stated_error(self._model, found["sr"], before, log_sigma)
+            found["uncertainty"] = stated_error(self._model, found["sr"], before, log_sigma)
         return found
 
 
@@ -102,7 +102,7 @@ class Output:
 
     Attributes
     ----------
-    kind : {"sr", "denoised", "confidence"}
+    kind : {"sr", "denoised", "uncertainty"}
     final : Path
         Where it shall be in the end.
     form : {"zarr", "tiff"}

@@ -39,7 +39,7 @@ class ChannelResult:
     channels : tuple of Result
         One for each channel, without the axis C.
     model : ChannelModels
-    image, denoised, confidence, prior_only
+    image, denoised, uncertainty, prior_only
         Those of `channels`, put together along C; None where a channel has none.
     """
 
@@ -47,7 +47,7 @@ class ChannelResult:
     model: ChannelModels
     image: Image | None
     denoised: Image
-    confidence: Image | None
+    uncertainty: Image | None
     prior_only: NDArray[np.bool_] | None
 
     @classmethod
@@ -80,7 +80,7 @@ class ChannelResult:
             model,
             image,
             denoised,
-            joined("confidence"),
+            joined("uncertainty"),
             None if len(known) < len(masks) else np.stack([mask.reshape(shape or mask.shape) for mask in known], at),
         )
 

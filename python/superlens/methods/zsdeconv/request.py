@@ -31,7 +31,7 @@ class BlockOptions:
 
     Attributes
     ----------
-    also : tuple of {"denoised", "confidence"}
+    also : tuple of {"denoised", "uncertainty"}
         Further images to write beside the main one.
     block : int, optional
         Side of the part that a block answers for, in camera pixels; by default as large as memory allows.

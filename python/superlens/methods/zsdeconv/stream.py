@@ -285,7 +285,7 @@ def _parameters(request: Request, measured: tuple[Measured, ...]) -> dict[str, A
 _WORDS: dict[Kind, str] = {
     "sr": "super-resolved",
     "denoised": "denoised",
-    "confidence": "standard deviation of the error of the super-resolved image",
+    "uncertainty": "standard deviation of the error of the super-resolved image",
 }
 
 

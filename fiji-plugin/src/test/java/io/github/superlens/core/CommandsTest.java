@@ -49,15 +49,15 @@ class CommandsTest {
 
 	@Test
 	void whatElseIsWantedOpensFirstSoThatTheResultIsCurrent() throws EngineException {
-		final Desk desk = run("predict", "model=[m.zip] show_denoised show_confidence", image());
+		final Desk desk = run("predict", "model=[m.zip] show_denoised show_uncertainty", image());
 		final List<String> titles = new ArrayList<>();
 		desk.shown.forEach(image -> titles.add(image.getTitle()));
-		assertEquals("[cell-confidence, cell-denoised, cell-sr]", titles.toString());
+		assertEquals("[cell-uncertainty, cell-denoised, cell-sr]", titles.toString());
 	}
 
 	@Test
 	void onlyWantedOutputsAreAskedFor() throws EngineException {
-		run("predict", "model=[m.zip] show_confidence", image());
+		run("predict", "model=[m.zip] show_uncertainty", image());
 		assertEquals(2, Json.array(engine.last("predict").get("outputs")).size());
 	}
 
