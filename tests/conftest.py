@@ -29,7 +29,7 @@ def superlens() -> Callable[..., Result]:
 @pytest.fixture(scope="session")
 def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model file for pixels of 65 nm: a tiny light network with random weights, so that nothing is smooth and every path counts."""
-    from superlens.conditioning import CHANNELS
+    from superlens.observing.conditioning import CHANNELS
 
     arguments = {"channels": CHANNELS, "scale": 2, "widths": (4, 4, 4)}
     return _random_model("light", arguments, tmp_path_factory.mktemp("model") / "small.zip")
@@ -48,9 +48,9 @@ def slim() -> Iterator[None]:
 
     import keras
 
-    from superlens.conditioning import CHANNELS
     from superlens.model import NARROWING, Model, ModelConfig
     from superlens.networks import build
+    from superlens.observing.conditioning import CHANNELS
 
     arguments = {"channels": CHANNELS, "scale": 2, "widths": (4, 4, 4)}
     stated = NARROWING["YX"].stated()

@@ -20,8 +20,7 @@ STEPS = 3
 
 def one_training(start: Path, out: Path) -> None:
     """From the weights in ``start``: the gradient of one batch, and three steps of the training loop."""
-    from superlens import losses
-    from superlens.networks import build
+    from superlens.networks import build, losses
     from superlens.optics import PSF
     from superlens.training import Plan, _Trainee, fit, get_weights, set_weights
 

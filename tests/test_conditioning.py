@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import fft, ndimage
 
-from superlens import pretraining
-from superlens.conditioning import BANK_RADIUS, CHANNELS, REGULARISATION, Normaliser, WienerBank, condition
 from superlens.model import NARROWING
+from superlens.observing.conditioning import BANK_RADIUS, CHANNELS, REGULARISATION, Normaliser, WienerBank, condition
 from superlens.optics import PSF, Objective
+from superlens.starts import images as pretraining
 
 FACTOR = NARROWING["YX"].lateral
 PSF_FINE = PSF.gaussian(6.0, 1.0)

@@ -12,7 +12,7 @@ from superlens.methods.zsdeconv import ZSDeconvConfig, dimensions, refuse_frames
 from superlens.methods.zsdeconv.light import LightRecipe
 from superlens.methods.zsdeconv.task import prepare
 from superlens.methods.zsdeconv.temporal import neighbours
-from superlens.observation import observe
+from superlens.observing.observation import observe
 from superlens.optics import PSF, Objective
 
 GREEN = Objective(na=1.3, wavelength_nm=525)

@@ -20,7 +20,7 @@ from superlens.methods.zsdeconv.light import through
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.task import Lens
 from superlens.model import NARROWING, Model, ModelConfig
-from superlens.observation import Observation, observe
+from superlens.observing.observation import Observation, observe
 from superlens.optics import PSF as AnyPSF
 from superlens.optics import Objective
 from superlens.report import judge, render

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import integrate, signal
 
-from superlens import losses
+from superlens.networks import losses
 
 
 def values(tensor):

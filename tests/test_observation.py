@@ -14,7 +14,7 @@ from superlens.camera import Camera, check_noise
 from superlens.camera.hot import standing_alone
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import Image
-from superlens.observation import noise_sigma, noted, observe
+from superlens.observing.observation import noise_sigma, noted, observe
 
 CAMERA = Camera(gain=2.0, offset=100.0, read_noise_e=1.5)
 GIVEN = {"offset": 100.0, "gain": 2.0, "read_noise_e": 1.5}

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import fft
 
-from superlens import pretraining
-from superlens.conditioning import CHANNELS
 from superlens.model import NARROWING
 from superlens.networks import build
-from superlens.pretraining import PATCH, batches, calibrate, draw_example, pretrain, specimens
+from superlens.observing.conditioning import CHANNELS
+from superlens.starts import images as pretraining
+from superlens.starts.images import PATCH, batches, calibrate, draw_example, pretrain, specimens
 from superlens.training import get_weights
 
 SIDE = pretraining._FINE

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from superlens.camera import Camera, check_stillness
 from superlens.errors import SuperlensError
-from superlens.observation import noise_sigma
+from superlens.observing.observation import noise_sigma
 
 CAMERA = Camera(2.0, 100.0, 1.5)
 

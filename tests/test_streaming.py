@@ -18,7 +18,7 @@ from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import Image
 from superlens.io import LazyImage, open_image, write
 from superlens.io.deferred import Deferred
-from superlens.observation import observe
+from superlens.observing.observation import observe
 from superlens.streaming import (
     BlockPlan,
     Ledger,

@@ -10,10 +10,10 @@ import pytest
 from scipy import ndimage
 
 from superlens.camera import find_stripes
-from superlens.correction import even_sensor, without_stripes
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import Image
 from superlens.io import read
+from superlens.observing.correction import even_sensor, without_stripes
 
 SIDE = 192
 

@@ -8,8 +8,9 @@ import keras
 import numpy as np
 import pytest
 
-from superlens import losses, training
+from superlens import training
 from superlens.errors import SuperlensError
+from superlens.networks import losses
 from superlens.progress import Cancelled
 from superlens.training import Checkpoint, Plan, fit, get_weights, precision, select_device, set_weights
 
@@ -127,7 +128,7 @@ def test_kill_while_the_checkpoint_is_written_leaves_the_old_one(tmp_path, monke
     with pytest.raises(Killed):
         trained(checkpoint=checkpoint, progress=killer(4))
     before = checkpoint.path.read_bytes()
-    monkeypatch.setattr(training.os, "replace", lambda *_: (_ for _ in ()).throw(Killed))
+    monkeypatch.setattr(training.checkpoint.os, "replace", lambda *_: (_ for _ in ()).throw(Killed))
     with pytest.raises(Killed):
         trained(checkpoint=checkpoint)
     assert checkpoint.path.read_bytes() == before
@@ -259,7 +260,7 @@ def test_patience_stops():
 def test_minutes_stop(monkeypatch):
     """By a clock that goes on a second at each look."""
     clock = iter(range(100_000))
-    monkeypatch.setattr(training.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(training.loop.time, "monotonic", lambda: float(next(clock)))
     net, history = trained(steps=1000, minutes=0.5, check_every=1000)
     assert history.stopped == "minutes"
     assert 0 < history.records[-1].step < 1000
@@ -295,10 +296,9 @@ def test_no_steps_leave_the_network_alone():
 
 
 def test_schedules_in_closed_form():
-    rate = training._rate
-    assert rate(plan(schedule="constant"), 11, 0) == 0.01
-    assert [rate(plan(schedule="halving", halve_every=5), i, 0) for i in (0, 4, 5, 10)] == [0.01, 0.01, 0.005, 0.0025]
-    cosine = [rate(plan(steps=1000), i, 0) for i in range(1000)]
+    assert plan(schedule="constant").rate(11, 0) == 0.01
+    assert [plan(schedule="halving", halve_every=5).rate(i, 0) for i in (0, 4, 5, 10)] == [0.01, 0.01, 0.005, 0.0025]
+    cosine = [plan(steps=1000).rate(i, 0) for i in range(1000)]
     assert max(cosine) == pytest.approx(0.01, rel=0.02)
     assert cosine[500] == pytest.approx(0.005)
     assert cosine[-1] < 1e-6
@@ -307,8 +307,8 @@ def test_schedules_in_closed_form():
 
 def test_cosine_falls_with_whichever_budget_ends_first():
     timed = plan(steps=1000, minutes=10.0)
-    assert training._rate(timed, 100, 5.0) < training._rate(timed, 100, 1.0)
-    assert training._rate(timed, 100, 10.0) == pytest.approx(0, abs=1e-12)
+    assert timed.rate(100, 5.0) < timed.rate(100, 1.0)
+    assert timed.rate(100, 10.0) == pytest.approx(0, abs=1e-12)
 
 
 def test_weights_of_another_network_are_refused_and_nothing_changes():

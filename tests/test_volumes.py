@@ -10,7 +10,6 @@ import pytest
 from numpy.testing import assert_allclose
 
 from superlens.camera import Camera
-from superlens.conditioning import BANK_RADIUS_Z, CHANNELS, Normaliser, WienerBank, condition
 from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.io import read, write
@@ -21,8 +20,9 @@ from superlens.methods.zsdeconv.turning import run_light, volume_turns
 from superlens.methods.zsdeconv.volume import interleaved
 from superlens.model import NARROWING, Model, ModelConfig, Narrowing
 from superlens.networks import build
+from superlens.observing.conditioning import BANK_RADIUS_Z, CHANNELS, Normaliser, WienerBank, condition
 from superlens.optics import PSF, Objective
-from superlens.pretraining_volumes import begin_from_images
+from superlens.starts.volumes import begin_from_images
 from superlens.streaming import BlockPlan, choose_volume_block
 
 PIXEL_NM, STEP_NM = 80.0, 200.0

@@ -13,7 +13,6 @@ import pytest
 from scipy import signal
 
 from superlens.camera import Camera, smoothed_signal
-from superlens.conditioning import CHANNELS
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import Image
 from superlens.methods.zsdeconv import ZSDeconvConfig, enhance, predict, train
@@ -23,6 +22,7 @@ from superlens.methods.zsdeconv.task import Lens, prepare
 from superlens.methods.zsdeconv.turning import TURNS, run_light
 from superlens.model import NARROWING, Model, ModelConfig, shipped
 from superlens.networks import build
+from superlens.observing.conditioning import CHANNELS
 from superlens.optics import PSF, Objective
 from superlens.progress import Cancelled
 from superlens.simulate import scene

@@ -2,7 +2,7 @@
 
 The names below are what a user needs; each is loaded when it is first used, so that ``import superlens`` costs next to nothing
 and loads neither TensorFlow nor SciPy. The modules of the package (`superlens.metrics`, `superlens.simulate`,
-`superlens.deconvolve`, ...) are reached in the same way.
+`superlens.reconstruct`, ...) are reached in the same way.
 
 Examples
 --------
@@ -17,9 +17,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from superlens import camera, deconvolve, doctor, fiji, metrics, optics, report, simulate, smlm, tiling, training
+    from superlens import camera, doctor, fiji, metrics, optics, reconstruct, report, simulate, smlm, tiling, training
     from superlens.camera import Camera, check_noise, estimate_camera
-    from superlens.deconvolve import richardson_lucy, sparse_deconvolution, wiener
     from superlens.errors import SuperlensError, SuperlensWarning
     from superlens.image import Image
     from superlens.io import LazyImage, open_image, read, read_localizations, read_psf, write, write_localizations
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from superlens.model import ChannelModels, Model, load_model
     from superlens.optics import PSF, Objective
     from superlens.progress import Cancelled, Progress, console, silent
+    from superlens.reconstruct import richardson_lucy, sparse_deconvolution, wiener
     from superlens.samples import sample
     from superlens.simulate import simulate_smlm
     from superlens.smlm import Localizations
@@ -47,9 +47,9 @@ _HOME = {
     "Camera": "camera",
     "check_noise": "camera",
     "estimate_camera": "camera",
-    "richardson_lucy": "deconvolve",
-    "sparse_deconvolution": "deconvolve",
-    "wiener": "deconvolve",
+    "richardson_lucy": "reconstruct",
+    "sparse_deconvolution": "reconstruct",
+    "wiener": "reconstruct",
     "SuperlensError": "errors",
     "SuperlensWarning": "errors",
     "Image": "image",
@@ -87,7 +87,7 @@ _HOME = {
 """Public name to the module that defines it."""
 
 _MODULES = frozenset(
-    ("camera", "deconvolve", "doctor", "fiji", "metrics", "optics", "report", "simulate", "smlm", "tiling", "training")
+    ("camera", "reconstruct", "doctor", "fiji", "metrics", "optics", "report", "simulate", "smlm", "tiling", "training")
 )
 
 __all__ = [
@@ -110,7 +110,7 @@ __all__ = [
     "camera",
     "check_noise",
     "console",
-    "deconvolve",
+    "reconstruct",
     "doctor",
     "enhance",
     "estimate_camera",

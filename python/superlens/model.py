@@ -25,11 +25,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from superlens.camera import Camera
-from superlens.conditioning import Normaliser
 from superlens.config import Config
 from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.networks import build
+from superlens.observing.conditioning import Normaliser
 from superlens.optics import PSF
 from superlens.training import out_of_memory_errors, set_weights
 

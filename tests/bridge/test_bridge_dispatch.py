@@ -306,7 +306,7 @@ def test_compare_gives_the_error_map_and_the_numbers_of_evaluate(caller: Caller,
 
 
 def test_stripes_are_taken_off_as_by_python(caller: Caller, tmp_path: Path) -> None:
-    from superlens.correction import even_sensor, without_stripes
+    from superlens.observing.correction import even_sensor, without_stripes
 
     rng = np.random.default_rng(0)
     data = (caller.noisy((3, 64, 64)) + rng.integers(0, 40, (1, 64, 1))).astype(np.uint16)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from superlens.camera import Camera
-from superlens.conditioning import CHANNELS
 from superlens.image import Image
 from superlens.methods.zsdeconv import ZSDeconvConfig, predict
 from superlens.model import CameraConfig, Model, ModelConfig
 from superlens.networks import architecture, build
+from superlens.observing.conditioning import CHANNELS
 from superlens.optics import PSF
 
 application = importlib.import_module("superlens.methods.zsdeconv.apply")  # the package's name for it is the function

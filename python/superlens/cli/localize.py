@@ -150,7 +150,7 @@ def train_deepstorm(
 
 
 def _opened(path: Path, choice: ImageChoice) -> LazyImage:
-    from superlens.recording import check_movie, open_movie
+    from superlens.smlm.recording import check_movie, open_movie
 
     movie = open_movie(path, axes=choice.axes, pixel_nm=choice.pixel_nm)
     check_movie(movie)

@@ -84,8 +84,8 @@ class ImageChoice:
 
     def corrected(self, image: Image) -> Image:
         """Take off what is asked for: the sensor's own offsets and gains, then stripes."""
-        from superlens.correction import even_sensor, without_stripes
         from superlens.io import read
+        from superlens.observing.correction import even_sensor, without_stripes
 
         maps = {
             name: read(path)

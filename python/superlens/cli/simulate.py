@@ -101,8 +101,8 @@ def scene_of(
     values: dict[str, float] = {"density_um2": 2.0, "photons": 2250.0, "background": 20.0, "psf_sigma_nm": 110.0}
     about: dict[str, Any] = {"yx_shape": (64, 64), "pixel_nm": image.pixel_nm or 100.0}
     if like is not None:
-        from superlens.recording import check_movie, estimate_conditions, open_movie
         from superlens.smlm.estimation import Known
+        from superlens.smlm.recording import check_movie, estimate_conditions, open_movie
 
         movie = open_movie(like, axes=image.axes, pixel_nm=image.pixel_nm)
         count, *shape = check_movie(movie)

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from superlens.camera import NoiseCheck
-from superlens.deconvolve.blur import binned
 from superlens.metrics import (
     blur_width,
     decorrelation_resolution,
@@ -26,6 +25,7 @@ from superlens.metrics import (
 )
 from superlens.optics import PSF, relative_kernel, relative_transfer
 from superlens.optics.sampling import convolve
+from superlens.reconstruct.blur import binned
 
 if TYPE_CHECKING:
     from superlens.methods.zsdeconv.apply import Result

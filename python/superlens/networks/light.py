@@ -5,7 +5,7 @@ it small and steady.
 
 * It works at camera sampling with a sub-pixel head, so that nothing is computed twice on the finer grid.
 * Its inputs carry what is known beforehand: the standard deviation of the noise at each pixel, and the image through a small bank
-  of Wiener filters made from the PSF (see `superlens.conditioning`). The weights need not learn any one microscope.
+  of Wiener filters made from the PSF (see `superlens.observing.conditioning`). The weights need not learn any one microscope.
 * Both stages are residual: the denoised image is a correction of the input, the sharp image a correction of the interpolated
   denoised one. A stage that learns nothing returns its input instead of a constant.
 

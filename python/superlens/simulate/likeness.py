@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from superlens.deconvolve import richardson_lucy
 from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.optics import PSF
+from superlens.reconstruct import richardson_lucy
 from superlens.simulate.blinking import Independent, PhotonLaw
 from superlens.simulate.molecules import DensitySites, Sites, Uniform
 from superlens.simulate.movie import SmlmScene, stream_smlm

@@ -21,7 +21,7 @@ from superlens.camera.hot import standing_alone, too_few_to_matter
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import FILL_REACH, Image, bad_pixels, check_image, clip_level, fill_plane
 from superlens.io import LazyImage
-from superlens.observation import noise_sigma, noise_variance, noted
+from superlens.observing.observation import noise_sigma, noise_variance, noted
 from superlens.tiling import Tile
 
 __all__ = ["Measured", "measure", "observe_block"]
@@ -141,7 +141,7 @@ def observe_block(source: LazyImage, plane: int, tile: Tile, measured: Measured)
     Returns
     -------
     counts, sigma : ndarray, shape ``tile.shape``, float32, counts
-        The same values as `superlens.observation.observe` has there.
+        The same values as `superlens.observing.observation.observe` has there.
     """
     index = tile.sources(source.yx_shape)
     reach = 2 * FILL_REACH + _HOT_REACH + _SMOOTHING_REACH

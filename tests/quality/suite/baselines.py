@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from superlens.deconvolve import (
+from superlens.errors import SuperlensError
+from superlens.metrics import psnr_fitted
+from superlens.reconstruct import (
     blind_stop,
     richardson_lucy,
     richardson_lucy_iterates,
     sparse_deconvolution,
     wiener,
 )
-from superlens.errors import SuperlensError
-from superlens.metrics import psnr_fitted
 from superlens.simulate import Scene
 
 from .scenes import BACKGROUND, CAMERA, counts, make, truth

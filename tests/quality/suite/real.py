@@ -20,7 +20,6 @@ from scipy import ndimage, optimize
 
 import superlens as sl
 from superlens.camera import NoiseCheck
-from superlens.deconvolve import blind_stop, richardson_lucy, richardson_lucy_iterates
 from superlens.methods.zsdeconv import Result, ZSDeconvConfig, enhance
 from superlens.methods.zsdeconv.apply import apply
 from superlens.methods.zsdeconv.learn import learn
@@ -38,6 +37,7 @@ from superlens.metrics import (
 )
 from superlens.optics import PSF
 from superlens.progress import silent
+from superlens.reconstruct import blind_stop, richardson_lucy, richardson_lucy_iterates
 
 from .ours import pixels
 from .scores import upsampled

@@ -33,9 +33,9 @@ from superlens.methods.deepstorm.own import OwnFrames
 from superlens.methods.deepstorm.settings import DeepStormConfig
 from superlens.model import Model
 from superlens.progress import Progress, silent
-from superlens.recording import Recording, check_movie, estimate_conditions, frames_of
 from superlens.smlm import Localizations
 from superlens.smlm.estimation import Known
+from superlens.smlm.recording import Recording, check_movie, estimate_conditions, frames_of
 
 __all__ = ["DeepStormConfig", "Known", "Localized", "import_original", "localize", "train_deepstorm"]
 

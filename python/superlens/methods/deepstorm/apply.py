@@ -20,9 +20,9 @@ from superlens.methods.deepstorm.frames import peak_share
 from superlens.methods.deepstorm.stating import signs_of
 from superlens.model import Model
 from superlens.progress import Cancelled, Progress, silent
-from superlens.recording import Recording, check_movie, compared, frames_of
 from superlens.smlm import Drift, Localizations, correct_drift, estimate_drift, frc_of_halves, link, render_gaussian
 from superlens.smlm.estimation import MovieEstimate
+from superlens.smlm.recording import Recording, check_movie, compared, frames_of
 from superlens.smlm.refining import crowding_of, refine
 
 if TYPE_CHECKING:

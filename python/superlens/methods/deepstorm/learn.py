@@ -12,7 +12,6 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from superlens import losses
 from superlens.methods.deepstorm.calibrate import calibrate
 from superlens.methods.deepstorm.detect import Detector
 from superlens.methods.deepstorm.examples import draw_batch, draw_example, normalised, target
@@ -20,7 +19,7 @@ from superlens.methods.deepstorm.frames import Units
 from superlens.methods.deepstorm.own import OwnFrames
 from superlens.methods.deepstorm.settings import DeepStormConfig
 from superlens.model import Model, ModelConfig, shipped
-from superlens.networks import build
+from superlens.networks import build, losses
 from superlens.progress import Progress
 from superlens.training import Checkpoint, History, Plan, best_precision, fit, get_weights, precision, set_weights
 

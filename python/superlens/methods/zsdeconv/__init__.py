@@ -10,7 +10,7 @@ tenths of its light through the PSF made 1.5 times narrower, one tenth through a
 the PSF and binned to camera pixels, ``A s`` must agree with the same noisy copy. What the blur hides is decided by the start, or from nothing by a Hessian penalty that asks for continuity.
 
 **Start.** The light network does not begin from nothing but from weights that were trained on simulated specimens
-(`superlens.pretraining`, `superlens.pretraining_volumes`). Zero-shot steps then bring it towards the image; how far is decided by the image, on blocks that the steps
+(`superlens.starts.images`, `superlens.starts.volumes`). Zero-shot steps then bring it towards the image; how far is decided by the image, on blocks that the steps
 never saw: of the weights on the line between start and end, the nearest to the start that predict these blocks as well as any, within
 one standard error.
 
@@ -43,7 +43,7 @@ from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.stream import Preview, predict_file, preview
 from superlens.methods.zsdeconv.task import prepare
 from superlens.model import ChannelModels, Model
-from superlens.observation import observe
+from superlens.observing.observation import observe
 from superlens.optics import PSF, Objective
 from superlens.progress import Progress, silent
 

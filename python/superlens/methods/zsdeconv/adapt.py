@@ -22,7 +22,7 @@ from superlens.methods.zsdeconv.learn import Bench, Learned, learn
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.task import prepare
 from superlens.model import ChannelModels, Model
-from superlens.observation import observe
+from superlens.observing.observation import observe
 from superlens.progress import Cancelled, Progress, silent
 
 __all__ = ["Adapter", "adapt", "predict_adapted"]

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from superlens.camera import Camera
-from superlens.conditioning import BANK_RADIUS, BANK_RADIUS_Z, condition
 from superlens.image import Image
 from superlens.methods.zsdeconv.learn import STARTS, Learned, start_of
 from superlens.methods.zsdeconv.paper_volume import INSERT, INSERT_Z
@@ -21,7 +20,8 @@ from superlens.methods.zsdeconv.turning import EDGE, run_light
 from superlens.metrics import BlurWidth, blur_width
 from superlens.model import Model
 from superlens.networks import architecture
-from superlens.observation import Observation
+from superlens.observing.conditioning import BANK_RADIUS, BANK_RADIUS_Z, condition
+from superlens.observing.observation import Observation
 from superlens.progress import Progress
 from superlens.tiling import choose_tile, map_tiles
 from superlens.training import History, out_of_memory_errors

@@ -11,7 +11,6 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from superlens.conditioning import condition
 from superlens.errors import SuperlensError
 from superlens.io import BlockFormat, BlockWriter, ImageFile, LazyImage, open_blocks, write_failure
 from superlens.methods.zsdeconv.apply import BYTES_PER_PIXEL, halo_of, reach_of, stated_error
@@ -21,6 +20,7 @@ from superlens.methods.zsdeconv.task import lens_of
 from superlens.methods.zsdeconv.turning import run_light
 from superlens.model import ChannelModels, Model
 from superlens.networks import architecture
+from superlens.observing.conditioning import condition
 from superlens.streaming import BlockPlan, Measured, observe_block, part_of
 from superlens.training import out_of_memory_errors, select_device
 

@@ -14,7 +14,6 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from superlens.conditioning import CHANNELS
 from superlens.errors import SuperlensError
 from superlens.methods.zsdeconv.light import LightRecipe
 from superlens.methods.zsdeconv.paper import PaperRecipe
@@ -24,6 +23,7 @@ from superlens.methods.zsdeconv.task import Task
 from superlens.methods.zsdeconv.volume import VolumeRecipe
 from superlens.model import CameraConfig, Model, ModelConfig, shipped
 from superlens.networks import build
+from superlens.observing.conditioning import CHANNELS
 from superlens.progress import Progress
 from superlens.training import Checkpoint, History, Plan, Trainer, best_precision, get_weights, precision, set_weights
 

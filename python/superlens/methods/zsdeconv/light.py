@@ -11,15 +11,15 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from superlens import losses
 from superlens.camera import Camera, smoothed_signal
-from superlens.conditioning import condition
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.task import Lens, Task, through
 from superlens.methods.zsdeconv.temporal import neighbours, refuse_motion
 from superlens.methods.zsdeconv.turning import EDGE, TURNS, Turn, as_is, run_light, unchanged_by
+from superlens.networks import losses
 from superlens.networks.light import LIGHT_ALIGN
-from superlens.observation import noise_sigma, noisy_pair
+from superlens.observing.conditioning import condition
+from superlens.observing.observation import noise_sigma, noisy_pair
 from superlens.training import Plan
 
 __all__ = [

@@ -9,12 +9,12 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from superlens import losses
 from superlens.camera import recorrupt
 from superlens.methods.zsdeconv.light import compact
 from superlens.methods.zsdeconv.task import NOMINAL_FWHM, Task
 from superlens.methods.zsdeconv.turning import TURNS
-from superlens.observation import noise_sigma
+from superlens.networks import losses
+from superlens.observing.observation import noise_sigma
 from superlens.optics import PSF
 from superlens.training import Plan
 

@@ -9,10 +9,10 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from superlens import losses
 from superlens.methods.zsdeconv.task import Task, VolumeLens, stacked
 from superlens.methods.zsdeconv.turning import TURNS, volume_turns
 from superlens.methods.zsdeconv.volume import doubled, first_stage, interleaved
+from superlens.networks import losses
 from superlens.training import Plan
 
 __all__ = ["INSERT", "INSERT_Z", "PaperVolumeRecipe"]

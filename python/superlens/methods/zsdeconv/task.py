@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from superlens.camera import smoothed_signal
-from superlens.conditioning import Normaliser, WienerBank
 from superlens.errors import SuperlensError, require_length_nm
 from superlens.image import Image
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.model import NARROWING, Narrowing
-from superlens.observation import Observation, observe
+from superlens.observing.conditioning import Normaliser, WienerBank
+from superlens.observing.observation import Observation, observe
 from superlens.optics import PSF, Objective, relative_kernel, relative_transfer
 
 __all__ = [

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from superlens.camera import check_stillness
 from superlens.errors import SuperlensError
-from superlens.observation import Observation
+from superlens.observing.observation import Observation
 
 __all__ = ["frames_of", "neighbours", "refuse_motion"]
 

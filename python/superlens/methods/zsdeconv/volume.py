@@ -17,13 +17,13 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from superlens import losses
 from superlens.camera import Camera
-from superlens.conditioning import condition
 from superlens.methods.zsdeconv.light import cosine, held_out_blocks, inverse_variance, patches, weighted
 from superlens.methods.zsdeconv.task import Task, VolumeLens, stacked
 from superlens.methods.zsdeconv.turning import TURNS, aligned, run_light, unchanged_by, volume_turns
-from superlens.observation import noise_sigma, noisy_pair
+from superlens.networks import losses
+from superlens.observing.conditioning import condition
+from superlens.observing.observation import noise_sigma, noisy_pair
 from superlens.training import Plan
 
 __all__ = ["VolumeRecipe", "interleaved"]

@@ -1,11 +1,11 @@
 """Train the start that zero-shot learning on volumes begins from, on simulated specimens.
 
-As `superlens.pretraining`, with three differences: the specimen fills a volume, the point spread functions are those of random
+As `superlens.starts.images`, with three differences: the specimen fills a volume, the point spread functions are those of random
 objectives (wide-field, confocal, light-sheet, two-photon) at random sampling, and the network begins from the weights of the one for
 images, which already know how a slice looks. What is learned is what the slices above and below tell.
 
 In: seeds and numbers. Out: the weights of ``networks.light`` for volumes. The shipped ones are made by
-``python -m superlens.pretraining_volumes``.
+``python -m superlens.starts.volumes``.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from superlens.conditioning import CHANNELS, WienerBank, condition
 from superlens.model import NARROWING, Model, shipped
 from superlens.networks import build
+from superlens.observing.conditioning import CHANNELS, WienerBank, condition
 from superlens.optics import PSF, Objective
-from superlens.pretraining import Batch, Exposed, drawn_ahead, in_order, two_stage_loss, write_start
 from superlens.progress import Progress, console, silent
 from superlens.simulate import volumes
+from superlens.starts.images import Batch, Exposed, drawn_ahead, in_order, two_stage_loss, write_start
 from superlens.training import (
     Checkpoint,
     History,

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from superlens.deconvolve.blur import binned, centred, checked_image, checked_psf, good_shape, mirrored, repeated
 from superlens.errors import SuperlensError
+from superlens.reconstruct.blur import binned, centred, checked_image, checked_psf, good_shape, mirrored, repeated
 
 __all__ = ["wiener"]
 

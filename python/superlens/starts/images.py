@@ -5,7 +5,7 @@ learns to give back the noise-free image and the specimen through the response t
 result knows of biology is what `superlens.simulate` draws. Structures, PSFs, light levels, backgrounds and read noise are drawn as
 broadly as microscopes differ, since a narrow start invents its own structures on unlike images.
 
-In: seeds and numbers. Out: the weights of ``networks.light``. The shipped ones are made by ``python -m superlens.pretraining``.
+In: seeds and numbers. Out: the weights of ``networks.light``. The shipped ones are made by ``python -m superlens.starts.images``.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from keras import ops
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
-from superlens import __version__, losses, simulate
-from superlens.conditioning import BANK_RADIUS, CHANNELS, Normaliser, wiener_kernels
+from superlens import __version__, simulate
 from superlens.model import NARROWING, Model, ModelConfig
-from superlens.networks import build
+from superlens.networks import build, losses
+from superlens.observing.conditioning import BANK_RADIUS, CHANNELS, Normaliser, wiener_kernels
 from superlens.progress import Progress, console, silent
 from superlens.training import (
     Checkpoint,
@@ -338,7 +338,7 @@ def _jittered(normaliser: Normaliser, rng: Rng) -> Normaliser:
 
 
 def _condition_periodic(noisy: Array, sigma: Array, normaliser: Normaliser, otf: Array, target: Array) -> Array:
-    """As `superlens.conditioning.condition`, on a periodic plane."""
+    """As `superlens.observing.conditioning.condition`, on a periodic plane."""
     half = _CAMERA // 2
     rows = np.r_[0:half, _FINE - half : _FINE]
     box = np.cos(np.pi * fft.fftfreq(_CAMERA) / 2)[:, None] * np.cos(np.pi * fft.rfftfreq(_CAMERA) / 2)[None, :]

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage, signal
 
-from superlens.deconvolve.blur import Blur, centred, checked_psf, mirrored, repeated
 from superlens.errors import SuperlensError
+from superlens.reconstruct.blur import Blur, centred, checked_psf, mirrored, repeated
 
 __all__ = ["blind_noise_variance", "blind_stop", "richardson_lucy", "richardson_lucy_iterates"]
 

@@ -9,7 +9,8 @@ import pytest
 from scipy import ndimage, signal
 from skimage import restoration
 
-from superlens.deconvolve import (
+from superlens.errors import SuperlensError
+from superlens.reconstruct import (
     Blur,
     blind_noise_variance,
     blind_stop,
@@ -18,7 +19,6 @@ from superlens.deconvolve import (
     sparse_deconvolution,
     wiener,
 )
-from superlens.errors import SuperlensError
 
 
 def gaussian(side, sigma, ndim=2):
@@ -128,7 +128,7 @@ def test_likelihood_never_falls():
     psf, rng = gaussian(9, 1.5), np.random.default_rng(0)
     image = rng.poisson(ndimage.convolve(points(48), psf, mode="constant") + 2).astype(float)
     blur = Blur(image.shape, psf)
-    from superlens.deconvolve.lucy import _iterate
+    from superlens.reconstruct.lucy import _iterate
 
     likelihoods = [
         np.sum(image * np.log(model) - model) for _, model in itertools.islice(_iterate(blur, image, 0.5), 30)
@@ -207,7 +207,7 @@ def test_blind_noise_variance_of_poisson_noise_is_its_mean(scale):
 @pytest.mark.parametrize("scale", [1, 2])
 def test_wiener_is_the_penalised_least_squares_solution(scale):
     """On a torus, against the dense linear system."""
-    from superlens.deconvolve.filters import _PeriodicBlur
+    from superlens.reconstruct.filters import _PeriodicBlur
 
     psf, ratio, shape = lopsided((3, 5)), 0.05, (8, 6)
     blur = _PeriodicBlur(shape, psf, scale, 1)
@@ -216,7 +216,7 @@ def test_wiener_is_the_penalised_least_squares_solution(scale):
     y = np.random.default_rng(0).normal(size=size)
     gram = matrix @ matrix.T
     dense = matrix.T @ np.linalg.solve(gram + ratio * gram[0].sum() * np.eye(size), y)
-    from superlens.deconvolve.filters import _regularised_inverse
+    from superlens.reconstruct.filters import _regularised_inverse
 
     ours = _regularised_inverse(blur, y.reshape(shape), ratio)
     np.testing.assert_allclose(ours.ravel(), dense, atol=2e-4)
@@ -259,7 +259,7 @@ def test_sparse_deconvolution_beats_the_image_and_stays_in_place(scale):
 
 
 def test_sparse_first_step_minimises_its_cost():
-    from superlens.deconvolve.sparse import _continuous_and_sparse, _derivative, _second_derivatives
+    from superlens.reconstruct.sparse import _continuous_and_sparse, _derivative, _second_derivatives
 
     data = (ndimage.gaussian_filter(points(32, 3), 2) + np.random.default_rng(0).normal(0, 5, (32, 32))).astype(
         np.float32

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
-from superlens.deconvolve.blur import checked_image, good_shape, mirrored
-from superlens.deconvolve.lucy import richardson_lucy
 from superlens.errors import SuperlensError
+from superlens.reconstruct.blur import checked_image, good_shape, mirrored
+from superlens.reconstruct.lucy import richardson_lucy
 
 __all__ = ["sparse_deconvolution"]
 

@@ -11,10 +11,10 @@ The image is a window on a larger specimen: `Blur` keeps a margin of one PSF rad
 outside is explained by sources outside instead of by ringing at the border.
 """
 
-from superlens.deconvolve.blur import Blur
-from superlens.deconvolve.filters import wiener
-from superlens.deconvolve.lucy import blind_noise_variance, blind_stop, richardson_lucy, richardson_lucy_iterates
-from superlens.deconvolve.sparse import sparse_deconvolution
+from superlens.reconstruct.blur import Blur
+from superlens.reconstruct.filters import wiener
+from superlens.reconstruct.lucy import blind_noise_variance, blind_stop, richardson_lucy, richardson_lucy_iterates
+from superlens.reconstruct.sparse import sparse_deconvolution
 
 __all__ = [
     "Blur",
