@@ -322,7 +322,7 @@ def _find_threads() -> Finding:
     used, there = _threads(), usable_processors()
     if used < there:
         return Finding(
-            "warn", f"TensorFlow uses {used} of {there} processors.", "Leave out --threads and unset OMP_NUM_THREADS."
+            "warn", f"TensorFlow uses {used} of {there} processors.", "Leave out `threads` and unset OMP_NUM_THREADS."
         )
     return Finding("ok", f"TensorFlow uses all {there} processors it may use.")
 

@@ -7,9 +7,10 @@ is a defect of the program. `Cancelled` is not an error and lives in `superlens.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 
-__all__ = ["SuperlensError", "SuperlensWarning", "require", "require_length_nm"]
+__all__ = ["SuperlensError", "SuperlensWarning", "require", "require_length_nm", "worded"]
 
 
 class SuperlensError(ValueError):
@@ -67,3 +68,22 @@ def require_length_nm(name: str, value: float) -> None:
     if not 1.0 <= value <= 20_000.0:
         hint = " Did you give micrometres?" if 0.001 <= value < 1.0 else ""
         raise SuperlensError(f"{name} is {value:g}; expected 1 to 20000 nm.{hint}")
+
+
+def worded(message: str, name_of: Callable[[str], str]) -> str:
+    """Say a message in the words of a door.
+
+    Messages name a parameter by its Python name in backticks; a shell, a dialog and a notebook call it each in their own way.
+
+    Parameters
+    ----------
+    message : str
+    name_of : callable
+        The door's name of a parameter.
+
+    Examples
+    --------
+    >>> worded("give `pixel_nm`, in nanometres", lambda name: "--" + name.replace("_", "-"))
+    'give --pixel-nm, in nanometres'
+    """
+    return re.sub(r"`([a-z][a-z0-9_]*)`", lambda found: name_of(found[1]), message)

@@ -220,12 +220,12 @@ class Model:
         if theirs is None:
             raise SuperlensError(
                 f"{image.name or 'the image'} has no pixel size and the model was trained at {ours:g} nm; "
-                "give it with --pixel-nm"
+                "give it with `pixel_nm`"
             )
         if abs(ours - theirs) > PIXEL_TOLERANCE * ours:
             raise SuperlensError(
                 f"{image.name or 'the image'} has a pixel of {theirs:g} nm and the model was trained at {ours:g} nm; "
-                "use a model for this pixel size, or give the right one with --pixel-nm"
+                "use a model for this pixel size, or give the right one with `pixel_nm`"
             )
 
     def save(self, path: Path | str, *, dtype: Literal["float32", "float16"] = "float32") -> None:

@@ -21,7 +21,7 @@ from typing import Any, Literal
 import click
 
 from superlens.bridge.protocol import SCHEMA
-from superlens.errors import SuperlensError
+from superlens.errors import SuperlensError, worded
 
 __all__ = ["INPUT", "OUTPUT", "PARTS", "Command", "Kind", "Parameter", "Told", "command", "export"]
 
@@ -177,6 +177,8 @@ class Command:
 
     def in_words(self, text: str) -> str:
         """Name the parameters in a message as this command does: ``pixel_nm`` for ``--pixel-nm``."""
+        keys = {parameter.argument: parameter.key for parameter in self.parameters}
+        text = worded(text, lambda name: keys.get(name, name))
         for parameter in sorted(self.parameters, key=lambda p: -len(p.argument)):
             for option in parameter.option.opts:
                 if option.startswith("--"):

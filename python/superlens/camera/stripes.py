@@ -131,7 +131,7 @@ def _mean_plane(data: ArrayLike) -> Array:
     if values.ndim < 2 or min(values.shape[-2:]) < _LEAST:
         raise SuperlensError(
             f"data has the shape {values.shape}; stripes are looked for in at least {_LEAST} x {_LEAST} pixels. "
-            "Leave --remove-stripes out."
+            "Leave `remove_stripes` out."
         )
     if not np.isfinite(values).all():
         raise SuperlensError("data holds NaN or infinite values; expected finite counts. Fill or crop them first.")

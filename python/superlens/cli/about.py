@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from superlens.cli.failures import EXIT_DEFECT
+from superlens.cli.failures import EXIT_DEFECT, in_flags
 from superlens.cli.folders import megabytes
 from superlens.cli.options import HostChoice, host_options
 from superlens.progress import console
@@ -38,7 +38,7 @@ def doctor(context: click.Context, no_speed_test: bool, host: HostChoice) -> Non
 
     with console() as progress:
         diagnosis = examine(speed_test=not no_speed_test, progress=progress)
-    click.echo(describe(diagnosis))
+    click.echo(in_flags(describe(diagnosis)))
     if any(finding.grade == "bad" for finding in diagnosis.findings):
         context.exit(EXIT_DEFECT)
 

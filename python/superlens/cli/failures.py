@@ -12,6 +12,7 @@ import functools
 import logging
 import os
 import platform
+import re
 import sys
 import tempfile
 import traceback
@@ -23,10 +24,20 @@ from typing import Any, TextIO
 import click
 
 from superlens import __version__
-from superlens.errors import SuperlensError, SuperlensWarning
+from superlens.errors import SuperlensError, SuperlensWarning, worded
 from superlens.progress import Cancelled
 
-__all__ = ["EXIT_DEFECT", "EXIT_REFUSED", "EXIT_STOPPED", "Program", "note", "quiet_native_output", "say", "warn"]
+__all__ = [
+    "EXIT_DEFECT",
+    "EXIT_REFUSED",
+    "EXIT_STOPPED",
+    "Program",
+    "note",
+    "quiet_native_output",
+    "in_flags",
+    "say",
+    "warn",
+]
 
 EXIT_DEFECT, EXIT_REFUSED, EXIT_STOPPED = 1, 2, 130
 
@@ -77,8 +88,22 @@ def _exit_code(run: Callable[[], Any]) -> int:
 
 
 def say(message: str) -> None:
-    """Print one line on standard error, whatever line breaks the message has."""
-    click.echo(" ".join(message.split()), err=True)
+    """Print one line on standard error, whatever line breaks the message has, parameters named as options."""
+    click.echo(in_flags(" ".join(message.split())), err=True)
+
+
+def in_flags(message: str) -> str:
+    """Name the parameters in a message as the command line does: ``--pixel-nm`` for ```pixel_nm```.
+
+    Examples
+    --------
+    >>> in_flags("give `pixel_nm`, or set `volume` to false")
+    'give --pixel-nm, or give --planes'
+    """
+    message = re.sub(
+        "([Ss])et `volume` to false", lambda found: ("G" if found[1] == "S" else "g") + "ive --planes", message
+    )
+    return worded(message, lambda name: "--" + name.replace("_", "-"))
 
 
 def note(message: str) -> None:

@@ -339,10 +339,10 @@ def _check_named(data: Pixels, order: str, path: Path) -> None:
         pages = data.shape[unnamed[0]]
         raise (UnnamedFrames if unnamed == [0] else SuperlensError)(
             f"{path.name} has {pages} images and does not say whether they are planes, frames or channels; "
-            "give --axes ZYX, TYX or CYX."
+            "give `axes` ZYX, TYX or CYX."
         )
     raise SuperlensError(
-        f"{path.name} has shape {data.shape} and does not name its axes; give --axes with one of the letters "
+        f"{path.name} has shape {data.shape} and does not name its axes; give `axes` with one of the letters "
         f"{', '.join(AXES)} for each of the {data.ndim}."
     )
 
@@ -364,6 +364,6 @@ def _square_pixel(stored: StoredImage, path: Path) -> float | None:
     if abs(y_nm / x_nm - 1) > 1e-2:
         raise SuperlensError(
             f"{path.name} has pixels of {x_nm:g} x {y_nm:g} nm; expected square ones. "
-            "Resample the image, or give --pixel-nm when the file is wrong."
+            "Resample the image, or give `pixel_nm` when the file is wrong."
         )
     return x_nm

@@ -131,7 +131,7 @@ def read_mrc(path: Path) -> StoredImage:
     """
     header = _read_header(path, check_readable(path))
     if header.mode == 4:
-        raise SuperlensError(f"{path.name} holds complex values, as transfer functions do; give it as the PSF (--psf).")
+        raise SuperlensError(f"{path.name} holds complex values, as transfer functions do; give it as the PSF (`psf`).")
     data = _read_sections(path, header)
     stored = _deltavision(path, header, data) if header.deltavision else _plain(header, data)
     labels = header.labels()

@@ -204,5 +204,5 @@ def _refuse_missing(path: Path, array: zarr.Array[Any]) -> None:
     if there < all_of_them:
         raise SuperlensError(
             f"{path.name} lacks {all_of_them - there} of its {all_of_them} chunks: cut short, or empty parts were not "
-            f"stored. Copy it again, or take them for the value {array.fill_value} with --fill-missing (fill_missing=True)."
+            f"stored. Copy it again, or take them for the value {array.fill_value} with `fill_missing`."
         )

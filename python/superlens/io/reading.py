@@ -106,9 +106,9 @@ def read_psf(path: str | Path, *, pixel_nm: float | None = None, z_step_nm: floa
     axes = stored.axes.replace("I", "Z") if stored.axes == "IYX" else None
     image = to_image(stored, path, axes=axes, pixel_nm=pixel_nm, z_step_nm=z_step_nm)
     if image.pixel_nm is None:
-        raise SuperlensError(f"{path.name} does not state its pixel size; give --psf-pixel-nm.")
+        raise SuperlensError(f"{path.name} does not state its pixel size; give `psf_pixel_nm`.")
     if "Z" in image.axes and image.z_step_nm is None:
-        raise SuperlensError(f"{path.name} does not state the distance of its planes; give --psf-z-step-nm.")
+        raise SuperlensError(f"{path.name} does not state the distance of its planes; give `psf_z_step_nm`.")
     try:
         return PSF.from_image(image, source=f"measured: {path.name}")
     except SuperlensError as error:

@@ -60,7 +60,7 @@ def open_movie(path: Path, *, axes: str | None = None, pixel_nm: float | None = 
         said = "does not say what its images are"
     movie = open_image(path, axes="TYX", pixel_nm=pixel_nm)
     warnings.warn(
-        f"{path.name} {said}: the {movie.data.shape[0]} are taken for frames over time (--axes TYX)",
+        f"{path.name} {said}: the {movie.data.shape[0]} are taken for frames over time (`axes` TYX)",
         SuperlensWarning,
         stacklevel=2,
     )
@@ -79,12 +79,10 @@ def check_movie(movie: Recording) -> tuple[int, int, int]:
         extra = [axis for axis in movie.axes if axis not in "TYX"]
         raise SuperlensError(
             f"{name} has axes {movie.axes}; expected TYX, frames over time. "
-            f"Pick one {' and '.join(extra)} or, where these are frames, say so with --axes TYX"
+            f"Pick one {' and '.join(extra)} or, where these are frames, say so with `axes` TYX"
         )
     if movie.pixel_nm is None:
-        raise SuperlensError(
-            f"{name} has no pixel size; give it with --pixel-nm (pixel_nm), in nanometres on the specimen"
-        )
+        raise SuperlensError(f"{name} has no pixel size; give it with `pixel_nm`, in nanometres on the specimen")
     if not 20.0 <= movie.pixel_nm <= 1000.0:
         hint = (
             " Did you give micrometres?"
@@ -95,7 +93,7 @@ def check_movie(movie: Recording) -> tuple[int, int, int]:
         )
         raise SuperlensError(
             f"{name} has a pixel of {movie.pixel_nm:g} nm; expected 20 to 1000 for single molecules.{hint} "
-            "Give the right one with --pixel-nm"
+            "Give the right one with `pixel_nm`"
         )
     shape = movie.data.shape if movie.axes == "TYX" else (1, *movie.data.shape)
     if min(shape[1:]) < 16:

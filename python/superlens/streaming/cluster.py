@@ -63,7 +63,7 @@ def on_cluster(work: Callable[[int], int], numbers: Iterable[int], workers: Work
         distributed: Any = importlib.import_module("distributed")
     except ImportError as error:
         raise SuperlensError(
-            "--scheduler and --workers need Dask; install it with: pip install superlens[dask]"
+            "`scheduler` and `workers` need Dask; install it with: pip install superlens[dask]"
         ) from error
     with _client(workers) as client:
         left = iter(numbers)
@@ -77,7 +77,7 @@ def on_cluster(work: Callable[[int], int], numbers: Iterable[int], workers: Work
             except distributed.KilledWorker as error:
                 raise SuperlensError(
                     f"block {future.key.rpartition('-')[2]} ended {error.allowed_failures + 1} workers, most likely for want of "
-                    "memory. Give a smaller --memory-gb with --restart, or workers with more; finished blocks are kept."
+                    "memory. Give a smaller `memory_gb` with `restart`, or workers with more; finished blocks are kept."
                 ) from error
             yield number
             for following in itertools.islice(left, 1):

@@ -60,7 +60,7 @@ class Ledger:
                 return told
         except (OSError, ValueError):
             pass
-        raise SuperlensError(f"the record {self.path} of an unfinished run is damaged; give --restart to begin anew.")
+        raise SuperlensError(f"the record {self.path} of an unfinished run is damaged; give `restart` to begin anew.")
 
     def done(self) -> set[int]:
         """Numbers of the finished blocks."""
@@ -103,7 +103,7 @@ class Ledger:
             except BlockingIOError as error:
                 name = self.path.name.removeprefix(".").removesuffix(".state")
                 raise SuperlensError(
-                    f"another run is at work on {name}; wait for it, or give another --out."
+                    f"another run is at work on {name}; wait for it, or give another `out`."
                 ) from error
             yield
 

@@ -160,7 +160,7 @@ def choose_block(
             return core[0], core[1]
     raise SuperlensError(
         f"the smallest block needs {need / 1e9:.2g} GB and {max(memory_bytes, 0) / 1e9:.2g} GB are left for it; "
-        "give more with --memory-gb, or close other programs."
+        "give more with `memory_gb`, or close other programs."
     )
 
 
@@ -221,7 +221,7 @@ def choose_volume_block(
     if best is None:
         raise SuperlensError(
             f"the smallest block of the volume needs {least / 1e9:.2g} GB and {max(memory_bytes, 0) / 1e9:.2g} GB are left "
-            "for it; give more with --memory-gb, or close other programs."
+            "for it; give more with `memory_gb`, or close other programs."
         )
     return best[1], best[2]
 

@@ -59,7 +59,7 @@ def for_training(source: LazyImage, *, axes: Literal["YX", "ZYX"] = "YX", memory
     if number < 1:
         raise SuperlensError(
             f"{source.name or 'the image'} does not fit into {memory_bytes / 1e9:.2g} GB, and neither does a window of it; "
-            "give more with --memory-gb (memory_bytes)"
+            "give more with `memory_gb`"
         )
     return windows(source, axes=axes, number=min(number, _MOST_WINDOWS), seed=seed)
 

@@ -65,7 +65,7 @@ class State:
         set_weights(self._network, self._best or self._start)
         raise SuperlensError(
             f"at step {step} the loss or the weights are no longer finite numbers (loss {loss:g}). The best weights so far are kept. "
-            "Try a smaller learning rate, larger patches or batches, or --device cpu with float32."
+            "Try a smaller learning rate, larger patches or batches, or `device` cpu with float32."
         )
 
     def check(

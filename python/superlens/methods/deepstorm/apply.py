@@ -237,8 +237,7 @@ class _Reader:
         if not low <= ours / theirs <= high:
             raise SuperlensError(
                 f"molecules are {told.sigma_nm:.0f} nm wide (sigma), {theirs:.2f} pixels of {pixel_nm:g} nm, and the model takes {ours:g} "
-                f"pixels; expected {ours / high:.2f} to {ours / low:.2f}. Check --pixel-nm, or train a model on this movie: "
-                "superlens train --method deepstorm"
+                f"pixels; expected {ours / high:.2f} to {ours / low:.2f}. Check `pixel_nm`, or train a model on this movie"
             )
         return cls(detector, told, pixel_nm, 1.0 if abs(ours / theirs - 1) <= _AS_TRAINED else ours / theirs)
 

@@ -55,9 +55,7 @@ def choose_model(told: MovieEstimate) -> Chosen:
             config = _config(model)
             options.append((_outside(told, config), _breadth(config), name, model, config))
     if not options:
-        raise SuperlensError(
-            "no model for single molecules comes with this superlens; train one: superlens train --method deepstorm MOVIE --model ds.zip"
-        )
+        raise SuperlensError("no model for single molecules comes with this superlens; train one on this movie")
     options.sort(key=lambda option: option[:3])
     outside, _, name, model, config = options[0]
     fits = outside <= math.log(_MARGIN)
@@ -70,7 +68,7 @@ def choose_model(told: MovieEstimate) -> Chosen:
     if others:
         why += f"; of the others, {', '.join(others)} photons"
     if not fits:
-        why += "; that is outside, so expect less and train one for this movie: superlens train --method deepstorm MOVIE --model ds.zip"
+        why += "; that is outside, so expect less, and train one on this movie"
     return Chosen(name, model, why, fits)
 
 

@@ -59,7 +59,7 @@ class OwnFrames:
         if inside.mean() < 0.5:
             raise SuperlensError(
                 f"{np.mean(~inside):.0%} of the true positions lie outside the {width * pixel_nm:g} x {height * pixel_nm:g} nm of the field; "
-                "expected nanometres from its outer corner. Is --pixel-nm right?"
+                "expected nanometres from its outer corner. Is `pixel_nm` right?"
             )
         kept, frame = places[inside], truth["frame"][inside]
         electrons = told.flat(np.asarray(told.camera.to_electrons(counts), np.float32))

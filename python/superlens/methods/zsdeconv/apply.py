@@ -321,12 +321,12 @@ def _messages(learned: Learned, observation: Observation, config: ZSDeconvConfig
     if "offset" in observation.camera.estimated:
         said.append(
             f"the camera offset was estimated as {observation.camera.offset:.4g} counts and taken off; "
-            "give --offset for values that can be compared between images"
+            "give `offset` for values that can be compared between images"
         )
     if learned.history is not None and learned.model.config.provenance["start"] in STARTS.values():
         said.append(
             f"training started from shipped weights and went {learned.history.blend:.0%} of the way to this image; "
-            "--from-scratch does without them"
+            "`from_scratch` does without them"
         )
     if config.axes == "ZYX":
         said.append(_about_depth(observation.image.sizes["Z"], config))

@@ -211,7 +211,7 @@ def _do(bench: _Bench, job: BlockJob, number: int) -> None:
     except short as error:
         sides = " x ".join(map(str, counts.shape))
         raise SuperlensError(
-            f"memory ran out in a block of {sides} pixels with its halo; give a smaller --block, with --restart."
+            f"memory ran out in a block of {sides} pixels with its halo; give a smaller `block`, with `restart`."
         ) from error
     for output, writer in zip(job.outputs, bench.writers, strict=True):
         scale = (predictor.scale(output.kind),) * 2

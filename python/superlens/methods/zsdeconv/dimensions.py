@@ -45,7 +45,10 @@ def spatial_axes(
     if lacking:
         return "YX", f"each slice is taken as an image of its own: {lacking}"
     steps = sorted({image.z_step_nm or 0.0 for image in images})
-    return "ZYX", f"stacks are taken as volumes, slices {steps[0]:g} nm apart; --planes takes each slice as an image"
+    return (
+        "ZYX",
+        f"stacks are taken as volumes, slices {steps[0]:g} nm apart; set `volume` to false to take each slice as an image",
+    )
 
 
 def refuse_frames_as_slices(images: Sequence[Image], optics: Sequence[Objective | PSF | None], *, wanted: bool) -> None:
@@ -72,7 +75,7 @@ def refuse_frames_as_slices(images: Sequence[Image], optics: Sequence[Objective 
             asked = "a volume or a z-step is asked for" if wanted else "the PSF is a stack"
             raise SuperlensError(
                 f"{image.name or 'the image'} says that its {frames} planes are frames (axes {image.axes}), and {asked}; give "
-                f"--axes {image.axes.replace('Z', '').replace('T', 'Z')} if they are slices, --axes {image.axes} if they are frames"
+                f"`axes` {image.axes.replace('Z', '').replace('T', 'Z')} if they are slices, `axes` {image.axes} if they are frames"
             )
 
 
@@ -82,7 +85,7 @@ def _lacking(images: Sequence[Image], optics: Sequence[Objective | PSF | None], 
             f"there {'is 1 slice' if fewest == 1 else f'are {fewest} slices'} and volumes need at least {LEAST_SLICES}"
         )
     if any(image.z_step_nm is None for image in images):
-        return "the z-step is not known; give --z-step-nm to take the stack as a volume"
+        return "the z-step is not known; give `z_step_nm` to take the stack as a volume"
     if any(lens is None for lens in optics):
         return "there are no optics"
     if any(isinstance(lens, PSF) and lens.data.ndim == 2 for lens in optics):

@@ -154,9 +154,9 @@ def shipped_start(network: str = "light") -> Model:
     """The shipped model that zero-shot learning of a network begins from."""
     files, name = shipped(), STARTS.get(network)
     if name is None:
-        raise SuperlensError(f"there are no shipped weights for network {network!r}; use --from-scratch")
+        raise SuperlensError(f"there are no shipped weights for network {network!r}; use `from_scratch`")
     if name not in files:
-        raise SuperlensError(f"the shipped weights {name!r} are missing; reinstall superlens, or use --from-scratch")
+        raise SuperlensError(f"the shipped weights {name!r} are missing; reinstall superlens, or use `from_scratch`")
     return _loaded(files[name])
 
 

@@ -180,7 +180,7 @@ def _spare(final: Path, inputs: Iterable[Path]) -> None:
     for path in inputs:
         source = path.resolve()
         if source == target or target in source.parents or source in target.parents:
-            raise SuperlensError(f"{final} would overwrite the input {path}; give another --out.")
+            raise SuperlensError(f"{final} would overwrite the input {path}; give another `out`.")
 
 
 def _fingerprint(path: Path) -> str:

@@ -229,7 +229,7 @@ def _kept(request: Request) -> _Run | None:
     if told.get("identity") != request.identity:
         raise SuperlensError(
             f"an unfinished run for {request.finals[0]} had another model, input or outputs; "
-            "give --restart to forget it, or another --out."
+            "give `restart` to forget it, or another `out`."
         )
     blocks = told["blocks"]
     plan = BlockPlan(**{**blocks, "yx_shape": tuple(blocks["yx_shape"]), "block": tuple(blocks["block"])})
@@ -249,7 +249,7 @@ def _resumed(request: Request) -> _Run | None:
         return None
     lost = [final for final in request.finals if not part_of(final).exists()]
     if lost and len(kept.done) < len(kept.blocks):
-        raise SuperlensError(f"{part_of(lost[0])} of an unfinished run is missing; give --restart to begin anew.")
+        raise SuperlensError(f"{part_of(lost[0])} of an unfinished run is missing; give `restart` to begin anew.")
     return kept
 
 
@@ -311,7 +311,7 @@ def _require_room(request: Request, *, share: float) -> None:
     if free < needed:
         raise SuperlensError(
             f"{request.finals[0].parent} has {free / 1e9:.3g} GB free and the result needs up to {needed / 1e9:.3g} GB; "
-            "free some space, or give another --out."
+            "free some space, or give another `out`."
         )
 
 

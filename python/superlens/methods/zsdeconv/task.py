@@ -194,7 +194,7 @@ def _one_pixel_size(images: Sequence[Image], *, needed: bool) -> float | None:
     if not sizes:
         if needed:
             raise SuperlensError(
-                f"{images[0].name or 'the image'} has no pixel size; give it with --pixel-nm (pixel_nm), in nanometres"
+                f"{images[0].name or 'the image'} has no pixel size; give it with `pixel_nm`, in nanometres"
             )
         return None
     if sizes[-1] > 1.02 * sizes[0]:
@@ -221,11 +221,11 @@ def _one_step(images: Sequence[Image], *, needed: bool) -> float | None:
         called, slices = image.name or "the image", image.sizes.get("Z", 1)
         if slices < LEAST_SLICES:
             raise SuperlensError(
-                f"{called} has {slices} slice{'s' * (slices != 1)} along Z; a volume needs at least {LEAST_SLICES}. Give --planes to take each "
-                "slice as an image, or --axes if another axis is Z"
+                f"{called} has {slices} slice{'s' * (slices != 1)} along Z; a volume needs at least {LEAST_SLICES}. Set `volume` to false to take each "
+                "slice as an image, or `axes` if another axis is Z"
             )
         if needed and image.z_step_nm is None:
-            raise SuperlensError(f"{called} has no z-step; give it with --z-step-nm (z_step_nm), in nanometres")
+            raise SuperlensError(f"{called} has no z-step; give it with `z_step_nm`, in nanometres")
     steps = sorted({image.z_step_nm for image in images if image.z_step_nm is not None})
     if steps and steps[-1] > 1.02 * steps[0]:
         raise SuperlensError(
@@ -248,18 +248,18 @@ def check_step(psf: PSF | None, image: Image) -> None:
         return
     if theirs is None:
         raise SuperlensError(
-            f"{called} has no z-step and the model was trained at {ours:g} nm; give it with --z-step-nm"
+            f"{called} has no z-step and the model was trained at {ours:g} nm; give it with `z_step_nm`"
         )
     if abs(ours - theirs) > 0.02 * ours:
         raise SuperlensError(
             f"{called} has a z-step of {theirs:g} nm and the model was trained at {ours:g} nm; use a model for this step, "
-            "or give the right one with --z-step-nm"
+            "or give the right one with `z_step_nm`"
         )
 
 
 def _fine_psf(optics: Objective | PSF | None, pixel_nm: float | None, scale: int, z_step_nm: float | None) -> PSF:
     if optics is None or pixel_nm is None:
-        raise SuperlensError("optics is missing; give --na and --wavelength-nm, or --psf, or ask for --denoise-only")
+        raise SuperlensError("optics is missing; give `na` and `wavelength_nm`, or `psf`, or ask for `denoise_only`")
     require_length_nm("pixel_nm", pixel_nm)
     fine_nm = pixel_nm / scale
     if isinstance(optics, Objective):
@@ -268,8 +268,8 @@ def _fine_psf(optics: Objective | PSF | None, pixel_nm: float | None, scale: int
         psf = optics.at_focus().resample(fine_nm)
     elif optics.data.ndim == 2:
         raise SuperlensError(
-            "the PSF is a single plane and the image a volume; give a PSF stack, or --na and --wavelength-nm, "
-            "or --planes to take each slice as an image"
+            "the PSF is a single plane and the image a volume; give a PSF stack, or `na` and `wavelength_nm`, "
+            "or set `volume` to false to take each slice as an image"
         )
     else:
         psf = optics.resample(fine_nm, z_step_nm)

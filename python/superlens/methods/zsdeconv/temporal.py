@@ -36,8 +36,8 @@ def frames_of(values: NDArray[np.generic], observation: Observation) -> NDArray[
     image = observation.image
     if image.sizes.get("T", 1) < 2:
         raise SuperlensError(
-            f"{image.name or 'the image'} has axes {image.axes} and no two frames; --pairs temporal needs a movie. "
-            "Say so with --axes if its frames are called otherwise, or leave --pairs out"
+            f"{image.name or 'the image'} has axes {image.axes} and no two frames; `pairs` temporal needs a movie. "
+            "Say so with `axes` if its frames are called otherwise, or leave `pairs` out"
         )
     stacked = np.moveaxis(values.reshape(image.data.shape), image.axes.index("T"), -3)
     return stacked.reshape(-1, *stacked.shape[-3:])
@@ -75,5 +75,5 @@ def refuse_motion(observations: Sequence[Observation]) -> None:
                     f"{found.ratio:.2f} times the variance of the noise over 4 x 4 pixels (at most {found.limit:.2f} "
                     f"by chance), {found.share:.1%} of such blocks stand out, most after frame {found.frame}, and between pixels they have "
                     f"{found.noise:.2f} times the variance that the camera states. A network "
-                    "would learn to smear what moves; leave --pairs out, which re-corrupts each frame by itself"
+                    "would learn to smear what moves; leave `pairs` out, which re-corrupts each frame by itself"
                 )
