@@ -32,6 +32,7 @@ _FEWEST_FRAMES = 8
 _MOST_FRAMES, _MOST_PIXELS = 120, 65_536  # that are looked at for the usual frame, and in a frame for its level
 _PARTS = 4  # along each side of the field
 _LEAST_PART = 6  # pixels along its side
+_NEARLY_ALL = 0.9
 _OFTEN, _MORE_OFTEN = 0.5, 0.15
 """Share of the pixels that may usually hold one value, and how much more of them do in a frame that is black, if only in part."""
 _CLEAR = 6.0  # deviations of chance that a level must differ by
@@ -42,6 +43,8 @@ _LEAST_GROUP = 0.2  # share of the frames that may be the usual ones
 _UNEVEN = 0.15  # standard deviation, over the field, of how much a change of the level shows
 _LOOSE = 0.3  # of a change of the level: as much a part may show more or less of it
 _PATTERN_WIDTH = 3.0  # pixels
+_LITTLE = 0.05  # share of the usual frames that hold less of the light that comes and goes than the usual one
+_TORN = 0.25  # share of the parts of a field that are too bright
 _SPOT = 5.5  # deviations of smoothed noise that a spot rises by; chance alone reaches 4.5 in a field of 512 pixels
 _WIDTH = 1.2  # pixels: usual width of a molecule, to smooth by
 _MAD = 1.4826
@@ -124,7 +127,7 @@ class UsualFrame:
     Attributes
     ----------
     image : ndarray, shape (Y, X), float32
-        Median of the usual frames; empty where there are too few to know.
+        Median of the usual frames, with as little as they hold of light that comes and goes; empty where there are too few to know.
     pattern : ndarray, shape (Y, X), float32, or None
         How much a change of the level shows in each pixel, 1 on average; None where it shows everywhere alike.
     noise : float
@@ -195,6 +198,10 @@ class UsualFrame:
         low, high = float(level.min()), float(level.max())
         reach = max(noise, _CLEAR * _chance(own, parts.shape[1]), _SPREAD * (high - low))
         pattern = None if (shape == 1).all() else _pattern(stack, image, _common(every, shape), noise)
+        if varies:  # the usual frame is one with little of what comes and goes
+            base = float(np.quantile(level, _LITTLE))
+            image = np.asarray(image + base * (1.0 if pattern is None else pattern), np.float32)
+            low, high = low - base, high - base
         return cls(
             image, pattern, noise, low, high, reach, max(2 * noise, 1.5 * _CLEAR * own), one_value, varies
         )
@@ -219,9 +226,10 @@ class UsualFrame:
         parts = _part_levels(frames, self.image)
         shape = np.ones(parts.shape[1]) if self.pattern is None else _means_of_parts(self.pattern)
         level = _common(parts, shape)
-        away = np.abs(parts - level[:, None] * shape)
+        away = parts - level[:, None] * shape
         allowed = self.uneven + _LOOSE * np.abs(level[:, None]) * shape
-        return level, np.asarray((away > allowed).any(axis=1)), _MAD * float(np.median(away))
+        above = (away > allowed).mean(axis=1) >= _TORN  # a few parts may be bright with molecules
+        return level, np.asarray(above | (away < -allowed).any(axis=1)), _MAD * float(np.median(np.abs(away)))
 
     def _spotted(self, frames: Array, level: NDArray[np.floating]) -> Mask:
         """Whether a spot stands out in each of some frames."""
@@ -299,14 +307,16 @@ def _black(shares: Floats, usual: float) -> Mask:
 
 
 def _one_value(frame: NDArray[np.generic]) -> float:
-    """Share of the pixels of a frame that hold its commonest value, which is its lowest, its highest or its median."""
+    """Share of the pixels of a frame that hold its lowest or its highest value, or where nearly all do, its median."""
     values = np.asarray(frame).ravel()
     step = max(1, len(values) // _MOST_PIXELS)
     some = values[::step] if step > 1 else values
-    if some.min() == some.max():
-        return 1.0 if values.min() == values.max() else 1.0 - 1.0 / len(values)
-    middle = np.partition(some, len(some) // 2)[len(some) // 2]
-    return max(float(np.mean(some == value)) for value in (some.min(), middle, some.max()))
+    low, high = values.min(), values.max()
+    if low == high:
+        return 1.0
+    most = max(float(np.mean(some == low)), float(np.mean(some == high)))
+    middle = float(np.mean(some == np.partition(some, len(some) // 2)[len(some) // 2]))
+    return min(max(most, middle if middle > _NEARLY_ALL else 0.0), 1.0 - 1.0 / len(values))
 
 
 def _part_levels(frames: Array, image: Array) -> Floats:
@@ -394,7 +404,7 @@ def _pattern(stack: Array, image: Array, level: Floats, noise: float) -> Array:
 
 def _shared_variance(parts: Floats) -> tuple[float, float]:
     """Variance over time that the levels of distant parts share, and its standard error where they share none."""
-    away = parts - np.median(parts, axis=0)
+    away = parts - parts.mean(axis=0)
     number, count = away.shape
     side = math.isqrt(count)
     place = np.stack(np.divmod(np.arange(count), max(side, 1)), axis=1)
