@@ -15,7 +15,6 @@ from superlens.evidence import gather
 from superlens.evidence.checks import checks
 from superlens.evidence.measure import kept_within, seen_by_camera, transfer_cutoff_per_um
 from superlens.image import Image
-from superlens.methods.zsdeconv.apply import Result, parameters_of
 from superlens.methods.zsdeconv.light import through
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.task import Lens
@@ -24,6 +23,7 @@ from superlens.observing.observation import Observation, observe
 from superlens.optics import PSF as AnyPSF
 from superlens.optics import Objective
 from superlens.report import judge, render
+from superlens.result import Result, parameters_of
 from superlens.simulate import Scene, scene
 from superlens.training import History, Record
 

@@ -20,9 +20,9 @@ import tifffile
 from click.testing import Result
 from numpy.typing import NDArray
 
-from superlens.cli import folders
 from superlens.image import Image
 from superlens.io import read, write
+from superlens.runs import folders
 
 Run = Callable[..., Result]
 Array = NDArray[np.generic]

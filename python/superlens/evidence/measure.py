@@ -1,6 +1,6 @@
 """Measuring a result against the data it was made from; no judgement here.
 
-In: a `Result`. Out: `Measured`, numbers by name and the two maps of the page. Nothing here needs the truth: what is compared is always
+In: a `Channel`. Out: `Measured`, numbers by name and the two maps of the page. Nothing here needs the truth: what is compared is always
 the output, seen through the microscope again, with the recorded counts and the noise that the camera model expects of them.
 """
 
@@ -28,8 +28,8 @@ from superlens.optics.sampling import convolve
 from superlens.reconstruct.blur import binned
 
 if TYPE_CHECKING:
-    from superlens.methods.zsdeconv.apply import Result
     from superlens.model import Model
+    from superlens.result import Channel
 
 __all__ = [
     "Measured",
@@ -71,7 +71,7 @@ class Planes:
     unit: float
 
     @classmethod
-    def of(cls, result: Result) -> Planes:
+    def of(cls, result: Channel) -> Planes:
         """Read them off a result, electrons turned back into counts."""
         observation = result.observation
         unit = observation.camera.gain if result.parameters.get("units") == "electrons" else 1.0
@@ -139,12 +139,12 @@ class Measured:
     error_map: Array
 
 
-def measure(result: Result) -> Measured:
+def measure(result: Channel) -> Measured:
     """Measure a result; every number is a mean over `Planes.measured`, NaN where it does not apply.
 
     Parameters
     ----------
-    result : Result
+    result : Channel
 
     Returns
     -------
@@ -259,7 +259,7 @@ def _transfer_along(psf: PSF) -> tuple[Array, Array]:
     return np.arange(side // 2) / side * 1000 / plane.pixel_nm, along
 
 
-def _residuals(result: Result, planes: Planes) -> dict[int, Array]:
+def _residuals(result: Channel, planes: Planes) -> dict[int, Array]:
     """What the camera would see of the output, minus the counts, of the planes that are measured or shown."""
     wanted = sorted({*planes.measured, planes.shown})
     if planes.sharp is None:
@@ -274,13 +274,13 @@ def _residuals(result: Result, planes: Planes) -> dict[int, Array]:
     return {i: seen[i // slices][i % slices] - planes.counts[i] for i in wanted}
 
 
-def _flux_of_stack(planes: Planes, result: Result) -> dict[str, float]:
+def _flux_of_stack(planes: Planes, result: Channel) -> dict[str, float]:
     """Of all slices together: the sharp stack moves light from slice to slice, and through the ends."""
     found, through = _flux(planes, slice(None)), _through_ends(result)
     return {**found, "flux_tolerance": found["flux_tolerance"] + through, "flux_through_ends": through}
 
 
-def _through_ends(result: Result) -> float:
+def _through_ends(result: Channel) -> float:
     """How much more of the light of a uniform stack its PSF throws beyond the ends than the narrower one.
 
     As much comes in from a specimen that goes on beyond them; of one that ends there, or lies there only, that is the change of flux.
@@ -408,7 +408,7 @@ def _middle(shape: tuple[int, ...]) -> tuple[slice, slice]:
     return y, x
 
 
-def _widths(result: Result) -> dict[str, float]:
+def _widths(result: Channel) -> dict[str, float]:
     psf, config = result.model.psf, result.model.config
     if psf is None or result.image is None:
         return {"psf_fwhm_nm": math.nan, "target_fwhm_nm": math.nan}
@@ -416,7 +416,7 @@ def _widths(result: Result) -> dict[str, float]:
     return {"psf_fwhm_nm": psf.fwhm_nm, "target_fwhm_nm": stated}
 
 
-def _blur_over_psf(result: Result, planes: Planes) -> float:
+def _blur_over_psf(result: Channel, planes: Planes) -> float:
     psf, pixel_nm = result.model.psf, result.observation.image.pixel_nm
     if psf is None or psf.data.ndim != 2 or result.image is None or pixel_nm is None:
         return math.nan
@@ -426,7 +426,7 @@ def _blur_over_psf(result: Result, planes: Planes) -> float:
     return 1.0 if found.verdict == "fits" else min((found.low, found.high), key=lambda f: abs(math.log(f)))
 
 
-def _training(result: Result) -> dict[str, float]:
+def _training(result: Channel) -> dict[str, float]:
     history = result.history
     records = [] if history is None else history.records
     if history is None or not records:

@@ -20,9 +20,10 @@ from scipy import ndimage, optimize
 
 import superlens as sl
 from superlens.camera import NoiseCheck
-from superlens.methods.zsdeconv import Result, ZSDeconvConfig, enhance
+from superlens.enhancing import enhance
 from superlens.methods.zsdeconv.apply import apply
 from superlens.methods.zsdeconv.learn import learn
+from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.task import Lens, prepare, through
 from superlens.metrics import (
     blur_width,
@@ -38,6 +39,7 @@ from superlens.metrics import (
 from superlens.optics import PSF
 from superlens.progress import silent
 from superlens.reconstruct import blind_stop, richardson_lucy, richardson_lucy_iterates
+from superlens.result import Result
 
 from .ours import pixels
 from .scores import upsampled

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from superlens.camera import Camera
+from superlens.evidence import gather
 from superlens.image import Image
-from superlens.methods.zsdeconv.learn import STARTS, Learned, start_of
+from superlens.method import Learned
+from superlens.methods.zsdeconv.learn import STARTS, start_of
 from superlens.methods.zsdeconv.paper_volume import INSERT, INSERT_Z
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.task import Lens, VolumeLens, check_step, lens_of, stacked
@@ -21,12 +23,13 @@ from superlens.metrics import BlurWidth, blur_width
 from superlens.model import Model
 from superlens.networks import architecture
 from superlens.observing.conditioning import BANK_RADIUS, BANK_RADIUS_Z, condition
-from superlens.observing.observation import Observation
+from superlens.observing.observation import Observation, observe
 from superlens.progress import Progress
+from superlens.result import Channel
 from superlens.tiling import choose_tile, map_tiles
-from superlens.training import History, out_of_memory_errors
+from superlens.training import out_of_memory_errors
 
-__all__ = ["BYTES_PER_PIXEL", "Result", "apply", "halo_of", "parameters_of", "reach_of", "stated_error"]
+__all__ = ["BYTES_PER_PIXEL", "apply", "halo_of", "observed", "parameters_of", "reach_of", "stated_error"]
 
 Array = NDArray[np.float32]
 
@@ -34,59 +37,17 @@ BYTES_PER_PIXEL = {"light": 4_000, "unet": 8_000, "light-volume": 1_600, "rcan":
 """Memory that a network needs at its peak for each pixel of a block."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
-class Result:
-    """What a model makes of one image.
-
-    Attributes
-    ----------
-    image : Image or None
-        The super-resolved image, float32, counts above the offset (or electrons); None when only denoising.
-    denoised : Image
-        The denoised image at camera sampling, same unit.
-    uncertainty : Image or None
-        Standard deviation of the error of ``image`` that the model states for each pixel, same unit; None for a model that did not
-        begin from the shipped weights, whose statement was calibrated on simulation.
-    prior_only : ndarray of bool, shape of ``image``, or None
-        True where detail was added that the data neither support nor contradict: blurred again, it hides below the noise.
-    observation : Observation
-        The input as it was understood.
-    model : Model
-    history : History or None
-        Of the training, when this process trained the model.
-    parameters : dict
-        Settings, optics and camera in words and numbers.
-    messages : tuple of str
-        What the user should know.
-    """
-
-    image: Image | None
-    denoised: Image
-    uncertainty: Image | None
-    prior_only: NDArray[np.bool_] | None
-    observation: Observation
-    model: Model
-    history: History | None
-    parameters: dict[str, Any]
-    messages: tuple[str, ...]
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """Numbers that show whether the result agrees with the data; see `superlens.evidence`."""
-        from superlens.evidence import gather
-
-        return gather(self).numbers()
-
-    @property
-    def report(self) -> str:
-        """A self-contained HTML page that shows why to trust the result."""
-        from superlens.evidence import gather
-        from superlens.report import render
-
-        return render(gather(self).page())
+def observed(model: Model, image: Image) -> Observation:
+    """An image as a model takes it: with the camera of the training images."""
+    camera = model.camera
+    known = (
+        {} if camera is None else {"gain": camera.gain, "read_noise_e": camera.read_noise_e, "offset": camera.offset}
+    )
+    (observation,) = observe([image], **known)
+    return observation
 
 
-def apply(learned: Learned, observation: Observation, progress: Progress) -> Result:
+def apply(learned: Learned, observation: Observation, progress: Progress) -> Channel:
     """Predict one image, plane by plane and tile by tile."""
     model = learned.model
     config = ZSDeconvConfig(**model.config.settings)
@@ -250,7 +211,7 @@ def _result(
     sharp: Array | None,
     sigma: Array | None,
     prior_only: NDArray[np.bool_] | None,
-) -> Result:
+) -> Channel:
     model, image = learned.model, observation.image
     unit = np.float32(observation.camera.gain if config.units == "electrons" else 1.0)
     parameters = parameters_of(learned.model, observation.camera, config)
@@ -262,22 +223,21 @@ def _result(
         made = image.with_data((values / unit).astype(np.float32).reshape(shape), scale=scale)
         return replace(made, history={**image.history, "superlens": {"what": what, **parameters}})
 
-    return Result(
-        image=like(sharp, "super-resolved", model.config.scale),
-        denoised=_some(like(denoised, "denoised", 1)),
-        uncertainty=like(sigma, "standard deviation of the error of the super-resolved image", model.config.scale),
-        prior_only=prior_only,
+    made = {
+        "sharp": like(sharp, "super-resolved", model.config.scale),
+        "denoised": like(denoised, "denoised", 1),
+        "uncertainty": like(sigma, "standard deviation of the error of the super-resolved image", model.config.scale),
+    }
+    return Channel(
+        images={role: one for role, one in made.items() if one is not None},
+        masks={} if prior_only is None else {"prior_only": prior_only},
         observation=observation,
         model=model,
         history=learned.history,
         parameters=parameters,
         messages=_messages(learned, observation, config),
+        speaks=gather,
     )
-
-
-def _some(image: Image | None) -> Image:
-    assert image is not None  # a denoised image is always made
-    return image
 
 
 def parameters_of(made: Model, camera: Camera, config: ZSDeconvConfig) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import functools
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superlens.errors import SuperlensError
+from superlens.method import Learned
 from superlens.methods.zsdeconv.light import LightRecipe
 from superlens.methods.zsdeconv.paper import PaperRecipe
 from superlens.methods.zsdeconv.paper_volume import PaperVolumeRecipe
@@ -27,25 +27,10 @@ from superlens.observing.conditioning import CHANNELS
 from superlens.progress import Progress
 from superlens.training import Checkpoint, History, Plan, Trainer, best_precision, get_weights, precision, set_weights
 
-__all__ = ["STARTS", "Bench", "Learned", "Recipe", "learn", "recipe_of", "shipped_start", "start_of", "untrained"]
+__all__ = ["STARTS", "Bench", "Recipe", "learn", "recipe_of", "shipped_start", "start_of", "untrained"]
 
 log = logging.getLogger(__name__)
 Array = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Learned:
-    """A model and how it came about.
-
-    Attributes
-    ----------
-    model : Model
-    history : History or None
-        Of the training; None for a model from a file.
-    """
-
-    model: Model
-    history: History | None
 
 
 class Bench:
@@ -226,7 +211,7 @@ def _model_config(task: Task, arguments: dict[str, Any], history: History, sprea
         method="zsdeconv",
         network=task.config.network,
         network_config=arguments,
-        axes=task.config.axes,
+        axes="ZYX" if task.config.axes == "ZYX" else "YX",
         scale=task.config.scale,
         pixel_nm=task.pixel_nm if task.psf is not None else None,
         **task.narrowing.stated(),

@@ -165,6 +165,8 @@ def prepare(
     """
     if not images:
         raise SuperlensError("images is empty; expected at least one")
+    if config.axes == "auto":
+        config = config.for_axes("YX")
     if config.units == "electrons" and config.gain is None:
         raise SuperlensError("units is electrons and no gain is given; give the camera's gain, in counts per electron")
     pixel_nm = _one_pixel_size(images, needed=not config.denoise_only)

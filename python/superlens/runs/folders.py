@@ -11,12 +11,12 @@ import contextlib
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from superlens.cli.failures import warn
-from superlens.errors import SuperlensError
+from superlens.errors import SuperlensError, SuperlensWarning
 
 __all__ = ["OUTPUT_ENDINGS", "OutputFolder", "find_inputs", "megabytes", "stem_of"]
 
@@ -52,7 +52,11 @@ def find_inputs(paths: Sequence[Path]) -> list[Path]:
             f"{found[0].parent} holds nothing but earlier results; name the files to use them as inputs."
         )
     if len(files) < len(found):
-        warn(f"{len(found) - len(files)} files are earlier results of superlens by their names and are passed over.")
+        warnings.warn(
+            f"{len(found) - len(files)} files are earlier results of superlens by their names and are passed over.",
+            SuperlensWarning,
+            stacklevel=2,
+        )
     _refuse_same_names(files)
     return files
 
@@ -126,7 +130,7 @@ class OutputFolder:
         except OSError as error:
             raise SuperlensError(
                 f"writing to {self.path} failed ({error.strerror or error}); the earlier files are as they were. "
-                "Free some space or choose another folder with --out."
+                "Free some space or choose another folder with `out`."
             ) from error
         finally:
             if staging is not None:
@@ -137,7 +141,7 @@ class OutputFolder:
         for source in self.inputs:
             if source.resolve() in targets:
                 raise SuperlensError(
-                    f"{source} is an input and would be overwritten; choose another folder with --out."
+                    f"{source} is an input and would be overwritten; choose another folder with `out`."
                 )
 
     def _make(self) -> list[Path]:
