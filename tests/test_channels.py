@@ -207,7 +207,7 @@ def test_the_command_makes_one_image_one_model_and_one_report(superlens: Run, mo
     assert widths == pytest.approx([220.0, 260.0], rel=0.05)
     assert (out / "report.html").read_text(encoding="utf-8").count("<iframe") == 2
     told = json.loads((out / "run.json").read_text())["results"][0]
-    assert set(told["metrics"]) == {"channel 0 (a)", "channel 2 (c)"}
+    assert [(one["channel"], one["name"]) for one in told["channels"]] == [(0, "channel 0 (a)"), (2, "channel 2 (c)")]
     assert not [file.name for file in out.iterdir() if file.name.startswith(".")]
 
     again = superlens("predict", path, "--model", out / "model.zip", "--out", tmp_path / "again")

@@ -25,6 +25,7 @@ __all__ = ["PING", "Command", "Field", "command_of", "export", "menu"]
 _KEYS = {
     "out": "output",
     "inputs": "input",
+    "channel": "channels",
     "psf_model": "psf_theory",
     "psf_pixel_nm": "psf_lateral_nm",
     "psf_z_step_nm": "psf_axial_nm",
@@ -159,6 +160,7 @@ class Command:
 
     def in_words(self, text: str) -> str:
         """Name the parameters in a message as this command does: ``psf_theory`` for ```psf_model```."""
+        text = text.replace("give it with `pixel_nm`", "set its scale (Image > Properties...), or give `pixel_nm`")
         keys = {field.parameter.name: field.key for field in self.fields}
         return worded(text, lambda name: keys.get(name, _KEYS.get(name, name)))
 

@@ -327,10 +327,10 @@ class ChannelOptics:
             return
         noun, name = ("PSF", "psf") if self.psf else ("wavelength", "wavelength_nm")
         given = f"{told or 'no'} {noun}{'s' * (told > 1)} (`{name}`)" if told or self.na is not None else "no optics"
-        lacking = f"; channel {numbers[told]} has none" if 0 < told < len(numbers) else ""
+        lacking = f", channel {numbers[told]} has none" if 0 < told < len(numbers) else ""
         raise SuperlensError(
-            f"{image.name or 'the image'} has {count} channels and {given} for {len(numbers)} of them{lacking}. Give one "
-            "`psf` or `wavelength_nm` for each, or choose channels with `channel`, from 0."
+            f"{image.name or 'the image'} has {count} channels and {given} for {len(numbers)} of them{lacking}; give one "
+            "`psf` or `wavelength_nm` for each, or choose channels with `channel`."
         )
 
     def _at(self, at: int, channels: int | None) -> OpticsFacts:
