@@ -28,7 +28,7 @@ from superlens.camera import Camera
 from superlens.config import Config
 from superlens.errors import SuperlensError
 from superlens.image import Image
-from superlens.networks import build
+from superlens.networks import architecture, build
 from superlens.observing.conditioning import Normaliser
 from superlens.optics import PSF
 from superlens.training import out_of_memory_errors, set_weights
@@ -170,7 +170,7 @@ class ModelConfig(Config):
     @property
     def states_resolution(self) -> bool:
         """Whether sharp images have the stated resolution; the original recipes deconvolve as far as they get."""
-        return self.network not in ("unet", "rcan")
+        return architecture(self.network).says_resolution
 
 
 @dataclass(frozen=True, slots=True, eq=False)

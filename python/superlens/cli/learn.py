@@ -42,12 +42,6 @@ if TYPE_CHECKING:
 
 __all__ = ["bytes_needed", "enhance", "predict", "train"]
 
-_MODEL_BYTES = {
-    "light": 80_000_000,
-    "unet": 600_000_000,
-    "light-volume": 150_000_000,
-    "rcan": 150_000_000,
-}  # model, checkpoint with optimizer and best weights, report
 _LEAST_SLICES = 5  # of a volume
 _inputs_argument = click.argument("inputs", nargs=-1, required=True, type=path_type)
 _resume_option = click.option("--resume", is_flag=True, help="Go on from the checkpoint of a run that was killed.")
@@ -146,7 +140,7 @@ def train(
     host.start()
     config = learning.load(_axes(asked, learning, image))
     folder = OutputFolder(model.parent, tuple(files))
-    room = folder.prepared([model.name], _MODEL_BYTES[config.network] * len(asked.optics))
+    room = folder.prepared([model.name], _training_bytes(config) * len(asked.optics))
     kept = model.with_name(f".{model.name}.checkpoint")
     with room, checkpointed(kept, resume=resume) as checkpoint, working() as work:
         trained = asked.train(config, work.progress, checkpoint=checkpoint)
@@ -305,7 +299,13 @@ def _output_bytes(image: Image) -> int:
 
 def bytes_needed(images: Sequence[Image], config: ZSDeconvConfig) -> int:
     """Estimate how much room the results of a training take, the model and its checkpoint included."""
-    return _MODEL_BYTES[config.network] + sum(_output_bytes(image) for image in images)
+    return _training_bytes(config) + sum(_output_bytes(image) for image in images)
+
+
+def _training_bytes(config: ZSDeconvConfig) -> int:
+    from superlens.networks import architecture
+
+    return architecture(config.network).training_bytes
 
 
 def _finish(

@@ -29,6 +29,7 @@ from superlens.cli.learn import predict as _predict
 from superlens.cli.learn import train as _train
 from superlens.cli.options import path_type
 from superlens.errors import SuperlensError
+from superlens.networks import architecture
 
 if TYPE_CHECKING:
     from superlens.image import Image
@@ -122,7 +123,7 @@ def _like(hollow: Image, spec: InputSpec) -> InputSpec:
 def _plan_enhance(call: Call) -> Response:
     asked, inputs = _Asked.planned(call)
     _require_pixel_sizes([(spec.pixel_nm, path) for spec, path in inputs], asked.config)
-    stated = asked.config.network.startswith("light") and not asked.config.from_scratch
+    stated = architecture(asked.config.network).says_error and not asked.config.from_scratch
     scale = 0 if asked.config.denoise_only else asked.config.scale
     seconds = _training_seconds(asked, inputs)
     return _planned(inputs, scale, stated=stated, seconds=seconds, config=asked.config)
@@ -188,7 +189,7 @@ def _plan_predict(call: Call) -> Response:
     scale = 0 if model.psf is None else model.config.scale
     pixels = sum(math.prod(spec.shape) for spec, _ in kept)
     seconds = _PACE.forecast(_pixel_key(model.config.network), pixels)
-    stated = model.config.network.startswith("light") and model.config.spread is not None
+    stated = architecture(model.config.network).says_error and model.config.spread is not None
     return _planned(kept, scale, stated=stated, seconds=seconds)
 
 

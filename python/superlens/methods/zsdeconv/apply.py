@@ -20,18 +20,15 @@ from superlens.methods.zsdeconv.turning import EDGE, run_light
 from superlens.metrics import BlurWidth, blur_width
 from superlens.model import Model
 from superlens.networks import architecture
-from superlens.observing.conditioning import BANK_RADIUS, BANK_RADIUS_Z, condition
+from superlens.observing.conditioning import condition
 from superlens.observing.observation import Observation
 from superlens.progress import Progress
 from superlens.tiling import choose_tile, map_tiles
 from superlens.training import History, out_of_memory_errors
 
-__all__ = ["BYTES_PER_PIXEL", "Result", "apply", "halo_of", "parameters_of", "reach_of", "stated_error"]
+__all__ = ["Result", "apply", "parameters_of", "stated_error"]
 
 Array = NDArray[np.float32]
-
-BYTES_PER_PIXEL = {"light": 4_000, "unet": 8_000, "light-volume": 1_600, "rcan": 8_000}
-"""Memory that a network needs at its peak for each pixel of a block."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -119,8 +116,9 @@ def _one(
     sigma: Array,
 ) -> tuple[Array, Array | None, Array | None, NDArray[np.bool_] | None]:
     """One image or volume."""
-    if model.config.network in ("unet", "rcan"):
-        denoised, sharp = (_unet if model.config.network == "unet" else _rcan)(model, counts)
+    known = architecture(model.config.network)
+    if known.inputs == "image":
+        denoised, sharp = (_rcan if known.whole else _unet)(model, counts)
         return denoised, None if config.denoise_only else sharp, None, None
     denoised, sharp, log_sigma = _light(model, model.network, lens, config.flips, counts, sigma)
     if config.denoise_only:
@@ -168,23 +166,13 @@ def _light(
     return normaliser.backward(denoised[..., 0]), normaliser.backward(fine[..., 0]), fine[..., 1]
 
 
-def reach_of(network: str) -> int:
-    """The same as `halo_of` along z, in slices."""
-    return architecture(network).reach_z + (BANK_RADIUS_Z if network == "light-volume" else 0)
-
-
-def halo_of(network: str) -> int:
-    """Pixels around a block that its result depends on: the network's reach and that of the filters before it."""
-    return architecture(network).halo + (BANK_RADIUS if network.startswith("light") else 0)
-
-
 def _unet(model: Model, counts: Array) -> tuple[Array, Array]:
     normaliser = model.normaliser
 
     def block(part: Array) -> list[Array]:
         return list(model.network.predict_on_batch(part))
 
-    denoised, sharp = _tiled(block, normaliser.forward(counts)[..., None], "unet")
+    denoised, sharp = _tiled(block, normaliser.forward(counts)[..., None], model.config.network)
     return normaliser.backward(denoised[..., 0]), normaliser.backward(sharp[..., 0])
 
 
@@ -213,11 +201,11 @@ def _rcan(model: Model, counts: Array) -> tuple[Array, Array]:
 
 def _tiled(block: Any, array: Array, network: str) -> Any:
     """By a network of finite reach. An image is mirrored a little beyond its edges; the first and the last slice of a volume stay ends."""
-    along_z = array.ndim == 4
-    halo = (reach_of(network),) * along_z + (halo_of(network),) * 2
-    align = (1,) * along_z + (architecture(network).align,) * 2
+    along_z, known = array.ndim == 4, architecture(network)
+    halo = (known.reach_z,) * along_z + (known.halo,) * 2
+    align = (1,) * along_z + (known.align,) * 2
     edge = (0,) * along_z + (EDGE,) * 2
-    tile = choose_tile(array.shape[:-1], halo, align, bytes_per_pixel=BYTES_PER_PIXEL[network], ends="open", edge=edge)
+    tile = choose_tile(array.shape[:-1], halo, align, bytes_per_pixel=known.bytes_per_pixel, ends="open", edge=edge)
     return map_tiles(
         block, array, halo=halo, align=align, tile=tile, ends="open", edge=edge, out_of_memory=out_of_memory_errors()
     )

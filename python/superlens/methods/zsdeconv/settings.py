@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from superlens.config import Config
 from superlens.errors import SuperlensError
+from superlens.networks import architecture, names
 
 __all__ = ["ZSDeconvConfig"]
 
@@ -19,13 +20,13 @@ class ZSDeconvConfig(Config):
     ----------
     preset : {"fast", "standard", "paper"}
         The recipe the other fields started from.
-    network : {"light", "unet", "light-volume", "rcan"}
-        Architecture; see `superlens.networks`. The first two take images, the others volumes.
+    network : str
+        A two-stage network of `superlens.networks`, for images or for volumes as `axes` says.
     axes : {"YX", "ZYX"}
         Whether every plane is an image of its own, or the slices of a stack are a volume.
     pairs : {"recorrupt", "interleave", "temporal"}
         Where noisy pairs come from: one image re-corrupted into two; the even and odd slices of a stack, with a term that amends the gap
-        between them (volumes only); or neighbouring frames of a scene that stands still (network light only).
+        between them (volumes only); or neighbouring frames of a scene that stands still (images and a network that is told the noise only).
     scale : {1, 2}
         Fine pixels in a camera pixel along each axis.
     steps : int
@@ -56,7 +57,7 @@ class ZSDeconvConfig(Config):
     """
 
     preset: Literal["fast", "standard", "paper"] = "fast"
-    network: Literal["light", "unet", "light-volume", "rcan"] = "light"
+    network: str = "light"
     axes: Literal["YX", "ZYX"] = "YX"
     pairs: Literal["recorrupt", "interleave", "temporal"] = "recorrupt"
     scale: Literal[1, 2] = 2
@@ -82,20 +83,22 @@ class ZSDeconvConfig(Config):
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
-        volumes = self.network in ("light-volume", "rcan")
-        if volumes != (self.axes == "ZYX"):
+        fitting = _two_stage(self.axes)
+        if self.network not in fitting:
             raise ValueError(
-                f"network is {self.network} and axes {self.axes}; expected light or unet for YX, light-volume or rcan for ZYX"
+                f"network is {self.network!r} and axes {self.axes}; expected one of {', '.join(fitting)} for {self.axes}"
             )
-        if self.pairs == "interleave" and not volumes:
+        plain = architecture(self.network).inputs == "image"
+        if self.pairs == "interleave" and self.axes != "ZYX":
             raise ValueError(
                 f"pairs is interleave and axes {self.axes}; expected ZYX, since it is slices that are interleaved"
             )
-        if self.pairs == "temporal" and self.network != "light":
-            raise ValueError(f"pairs is temporal and network {self.network}; expected light")
-        if self.network == "rcan" and self.pairs != "interleave":
+        if self.pairs == "temporal" and (plain or self.axes != "YX"):
+            told = [name for name in _two_stage("YX") if architecture(name).inputs == "conditioned"]
+            raise ValueError(f"pairs is temporal and network {self.network}; expected {' or '.join(told)}")
+        if plain and self.axes == "ZYX" and self.pairs != "interleave":
             raise ValueError(
-                f"network is rcan and pairs {self.pairs}; expected interleave, which its recipe is made of"
+                f"network is {self.network} and pairs {self.pairs}; expected interleave, which its recipe is made of"
             )
         return self
 
@@ -121,6 +124,12 @@ class ZSDeconvConfig(Config):
     @classmethod
     def _of_values(cls, values: dict[str, Any]) -> ZSDeconvConfig:
         return cls.of(str(values.pop("preset", "fast")), **values)
+
+
+def _two_stage(axes: str) -> list[str]:
+    """Networks of these axes that denoise and sharpen."""
+    known = {name: architecture(name) for name in names()}
+    return [name for name, one in known.items() if one.axes == axes and one.outputs[:2] == ("denoised", "sharp")]
 
 
 _FROM_NOTHING: dict[str, dict[str, Any]] = {
