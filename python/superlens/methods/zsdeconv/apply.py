@@ -87,7 +87,7 @@ def apply(learned: Learned, observation: Observation, progress: Progress) -> Res
     """Predict one image, plane by plane and tile by tile."""
     model = learned.model
     config = ZSDeconvConfig(**model.config.settings)
-    lens = lens_of(model.psf, model.config.scale, config.axes, model.config.narrowing)
+    lens = lens_of(model.psf, model.config.scale, config.axes, model.config.response)
     start = start_of(model)
     if config.axes == "ZYX":
         check_step(model.psf, observation.image)
@@ -294,7 +294,7 @@ def _target_of(made: Model) -> dict[str, Any]:
     if psf is None:
         return {"target_fwhm_nm": None}
     states = model.states_resolution
-    told: dict[str, Any] = {"target_fwhm_nm": round(model.narrowing.response(psf).fwhm_nm, 1) if states else None}
+    told: dict[str, Any] = {"target_fwhm_nm": round(model.response.of(psf).fwhm_nm, 1) if states else None}
     if psf.fwhm_z_nm is not None:
         told |= {
             "z_step_nm": psf.z_step_nm,

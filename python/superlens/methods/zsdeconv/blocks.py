@@ -44,7 +44,7 @@ class BlockPredictor:
     def __init__(self, model: Model) -> None:
         self._model = model
         self._config = ZSDeconvConfig(**model.config.settings)
-        self._lens = lens_of(model.psf, model.config.scale, model.config.axes, model.config.narrowing)
+        self._lens = lens_of(model.psf, model.config.scale, model.config.axes, model.config.response)
         self._start = start_of(model)
         known = architecture(model.config.network)
         self.volumes = known.axes == "ZYX"

@@ -168,7 +168,7 @@ def start_of(model: Model) -> keras.Model | None:
     if made.get("start") != STARTS.get(config.network) or not made.get("blend"):
         return None
     start = shipped_start(config.network)
-    if start.config.narrowing != config.narrowing:
+    if start.config.response != config.response:
         return None
     if start.config.network_config == config.network_config:
         return start.network
@@ -222,7 +222,7 @@ def _model_config(task: Task, arguments: dict[str, Any], history: History, sprea
         axes=task.config.axes,
         scale=task.config.scale,
         pixel_nm=task.pixel_nm if task.psf is not None else None,
-        **task.narrowing.stated(),
+        **task.response.stated(),
         level=task.normaliser.level,
         contrast=task.normaliser.contrast,
         camera=CameraConfig(
