@@ -270,6 +270,9 @@ def run_all(start: Path, out: Path) -> None:
     np.savez(out, **found)
 
 
+_QUICKLY = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"  # each graph runs once
+
+
 @pytest.fixture(scope="module")
 def engines(tmp_path_factory):
     """What this engine and JAX make of the same weights and inputs."""
@@ -285,7 +288,7 @@ def engines(tmp_path_factory):
         "module = importlib.util.module_from_spec(spec); spec.loader.exec_module(module)\n"
         "module.run_all(*map(pathlib.Path, sys.argv[1:]))\n"
     )
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": _QUICKLY}
     arguments = [sys.executable, "-c", code, str(folder / "here.npz"), str(folder / "there.npz")]
     done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
