@@ -18,10 +18,10 @@ from superlens.image import Image
 from superlens.methods.zsdeconv.light import through
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.task import Lens
-from superlens.model import NARROWING, Model, ModelConfig
+from superlens.model import Model, ModelConfig
 from superlens.observing.observation import Observation, observe
 from superlens.optics import PSF as AnyPSF
-from superlens.optics import Objective
+from superlens.optics import RESPONSES, Objective
 from superlens.report import judge, render
 from superlens.result import Result, parameters_of
 from superlens.simulate import Scene, scene
@@ -51,7 +51,7 @@ def a_result(
 ) -> Result:
     image = observation.image
     psf = None if sharp is None else PSF
-    stated = NARROWING["YX"].stated()
+    stated = RESPONSES["YX"].stated()
     config = ModelConfig(version="0", method="zsdeconv", network=network, network_config={}, **stated)
     fields: dict[str, Any] = {
         "image": None if sharp is None else image.with_data(sharp.astype(np.float32), scale=2),
@@ -69,7 +69,7 @@ def a_result(
 
 @pytest.fixture(scope="module")
 def ideal(filaments: Scene) -> Result:
-    sharp = NARROWING["YX"].response(filaments.psf).blur(filaments.truth).astype(np.float32)
+    sharp = RESPONSES["YX"].of(filaments.psf).blur(filaments.truth).astype(np.float32)
     return a_result(
         observed(filaments.observed),
         filaments.clean,

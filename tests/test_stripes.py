@@ -14,6 +14,7 @@ from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import Image
 from superlens.io import read
 from superlens.observing.correction import even_sensor, without_stripes
+from superlens.runs.choices import Reading
 
 SIDE = 192
 

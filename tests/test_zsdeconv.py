@@ -21,10 +21,10 @@ from superlens.methods.zsdeconv.paper import INSERT, PaperRecipe
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.task import Lens, prepare
 from superlens.methods.zsdeconv.turning import TURNS, run_light
-from superlens.model import NARROWING, Model, ModelConfig, shipped
+from superlens.model import Model, ModelConfig, shipped
 from superlens.networks import build
 from superlens.observing.conditioning import CHANNELS
-from superlens.optics import PSF, Objective
+from superlens.optics import PSF, RESPONSES, Objective
 from superlens.progress import Cancelled
 from superlens.simulate import scene
 from superlens.training import get_weights
@@ -70,7 +70,7 @@ def slim(monkeypatch):
     keras.utils.set_random_seed(9)
     widths = {"channels": CHANNELS, "widths": (4, 4, 4)}
     network = build("light", widths)
-    stated = NARROWING["YX"].stated()
+    stated = RESPONSES["YX"].stated()
     start = Model(
         ModelConfig(version="0", method="pretraining", network="light", network_config=widths, spread=1.0, **stated),
         network,
@@ -475,7 +475,7 @@ def test_history_and_parameters_tell_how_it_was_made(learned):
     assert told["pixel_nm"] == PIXEL_NM
     assert told["camera_gain"] == 2.0
     assert told["psf_fwhm_nm"] == pytest.approx(learned.model.psf.fwhm_nm, abs=0.1)
-    assert told["target_fwhm_nm"] == pytest.approx(NARROWING["YX"].response(learned.model.psf).fwhm_nm, abs=0.1)
+    assert told["target_fwhm_nm"] == pytest.approx(RESPONSES["YX"].of(learned.model.psf).fwhm_nm, abs=0.1)
 
 
 def test_objective_and_its_psf_are_the_same_optics():

@@ -14,6 +14,7 @@ from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.io import read, read_psf, write
 from superlens.optics import PSF, Objective
+from superlens.runs.choices import Reading
 
 Run = Callable[..., Result]
 

@@ -178,9 +178,9 @@ def _psf_picture(result: Channel) -> PsfPicture | None:
     model = result.model
     if model.psf is None or result.image is None:
         return None
-    narrowing = model.config.narrowing if model.config.states_resolution else None
-    response = None if narrowing is None else narrowing.response(model.psf).at_focus().data
-    return PsfPicture(model.psf.at_focus().data, model.psf.pixel_nm, model.psf.source, response, str(narrowing or ""))
+    stated = model.config.response if model.config.states_resolution else None
+    response = None if stated is None else stated.of(model.psf).at_focus().data
+    return PsfPicture(model.psf.at_focus().data, model.psf.pixel_nm, model.psf.source, response, str(stated or ""))
 
 
 def _photon_transfer(result: Channel) -> PhotonTransfer:

@@ -24,8 +24,8 @@ from superlens.metrics import (
     rsp_rse,
 )
 from superlens.optics import PSF, relative_kernel, relative_transfer
+from superlens.optics.forward import binned
 from superlens.optics.sampling import convolve
-from superlens.reconstruct.blur import binned
 
 if TYPE_CHECKING:
     from superlens.model import Model
@@ -227,11 +227,11 @@ def seen_by_camera(sharp: Array, model: Model) -> Array:
     if not model.config.states_resolution:
         return _binned(convolve(sharp, psf.data, "symmetric"), scale)
     if psf.data.ndim == 2:
-        kernel = relative_kernel(psf, model.config.narrowing.response(psf))
+        kernel = relative_kernel(psf, model.config.response.of(psf))
         return _binned(convolve(sharp, kernel, "symmetric"), scale)
     reach = [min(n, m // 2) for n, m in zip(sharp.shape, psf.data.shape, strict=True)]
     padded = np.pad(sharp, [(r, r) for r in reach], mode="symmetric")
-    target = model.config.narrowing.response(psf)
+    target = model.config.response.of(psf)
     blurred = fft.ifftn(fft.fftn(padded) * relative_transfer(psf, target, padded.shape)).real
     return _binned(blurred[tuple(slice(r, r + n) for r, n in zip(reach, sharp.shape, strict=True))], scale)
 
@@ -289,7 +289,7 @@ def _through_ends(result: Channel) -> float:
     if model.psf is None or result.image is None:
         return 0.0
     slices, config = result.observation.image.sizes["Z"], model.config
-    narrow = 1.0 if not model.config.states_resolution else kept_within(config.narrowing.response(model.psf), slices)
+    narrow = 1.0 if not model.config.states_resolution else kept_within(config.response.of(model.psf), slices)
     return abs(narrow - kept_within(model.psf, slices))
 
 
@@ -390,7 +390,7 @@ def _beyond_response(planes: Planes, i: int, model: Model) -> float:
         return math.nan
     excess = weighted
     if model.config.core_share:
-        passed = np.interp(frequency, *_transfer_along(model.config.narrowing.response(model.psf))) ** 2 * frequency
+        passed = np.interp(frequency, *_transfer_along(model.config.response.of(model.psf))) ** 2 * frequency
         excess = np.maximum(weighted - passed * weighted[below].sum() / passed[below].sum(), 0)
     return float(excess[beyond].sum() / weighted.sum())
 
@@ -412,7 +412,7 @@ def _widths(result: Channel) -> dict[str, float]:
     psf, config = result.model.psf, result.model.config
     if psf is None or result.image is None:
         return {"psf_fwhm_nm": math.nan, "target_fwhm_nm": math.nan}
-    stated = config.narrowing.response(psf).fwhm_nm if config.states_resolution else math.nan
+    stated = config.response.of(psf).fwhm_nm if config.states_resolution else math.nan
     return {"psf_fwhm_nm": psf.fwhm_nm, "target_fwhm_nm": stated}
 
 

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from superlens.config import setting
 from superlens.method import Settings
+from superlens.networks import architecture, names
 
 __all__ = ["DeepStormConfig"]
 
@@ -23,8 +24,8 @@ class DeepStormConfig(Settings):
     ----------
     preset : {"fast", "standard", "paper"}
         The recipe the other fields started from.
-    network : {"deepstorm-camera", "deepstorm"}
-        Architecture; see `superlens.networks`.
+    network : str
+        A network of `superlens.networks` that gives densities.
     upsampling : {4, 8, 16}
         Fine pixels along a camera pixel.
     normalise : {"molecule", "range"}
@@ -64,7 +65,7 @@ class DeepStormConfig(Settings):
     """
 
     preset: Literal["fast", "standard", "paper"] = "fast"
-    network: Literal["deepstorm-camera", "deepstorm"] = "deepstorm-camera"
+    network: str = "deepstorm-camera"
     upsampling: Literal[4, 8, 16] = 8
     normalise: Literal["molecule", "range"] = "molecule"
     sigma_pixels: float = Field(default=1.1, ge=0.5, le=4.0)
@@ -105,6 +106,13 @@ class DeepStormConfig(Settings):
         """
         alone = _FROM_NOTHING.get(preset, {}) if changes.get("from_scratch") else {}
         return super().of(preset, **{**_PRESETS.get(preset, {}), **alone, **changes})
+
+    @model_validator(mode="after")
+    def _gives_densities(self) -> Self:
+        fitting = [name for name in names() if architecture(name).outputs == ("density",)]
+        if self.network not in fitting:
+            raise ValueError(f"network is {self.network!r}; expected one of {', '.join(fitting)}")
+        return self
 
     @model_validator(mode="after")
     def _ranges_grow(self) -> Self:

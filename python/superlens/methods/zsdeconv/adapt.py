@@ -53,7 +53,7 @@ class Adapter:
         known = {} if model.camera is None else _known(model)
         changes = {"steps": self._steps, "minutes": None, **known}
         config = ZSDeconvConfig(**model.config.settings).with_changes(changes)
-        task = prepare([image], model.psf, config, narrowing=model.config.narrowing)
+        task = prepare([image], model.psf, config, response=model.config.response)
         task = replace(task, psf=model.psf, pixel_nm=model.config.pixel_nm, normaliser=model.normaliser)
         bench = self._benches.get(channel) or self._benches.setdefault(channel, Bench(task))
         learned = learn(task, None, progress, begin=model, bench=bench)

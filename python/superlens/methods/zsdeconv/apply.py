@@ -22,19 +22,16 @@ from superlens.methods.zsdeconv.turning import EDGE, run_light
 from superlens.metrics import BlurWidth, blur_width
 from superlens.model import Model
 from superlens.networks import architecture
-from superlens.observing.conditioning import BANK_RADIUS, BANK_RADIUS_Z, condition
+from superlens.observing.conditioning import condition
 from superlens.observing.observation import Observation, observe
 from superlens.progress import Progress
 from superlens.result import Channel
 from superlens.tiling import choose_tile, map_tiles
 from superlens.training import out_of_memory_errors
 
-__all__ = ["BYTES_PER_PIXEL", "apply", "halo_of", "observed", "parameters_of", "reach_of", "stated_error"]
+__all__ = ["apply", "observed", "parameters_of", "stated_error"]
 
 Array = NDArray[np.float32]
-
-BYTES_PER_PIXEL = {"light": 4_000, "unet": 8_000, "light-volume": 1_600, "rcan": 8_000}
-"""Memory that a network needs at its peak for each pixel of a block."""
 
 
 def observed(model: Model, image: Image) -> Observation:
@@ -51,7 +48,7 @@ def apply(learned: Learned, observation: Observation, progress: Progress) -> Cha
     """Predict one image, plane by plane and tile by tile."""
     model = learned.model
     config = ZSDeconvConfig(**model.config.settings)
-    lens = lens_of(model.psf, model.config.scale, config.axes, model.config.narrowing)
+    lens = lens_of(model.psf, model.config.scale, config.axes, model.config.response)
     start = start_of(model)
     if config.axes == "ZYX":
         check_step(model.psf, observation.image)
@@ -80,8 +77,9 @@ def _one(
     sigma: Array,
 ) -> tuple[Array, Array | None, Array | None, NDArray[np.bool_] | None]:
     """One image or volume."""
-    if model.config.network in ("unet", "rcan"):
-        denoised, sharp = (_unet if model.config.network == "unet" else _rcan)(model, counts)
+    known = architecture(model.config.network)
+    if known.inputs == "image":
+        denoised, sharp = (_rcan if known.whole else _unet)(model, counts)
         return denoised, None if config.denoise_only else sharp, None, None
     denoised, sharp, log_sigma = _light(model, model.network, lens, config.flips, counts, sigma)
     if config.denoise_only:
@@ -129,23 +127,13 @@ def _light(
     return normaliser.backward(denoised[..., 0]), normaliser.backward(fine[..., 0]), fine[..., 1]
 
 
-def reach_of(network: str) -> int:
-    """The same as `halo_of` along z, in slices."""
-    return architecture(network).reach_z + (BANK_RADIUS_Z if network == "light-volume" else 0)
-
-
-def halo_of(network: str) -> int:
-    """Pixels around a block that its result depends on: the network's reach and that of the filters before it."""
-    return architecture(network).halo + (BANK_RADIUS if network.startswith("light") else 0)
-
-
 def _unet(model: Model, counts: Array) -> tuple[Array, Array]:
     normaliser = model.normaliser
 
     def block(part: Array) -> list[Array]:
         return list(model.network.predict_on_batch(part))
 
-    denoised, sharp = _tiled(block, normaliser.forward(counts)[..., None], "unet")
+    denoised, sharp = _tiled(block, normaliser.forward(counts)[..., None], model.config.network)
     return normaliser.backward(denoised[..., 0]), normaliser.backward(sharp[..., 0])
 
 
@@ -174,11 +162,11 @@ def _rcan(model: Model, counts: Array) -> tuple[Array, Array]:
 
 def _tiled(block: Any, array: Array, network: str) -> Any:
     """By a network of finite reach. An image is mirrored a little beyond its edges; the first and the last slice of a volume stay ends."""
-    along_z = array.ndim == 4
-    halo = (reach_of(network),) * along_z + (halo_of(network),) * 2
-    align = (1,) * along_z + (architecture(network).align,) * 2
+    along_z, known = array.ndim == 4, architecture(network)
+    halo = (known.reach_z,) * along_z + (known.halo,) * 2
+    align = (1,) * along_z + (known.align,) * 2
     edge = (0,) * along_z + (EDGE,) * 2
-    tile = choose_tile(array.shape[:-1], halo, align, bytes_per_pixel=BYTES_PER_PIXEL[network], ends="open", edge=edge)
+    tile = choose_tile(array.shape[:-1], halo, align, bytes_per_pixel=known.bytes_per_pixel, ends="open", edge=edge)
     return map_tiles(
         block, array, halo=halo, align=align, tile=tile, ends="open", edge=edge, out_of_memory=out_of_memory_errors()
     )
@@ -266,7 +254,7 @@ def _target_of(made: Model) -> dict[str, Any]:
     if psf is None:
         return {"target_fwhm_nm": None}
     states = model.states_resolution
-    told: dict[str, Any] = {"target_fwhm_nm": round(model.narrowing.response(psf).fwhm_nm, 1) if states else None}
+    told: dict[str, Any] = {"target_fwhm_nm": round(model.response.of(psf).fwhm_nm, 1) if states else None}
     if psf.fwhm_z_nm is not None:
         told |= {
             "z_step_nm": psf.z_step_nm,

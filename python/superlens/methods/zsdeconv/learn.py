@@ -22,8 +22,7 @@ from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.task import Task
 from superlens.methods.zsdeconv.volume import VolumeRecipe
 from superlens.model import CameraConfig, Model, ModelConfig, shipped
-from superlens.networks import build
-from superlens.observing.conditioning import CHANNELS
+from superlens.networks import architecture, build
 from superlens.progress import Progress
 from superlens.training import Checkpoint, History, Plan, Trainer, best_precision, get_weights, precision, set_weights
 
@@ -88,21 +87,16 @@ def learn(
 def untrained(task: Task) -> keras.Model:
     """The network of a task, in the precision that it trains in; the originals compute in float32."""
     config = task.config
-    with precision("float32" if config.network in ("unet", "rcan") else best_precision()):
+    with precision("float32" if architecture(config.network).precision == "float32" else best_precision()):
         return build(config.network, _arguments(config))
 
 
 def recipe_of(task: Task, network: keras.Model) -> Recipe:
     """How the network of a task learns."""
-    match task.config.network:
-        case "unet":
-            return PaperRecipe(task)
-        case "light":
-            return LightRecipe(task)
-        case "light-volume":
-            return VolumeRecipe(task, network)
-        case _:
-            return PaperVolumeRecipe(task, network)
+    conditioned = architecture(task.config.network).inputs == "conditioned"
+    if task.config.axes == "YX":
+        return LightRecipe(task) if conditioned else PaperRecipe(task)
+    return VolumeRecipe(task, network) if conditioned else PaperVolumeRecipe(task, network)
 
 
 class Recipe(Protocol):
@@ -127,8 +121,7 @@ class Recipe(Protocol):
 
 
 def _arguments(config: ZSDeconvConfig) -> dict[str, Any]:
-    plain = config.network in ("unet", "rcan")
-    return {"scale": config.scale} if plain else {"channels": CHANNELS, "scale": config.scale}
+    return architecture(config.network).arguments(config.scale)
 
 
 STARTS = {"light": "zsdeconv-light", "light-volume": "zsdeconv-light-volume"}
@@ -160,7 +153,7 @@ def start_of(model: Model) -> keras.Model | None:
     if made.get("start") != STARTS.get(config.network) or not made.get("blend"):
         return None
     start = shipped_start(config.network)
-    if start.config.narrowing != config.narrowing:
+    if start.config.response != config.response:
         return None
     if start.config.network_config == config.network_config:
         return start.network
@@ -214,7 +207,7 @@ def _model_config(task: Task, arguments: dict[str, Any], history: History, sprea
         axes="ZYX" if task.config.axes == "ZYX" else "YX",
         scale=task.config.scale,
         pixel_nm=task.pixel_nm if task.psf is not None else None,
-        **task.narrowing.stated(),
+        **task.response.stated(),
         level=task.normaliser.level,
         contrast=task.normaliser.contrast,
         camera=CameraConfig(

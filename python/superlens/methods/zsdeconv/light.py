@@ -17,7 +17,6 @@ from superlens.methods.zsdeconv.task import Lens, Task, through
 from superlens.methods.zsdeconv.temporal import neighbours, refuse_motion
 from superlens.methods.zsdeconv.turning import EDGE, TURNS, Turn, as_is, run_light, unchanged_by
 from superlens.networks import losses
-from superlens.networks.light import LIGHT_ALIGN
 from superlens.observing.conditioning import condition
 from superlens.observing.observation import noise_sigma, noisy_pair
 from superlens.training import Plan
@@ -37,6 +36,7 @@ Array = NDArray[np.float32]
 _RISK_STREAM = 1 << 40
 _RISK_DRAWS = 2
 _BLOCK = 16  # camera pixels: side of a held-out block, at most
+_ALIGN = 4
 _LEAST_SEEN = 16  # camera pixels along each side of a patch that the loss looks at, at least
 _WINDOW = 320  # camera pixels: the part of a large plane that a step or a check looks at
 
@@ -83,7 +83,7 @@ class LightRecipe:
         channels, target = self._pair(plane, alpha, rng)
         weight = plane.good & (plane.held < 0)
         goal = np.stack([target, np.where(weight, plane.weight, 0)], axis=-1)
-        least = -(-(2 * self._margin + _LEAST_SEEN) // LIGHT_ALIGN) * LIGHT_ALIGN
+        least = -(-(2 * self._margin + _LEAST_SEEN) // _ALIGN) * _ALIGN
         channels, goal = _framed(channels, goal, self._margin, least)
         side = max(self._config.patch, least)
         return patches(channels, goal, side, self._config.batch, self._turns, rng)
@@ -180,7 +180,7 @@ def patches(
     channels: Array, goal: Array, side: int, number: int, turns: Sequence[Turn], rng: np.random.Generator
 ) -> tuple[Array, tuple[Array, ...]]:
     """Patches of channels and goal ``([Z,] Y, X, C)``, of ``side`` pixels where there are as many, each turned in one of the ways if it is square."""
-    height, width = (min(side, n // LIGHT_ALIGN * LIGHT_ALIGN) for n in goal.shape[-3:-1])
+    height, width = (min(side, n // _ALIGN * _ALIGN) for n in goal.shape[-3:-1])
     inputs, goals = [], []
     for _ in range(number):
         y, x = (int(rng.integers(0, n - m + 1)) for n, m in zip(goal.shape[-3:-1], (height, width), strict=True))
@@ -244,7 +244,7 @@ def inverse_variance(counts: Array, camera: Camera) -> Array:
 
 def _framed(channels: Array, goal: Array, margin: int, least: int) -> tuple[Array, Array]:
     """A plane narrower than ``least``, mirrored beyond its edges by what the loss leaves out; mirrored pixels have no weight."""
-    frame = [(margin, margin + -side % LIGHT_ALIGN) if side < least else (0, 0) for side in goal.shape[:2]]
+    frame = [(margin, margin + -side % _ALIGN) if side < least else (0, 0) for side in goal.shape[:2]]
     if frame == [(0, 0), (0, 0)]:
         return channels, goal
     inside = np.pad(np.ones(goal.shape[:2], np.float32), frame)

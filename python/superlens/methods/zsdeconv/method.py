@@ -130,8 +130,9 @@ class ZSDeconvNet(ImageMethod):
     def predictor(self, model: Model) -> Any:
         """The model as a function from a block to images by role."""
         from superlens.methods.zsdeconv.blocks import BlockPredictor
+        from superlens.networks import architecture
 
-        if model.config.network == "rcan":
+        if architecture(model.config.network).whole:
             raise SuperlensError(
                 "the model's network looks at whole windows; prediction by blocks needs one of finite reach, such as that of fast."
             )

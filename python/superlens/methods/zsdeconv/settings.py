@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from superlens.config import setting
 from superlens.errors import SuperlensError
 from superlens.method import Settings
+from superlens.networks import architecture, names
 
 __all__ = ["ZSDeconvConfig"]
 
@@ -21,13 +22,13 @@ class ZSDeconvConfig(Settings):
     ----------
     preset : {"fast", "standard", "paper"}
         The recipe the other fields started from.
-    network : {"light", "unet", "light-volume", "rcan"}
-        Architecture; see `superlens.networks`. The first two take images, the others volumes.
+    network : str
+        A two-stage network of `superlens.networks`, for images or for volumes as `axes` says.
     axes : {"auto", "YX", "ZYX"}
         Whether every plane is an image of its own, or the slices of a stack are a volume; "auto" asks the images.
     pairs : {"recorrupt", "interleave", "temporal"}
         Where noisy pairs come from: one image re-corrupted into two; the even and odd slices of a stack, with a term that amends the gap
-        between them (volumes only); or neighbouring frames of a scene that stands still (network light only).
+        between them (volumes only); or neighbouring frames of a scene that stands still (images and a network that is told the noise only).
     scale : {1, 2}
         Fine pixels in a camera pixel along each axis.
     steps : int
@@ -58,7 +59,7 @@ class ZSDeconvConfig(Settings):
     """
 
     preset: Literal["fast", "standard", "paper"] = "fast"
-    network: Literal["light", "unet", "light-volume", "rcan"] = "light"
+    network: str = "light"
     axes: Literal["auto", "YX", "ZYX"] = "auto"
     scale: Literal[1, 2] = setting(2, label="Scale", help="Fine pixels along a camera pixel; default: 2.")
     steps: int = setting(120, label="Most steps", help="Most training steps.", ge=0)
@@ -113,20 +114,22 @@ class ZSDeconvConfig(Settings):
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
-        volumes = self.network in ("light-volume", "rcan")
-        if self.axes != "auto" and volumes != (self.axes == "ZYX"):
+        fitting = _two_stage("ZYX" if self.axes == "ZYX" else "YX")
+        if self.network not in fitting:
             raise ValueError(
-                f"network is {self.network} and axes {self.axes}; expected light or unet for YX, light-volume or rcan for ZYX"
+                f"network is {self.network!r} and axes {self.axes}; expected one of {', '.join(fitting)} for {self.axes}"
             )
-        if self.pairs == "interleave" and not volumes:
+        plain = architecture(self.network).inputs == "image"
+        if self.pairs == "interleave" and self.axes != "ZYX":
             raise ValueError(
                 f"pairs is interleave and axes {self.axes}; expected ZYX, since it is slices that are interleaved"
             )
-        if self.pairs == "temporal" and self.network != "light":
-            raise ValueError(f"pairs is temporal and network {self.network}; expected light")
-        if self.network == "rcan" and self.pairs != "interleave":
+        if self.pairs == "temporal" and (plain or self.axes != "YX"):
+            told = [name for name in _two_stage("YX") if architecture(name).inputs == "conditioned"]
+            raise ValueError(f"pairs is temporal and network {self.network}; expected {' or '.join(told)}")
+        if plain and self.axes == "ZYX" and self.pairs != "interleave":
             raise ValueError(
-                f"network is rcan and pairs {self.pairs}; expected interleave, which its recipe is made of"
+                f"network is {self.network} and pairs {self.pairs}; expected interleave, which its recipe is made of"
             )
         return self
 
@@ -176,9 +179,15 @@ class ZSDeconvConfig(Settings):
 
 def _axes_of(changes: Mapping[str, Any]) -> str:
     """The axes that other settings ask for."""
-    if changes.get("network") in ("light-volume", "rcan") or changes.get("pairs") == "interleave":
-        return "ZYX"
-    return "YX" if "network" in changes or changes.get("pairs") == "temporal" else "auto"
+    if "network" in changes:
+        return architecture(changes["network"]).axes
+    return {"interleave": "ZYX", "temporal": "YX"}.get(str(changes.get("pairs")), "auto")
+
+
+def _two_stage(axes: str) -> list[str]:
+    """Networks of these axes that denoise and sharpen."""
+    known = {name: architecture(name) for name in names()}
+    return [name for name, one in known.items() if one.axes == axes and one.outputs[:2] == ("denoised", "sharp")]
 
 
 _FROM_NOTHING: dict[str, dict[str, Any]] = {

@@ -14,10 +14,9 @@ from superlens.camera import smoothed_signal
 from superlens.errors import SuperlensError, require_length_nm
 from superlens.image import Image
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.model import NARROWING, Narrowing
 from superlens.observing.conditioning import Normaliser, WienerBank
 from superlens.observing.observation import Observation, observe
-from superlens.optics import PSF, Objective, relative_kernel, relative_transfer
+from superlens.optics import PSF, RESPONSES, Objective, Response, relative_kernel, relative_transfer
 
 __all__ = [
     "LEAST_SLICES",
@@ -57,10 +56,10 @@ class Lens:
     bank: WienerBank
 
     @classmethod
-    def of(cls, psf: PSF | None, scale: int, narrowing: Narrowing = NARROWING["YX"]) -> Lens:
+    def of(cls, psf: PSF | None, scale: int, response: Response = RESPONSES["YX"]) -> Lens:
         """For a PSF on the fine grid; for None, a nominal one that only tells a denoiser how smooth light is."""
         known = psf or PSF.gaussian(100 * NOMINAL_FWHM, 100 / scale)
-        target = narrowing.response(known)
+        target = response.of(known)
         return cls(relative_kernel(known, target), WienerBank.from_psf(known.data, target.data, scale=scale))
 
     def seen(self, sharp: Array, scale: int) -> Array:
@@ -84,10 +83,10 @@ class VolumeLens:
     bank: WienerBank
 
     @classmethod
-    def of(cls, psf: PSF | None, scale: int, narrowing: Narrowing = NARROWING["ZYX"]) -> VolumeLens:
+    def of(cls, psf: PSF | None, scale: int, response: Response = RESPONSES["ZYX"]) -> VolumeLens:
         """For a PSF on the fine grid; for None, a nominal one."""
         known = psf or PSF.gaussian(100 * NOMINAL_FWHM, 100 / scale, fwhm_z_nm=150, z_step_nm=100)
-        target = narrowing.response(known)
+        target = response.of(known)
         return cls(known, target, WienerBank.from_psf(known.data, target.data, scale=scale))
 
     def margins(self, depth: int) -> tuple[int, int, int]:
@@ -115,9 +114,9 @@ class VolumeLens:
 _LATERAL_MARGIN = 16
 
 
-def lens_of(psf: PSF | None, scale: int, axes: str, narrowing: Narrowing) -> Lens | VolumeLens:
+def lens_of(psf: PSF | None, scale: int, axes: str, response: Response) -> Lens | VolumeLens:
     """The lens of images or of volumes."""
-    return (VolumeLens if axes == "ZYX" else Lens).of(psf, scale, narrowing)
+    return (VolumeLens if axes == "ZYX" else Lens).of(psf, scale, response)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,7 +135,7 @@ class Task:
     lens : Lens
     normaliser : Normaliser
         Measured over all images.
-    narrowing : Narrowing
+    response : Response
         Of the sharp images.
     """
 
@@ -146,7 +145,7 @@ class Task:
     psf: PSF | None
     lens: Lens | VolumeLens
     normaliser: Normaliser
-    narrowing: Narrowing
+    response: Response
 
 
 def prepare(
@@ -154,9 +153,9 @@ def prepare(
     optics: Objective | PSF | None,
     config: ZSDeconvConfig,
     *,
-    narrowing: Narrowing | None = None,
+    response: Response | None = None,
 ) -> Task:
-    """Check everything that can be checked before a minute is spent; the narrowing is that of the axes unless a model's is given.
+    """Check everything that can be checked before a minute is spent; the response is that of the axes unless a model's is given.
 
     Raises
     ------
@@ -175,7 +174,7 @@ def prepare(
     psf = None if config.denoise_only else _fine_psf(optics, pixel_nm, config.scale, z_step_nm)
     if psf is not None and pixel_nm is not None:
         _refuse_wider_than_image(psf, pixel_nm, images)
-    narrowing = narrowing or NARROWING[config.axes]
+    response = response or RESPONSES[config.axes]
     observations = observe(images, offset=config.offset, gain=config.gain, read_noise_e=config.read_noise_e)
     smooth = [smoothed_signal(plane) for o in observations for plane in o.counts]
     return Task(
@@ -183,11 +182,11 @@ def prepare(
         observations=observations,
         pixel_nm=pixel_nm,
         psf=psf,
-        lens=lens_of(psf, config.scale, config.axes, narrowing),
+        lens=lens_of(psf, config.scale, config.axes, response),
         normaliser=Normaliser.measure(
             np.concatenate([s.ravel() for s in smooth]), np.concatenate([o.sigma.ravel() for o in observations])
         ),
-        narrowing=narrowing,
+        response=response,
     )
 
 

@@ -223,7 +223,7 @@ def doubled(task: Task) -> VolumeLens:
     assert isinstance(task.lens, VolumeLens)
     psf = task.lens.psf
     assert psf.z_step_nm is not None
-    return VolumeLens.of(psf.resample(psf.pixel_nm, 2 * psf.z_step_nm), task.config.scale, task.narrowing)
+    return VolumeLens.of(psf.resample(psf.pixel_nm, 2 * psf.z_step_nm), task.config.scale, task.response)
 
 
 def interleaved(even: Array, odd: Array) -> Array:

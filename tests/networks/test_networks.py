@@ -1,4 +1,4 @@
-"""The networks: their size, how far they see, what they give before they have learned, and what they refuse."""
+"""What holds for one network and not for each: its size, and what it gives before it has learned. For the rest see `networks/test_contract.py`."""
 
 from __future__ import annotations
 
@@ -7,19 +7,10 @@ import numpy as np
 import pytest
 
 from superlens.errors import SuperlensError
-from superlens.networks import architecture, build, names
+from superlens.networks import architecture, build
 from superlens.training import get_weights, set_weights
 
-SMALL = {
-    "light": {"channels": 3, "widths": (4, 4, 4)},
-    "light-volume": {"channels": 3, "widths": (4, 4, 4)},
-    "rcan": {"width": 16},
-    "unet": {"base_channels": 4},
-    "deepstorm": {"widths": (4, 4, 4, 4)},
-    "deepstorm-camera": {"width": 4},
-}
-TWO_STAGE = ("light", "unet")
-ONE_MOLECULE = ("deepstorm", "deepstorm-camera")
+SMALL = {"light": {"channels": 3, "widths": (4, 4, 4)}, "unet": {"base_channels": 4}}
 
 
 def run(network, x):
@@ -27,101 +18,12 @@ def run(network, x):
     return [keras.ops.convert_to_numpy(o) for o in (outputs if isinstance(outputs, list) else [outputs])]
 
 
-def spread_sideways(network):
-    """Let every 3x3 convolution pass what it sees one pixel to the left and to the right, with no bias.
-
-    With an image of zeros everything stays zero but what a single lit pixel reaches, through every path of the graph, and the halves
-    of so many layers are still far from the smallest float32.
-    """
-    for layer in network.layers:
-        if isinstance(layer, keras.layers.Conv2D):
-            kernel, *bias = layer.get_weights()
-            passing = np.zeros_like(kernel)
-            middle = kernel.shape[0] // 2
-            passing[middle, [0, -1]] = 0.5 / kernel.shape[2]
-            layer.set_weights([passing, *(np.zeros_like(b) for b in bias)])
-
-
-def reach(network, channels, align, width):
-    """How far a lit pixel is seen, in input pixels, over all positions relative to the grid of poolings."""
-    spread_sideways(network)
-    lit = width // 2 + np.arange(align)
-    x = np.zeros((align, 2 * align, width, channels), np.float32)
-    x[np.arange(align), :, lit] = 1
-    furthest = 0
-    for out in run(network, x):
-        seen = np.any(out[..., 0] != 0, axis=1)
-        for position, row in zip(lit, seen, strict=True):
-            where = np.flatnonzero(row) * width // out.shape[2]
-            furthest = max(furthest, position - where[0], where[-1] - position)
-    return furthest
-
-
-@pytest.mark.parametrize("scale", [1, 2])
-@pytest.mark.parametrize("name", TWO_STAGE)
-def test_halo_is_the_receptive_field_rounded_up_to_the_grid(name, scale):
-    known = architecture(name)
-    network = build(name, {**SMALL[name], "scale": scale})
-    radius = reach(network, SMALL[name].get("channels", 1), known.align, width=3 * known.halo // 16 * 16)
-    assert known.halo == -(-radius // known.align) * known.align
-
-
-@pytest.mark.parametrize("name", ONE_MOLECULE)
-def test_halo_of_an_enlarging_network_is_the_widest_receptive_field(name):
-    """The smallest enlargement sees the furthest, in camera pixels."""
-    known = architecture(name)
-    radii = [
-        reach(build(name, {**SMALL[name], "upsampling": n}), 1, known.align, width=4 * known.halo) for n in (4, 8, 16)
-    ]
-    assert radii == sorted(radii, reverse=True), radii
-    assert known.halo == -(-radii[0] // known.align) * known.align
-
-
-@pytest.mark.parametrize("upsampling", [4, 8, 16])
-@pytest.mark.parametrize("name", ONE_MOLECULE)
-def test_density_has_the_sampling_asked_for(name, upsampling):
-    x = np.random.default_rng(0).random((2, 6, 10, 1), np.float32)
-    (density,) = run(build(name, {**SMALL[name], "upsampling": upsampling}), x)
-    assert density.shape == (2, 6 * upsampling, 10 * upsampling, 1)
-
-
-@pytest.mark.parametrize("name", names())
-def test_networks_see_as_far_down_as_sideways(name):
-    """Every kernel and pooling is square laterally, so that the reach along x is the reach."""
-    for layer in build(name, SMALL[name]).layers:
-        for attribute in ("kernel_size", "pool_size", "size"):
-            assert len(set(getattr(layer, attribute, (1, 1))[-2:])) == 1
-
-
 def test_unet_has_the_size_of_the_paper():
     assert build("unet", {}).count_params() == 13_109_010
 
 
-def test_network_of_volumes_sees_as_many_slices_as_stated():
-    network = build("light-volume", {"channels": 2, "widths": (4, 4, 4)})
-    for layer in network.layers:  # every mixing layer passes what the slices above and below show
-        if layer.name.endswith(("_z_few", "_z_all")):
-            layer.set_weights([np.full_like(w, 1.0) for w in layer.get_weights()])
-    x = np.zeros((1, 31, 8, 8, 2), np.float32)
-    before = run(network, x)[1]
-    x[0, 15] = 5
-    seen = np.flatnonzero(np.abs(run(network, x)[1] - before).max(axis=(0, 2, 3, 4)))
-    assert [15 - seen[0], seen[-1] - 15] == [architecture("light-volume").reach_z] * 2
-
-
 def test_rcan_has_the_size_of_the_paper():
     assert build("rcan", {}).count_params() == 2_003_490
-
-
-@pytest.mark.parametrize(
-    ("name", "config"), [("light-volume", {"channels": 2, "widths": (4, 4, 4)}), ("rcan", {"width": 16})]
-)
-def test_networks_of_volumes_keep_the_sampling_of_z(name, config):
-    x = np.zeros((1, 5, 8, 12, config.get("channels", 1)), np.float32)
-    for scale in (1, 2):
-        denoised, sharp, *_ = run(build(name, {**config, "scale": scale}), x)
-        assert denoised.shape == (1, 5, 8, 12, 1)
-        assert sharp.shape == (1, 5, 8 * scale, 12 * scale, 1)
 
 
 def test_deepstorm_has_the_size_of_the_original():
@@ -150,7 +52,7 @@ def test_light_network_is_smaller_than_a_fifth_of_the_unet():
     assert build("light", {}).count_params() < 13_109_010 / 5
 
 
-@pytest.mark.parametrize("name", TWO_STAGE)
+@pytest.mark.parametrize("name", SMALL)
 def test_weights_of_scale_2_serve_scale_1(name):
     fine, camera = (build(name, {**SMALL[name], "scale": scale}) for scale in (2, 1))
     set_weights(camera, get_weights(fine))
@@ -203,9 +105,9 @@ def test_light_network_commutes_with_shifts_by_its_grid():
     network = build("light", SMALL["light"])
     rng = np.random.default_rng(0)
     inside = rng.random((1, 8, 8, 3), np.float32)
-    side = 2 * (known.halo + 8)
+    side = 2 * (known.reach + 8)
     images = []
-    for at in (known.halo, known.halo + known.align):
+    for at in (known.reach, known.reach + known.align):
         x = np.zeros((1, side, side, 3), np.float32)
         x[:, at : at + 8, at : at + 8] = inside
         images.append(run(network, x)[1][0, 2 * at : 2 * at + 16, 2 * at : 2 * at + 16])
@@ -229,21 +131,6 @@ def test_error_estimate_does_not_bend_the_images():
     }
     assert bent
     assert all("spread" in path for path in bent)
-
-
-def test_unknown_name_is_refused_with_those_that_exist():
-    with pytest.raises(
-        SuperlensError,
-        match=r"network is 'resnet'; expected one of deepstorm, deepstorm-camera, light, light-volume, rcan, unet",
-    ):
-        build("resnet", {})
-
-
-@pytest.mark.parametrize("config", [{"depth": 3}, {"scale": 3}, {"scale": 2.5}, {"scale": "2"}])
-@pytest.mark.parametrize("name", names())
-def test_configuration_that_does_not_fit_is_refused(name, config):
-    with pytest.raises(SuperlensError, match=name):
-        build(name, config)
 
 
 @pytest.mark.parametrize(
