@@ -23,7 +23,8 @@ from superlens.observing.observation import Observation, observe
 from superlens.optics import PSF as AnyPSF
 from superlens.optics import RESPONSES, Objective
 from superlens.report import judge, render
-from superlens.result import Result, parameters_of
+from superlens.methods.zsdeconv.apply import parameters_of
+from superlens.result import Channel as Result
 from superlens.simulate import Scene, scene
 from superlens.training import History, Record
 
@@ -53,16 +54,21 @@ def a_result(
     psf = None if sharp is None else PSF
     stated = RESPONSES["YX"].stated()
     config = ModelConfig(version="0", method="zsdeconv", network=network, network_config={}, **stated)
-    fields: dict[str, Any] = {
-        "image": None if sharp is None else image.with_data(sharp.astype(np.float32), scale=2),
+    made = {
+        "sharp": None if sharp is None else image.with_data(sharp.astype(np.float32), scale=2),
         "denoised": image.with_data(denoised.astype(np.float32)),
-        "uncertainty": None,
-        "prior_only": None,
+        "uncertainty": changes.pop("uncertainty", None),
+    }
+    hidden = changes.pop("prior_only", None)
+    fields: dict[str, Any] = {
+        "images": {role: one for role, one in made.items() if one is not None},
+        "masks": {} if hidden is None else {"prior_only": hidden},
         "observation": observation,
         "model": Model(config, None, psf),  # type: ignore[arg-type]  # evidence never runs the network
         "history": None,
         "parameters": {"units": "counts", "seed": 7, "alpha": [0.8, 1.25], "minutes": None},
         "messages": ("something worth knowing",),
+        "speaks": gather,
     }
     return Result(**{**fields, **changes})
 
