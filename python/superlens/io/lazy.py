@@ -174,6 +174,8 @@ class ImageFile:
         As for `open_image`.
     channels : tuple of int, optional
         Those to take, of an image that has more.
+    series : int, optional
+        As for `open_image`.
     """
 
     path: Path
@@ -182,6 +184,7 @@ class ImageFile:
     z_step_nm: float | None = None
     fill_missing: bool = False
     channels: tuple[int, ...] | None = None
+    series: int | None = None
 
     def open(self) -> LazyImage:
         """Open it without reading its pixels."""
@@ -191,6 +194,7 @@ class ImageFile:
             pixel_nm=self.pixel_nm,
             z_step_nm=self.z_step_nm,
             fill_missing=self.fill_missing,
+            series=self.series,
         )
         return opened if self.channels is None else opened.with_channels(self.channels)
 
@@ -202,6 +206,7 @@ def open_image(
     pixel_nm: float | None = None,
     z_step_nm: float | None = None,
     fill_missing: bool = False,
+    series: int | None = None,
 ) -> LazyImage:
     """Open an image without reading its pixels.
 
@@ -215,6 +220,8 @@ def open_image(
         Sampling, when the file has none or a wrong one.
     fill_missing : bool
         Take chunks of a Zarr that are not stored for its fill value, instead of refusing it.
+    series : int, optional
+        Which image of a file that holds several, from 0.
 
     Returns
     -------
@@ -235,7 +242,7 @@ def open_image(
     array([[0, 1, 0]], dtype=uint16)
     """
     path = Path(path)
-    stored = stored_image(path, lazily=True, fill_missing=fill_missing)
+    stored = stored_image(path, lazily=True, fill_missing=fill_missing, series=series)
     told = facts(stored, path, axes=axes, pixel_nm=pixel_nm, z_step_nm=z_step_nm)
     data = told["data"]
     opened = LazyImage(**{**told, "data": data if isinstance(data, Deferred) else Deferred.of(data)})

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from superlens.errors import SuperlensError
 from superlens.io.metadata import StoredImage
 from superlens.io.paths import check_readable
+from superlens.io.sizes import Stated
 
 __all__ = ["OTF", "is_complex", "read_mrc", "read_otf"]
 
@@ -214,8 +215,9 @@ def _plain(header: _Header, data: NDArray[Any]) -> StoredImage:
     axes = "ZYX" if volume else "IYX"
     if len(data) == 1:
         data, axes = data[0], "YX"
-    pixel = None if x_nm is None or y_nm is None else (y_nm, x_nm)
-    return StoredImage(data, axes, pixel_yx_nm=pixel, z_step_nm=z_nm if axes == "ZYX" else None)
+    return StoredImage(
+        data, axes, pixel_sizes=_stated(y_nm, x_nm), z_steps=_stated(z_nm) if axes == "ZYX" else ()
+    )
 
 
 def _deltavision(path: Path, header: _Header, data: NDArray[Any]) -> StoredImage:
@@ -235,12 +237,18 @@ def _deltavision(path: Path, header: _Header, data: NDArray[Any]) -> StoredImage
     return StoredImage(
         data.reshape(*(lengths[axis] for axis in kept), *data.shape[1:]),
         kept + "YX",
-        pixel_yx_nm=None if x_nm is None or y_nm is None else (y_nm, x_nm),
-        z_step_nm=z_nm if planes > 1 else None,
+        pixel_sizes=_stated(y_nm, x_nm),
+        z_steps=_stated(z_nm) if planes > 1 else (),
         frame_interval_s=_interval(path, header, sequence, shape) if frames > 1 else None,
         channel_names=tuple(f"{wave} nm" for wave in waves) if len(waves) == channels and min(waves) > 0 else (),
         emission_nm=tuple(float(wave) if wave > 0 else None for wave in waves),
     )
+
+
+def _stated(*nm: float | None) -> tuple[Stated, ...]:
+    """What the header states, when it states all of it."""
+    known = tuple(size for size in nm if size is not None)
+    return (Stated(known, "its header"),) if len(known) == len(nm) else ()
 
 
 def _size(value: float) -> float | None:

@@ -20,8 +20,9 @@ import yaml
 
 from superlens.errors import SuperlensError
 from superlens.io.deferred import Deferred, Mapped
-from superlens.io.metadata import StoredImage, plausible_pixel_nm
+from superlens.io.metadata import StoredImage
 from superlens.io.paths import check_readable
+from superlens.io.sizes import Stated
 
 __all__ = ["open_raw", "positive", "read_description"]
 
@@ -66,11 +67,10 @@ def open_raw(path: Path) -> StoredImage:
             f"which is {claimed}. Copy both files again."
         )
     pixel_nm = next((size for name in _PIXEL if (size := positive(about.get(name))) is not None), None)
-    pixel_nm = None if pixel_nm is None else plausible_pixel_nm(pixel_nm)
     return StoredImage(
         Deferred.by(Mapped(path, 0, dtype, shape), shape, dtype),
         "TYX",
-        pixel_yx_nm=None if pixel_nm is None else (pixel_nm, pixel_nm),
+        pixel_sizes=() if pixel_nm is None else (Stated((pixel_nm, pixel_nm), told.name),),
     )
 
 
