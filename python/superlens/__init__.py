@@ -21,7 +21,17 @@ if TYPE_CHECKING:
     from superlens.camera import Camera, check_noise, estimate_camera
     from superlens.errors import SuperlensError, SuperlensWarning
     from superlens.image import Image
-    from superlens.io import LazyImage, open_image, read, read_localizations, read_psf, write, write_localizations
+    from superlens.io import (
+        LazyImage,
+        open_image,
+        open_sequence,
+        read,
+        read_localizations,
+        read_psf,
+        read_sequence,
+        write,
+        write_localizations,
+    )
     from superlens.methods.deepstorm import DeepStormConfig, localize, train_deepstorm
     from superlens.methods.zsdeconv import (
         BlockOptions,
@@ -55,9 +65,11 @@ _HOME = {
     "Image": "image",
     "LazyImage": "io",
     "open_image": "io",
+    "open_sequence": "io",
     "read": "io",
     "read_localizations": "io",
     "read_psf": "io",
+    "read_sequence": "io",
     "write": "io",
     "write_localizations": "io",
     "DeepStormConfig": "methods.deepstorm",
@@ -118,12 +130,14 @@ __all__ = [
     "load_model",
     "metrics",
     "open_image",
+    "open_sequence",
     "optics",
     "predict",
     "predict_file",
     "read",
     "read_localizations",
     "read_psf",
+    "read_sequence",
     "report",
     "richardson_lucy",
     "sample",

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -176,6 +176,8 @@ class ImageFile:
         Those to take, of an image that has more.
     series : int, optional
         As for `open_image`.
+    sequence : "T", "Z" or "C", optional
+        What one file after the other is, where the path stands for a sequence of them, as for `open_sequence`.
     """
 
     path: Path
@@ -185,10 +187,22 @@ class ImageFile:
     fill_missing: bool = False
     channels: tuple[int, ...] | None = None
     series: int | None = None
+    sequence: Literal["T", "Z", "C"] | None = None
 
     def open(self) -> LazyImage:
         """Open it without reading its pixels."""
-        opened = open_image(
+        opened = self._sequence() if self.sequence else self._image()
+        return opened if self.channels is None else opened.with_channels(self.channels)
+
+    def _sequence(self) -> LazyImage:
+        from superlens.io.sequence import open_sequence
+
+        if self.series not in (None, 0) or self.sequence is None:
+            raise SuperlensError(f"`series` is {self.series}; a sequence of files has one image. Leave it out.")
+        return open_sequence(self.path, self.sequence, axes=self.axes, pixel_nm=self.pixel_nm, z_step_nm=self.z_step_nm)
+
+    def _image(self) -> LazyImage:
+        return open_image(
             self.path,
             axes=self.axes,
             pixel_nm=self.pixel_nm,
@@ -196,7 +210,6 @@ class ImageFile:
             fill_missing=self.fill_missing,
             series=self.series,
         )
-        return opened if self.channels is None else opened.with_channels(self.channels)
 
 
 def open_image(

@@ -71,7 +71,7 @@ class Stack:
         return f"position {position}"
 
     def rest_of(self, position: int) -> list[Stack]:
-        """This file and those that continue it at one position."""
+        """The files that hold one position, itself among them."""
         found, taken = [self], {row for row in self.rows if row[3] == position}
         for path in self._beside():
             other = None
@@ -196,7 +196,7 @@ def _rows_of_pages(layout: Layout) -> dict[Row, int]:
         position = told.get("PositionIndex", 0)
         if not all(isinstance(each, int) and 0 <= each < 1 << 31 for each in (*row, position)):
             return {}
-        rows[row[0], row[1], row[2], position] = directory.offset  # type: ignore[assignment, index]
+        rows[row[0], row[1], row[2], position] = directory.offset  # type: ignore[index]
     return rows
 
 

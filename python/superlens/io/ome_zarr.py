@@ -97,8 +97,14 @@ def _one_of_several(path: Path, told: Mapping[str, Any], series: int | None) -> 
     import zarr
 
     listed = told.get("series")
-    named = listed if isinstance(listed, list) else (path / "OME").is_dir() and _ome(zarr.open(path / "OME")).get("series")
-    names = [str(name) for name in named] if named else sorted((p.name for p in path.iterdir() if p.name.isdigit()), key=int)
+    named = (
+        listed if isinstance(listed, list) else (path / "OME").is_dir() and _ome(zarr.open(path / "OME")).get("series")
+    )
+    names = (
+        [str(name) for name in named]
+        if named
+        else sorted((p.name for p in path.iterdir() if p.name.isdigit()), key=int)
+    )
     nodes = [zarr.open(path / name, mode="r") for name in names if (path / name).is_dir()]
     images = [(node, _ome(node)) for node in nodes if "multiscales" in _ome(node)]
     if not images:

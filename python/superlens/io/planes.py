@@ -21,7 +21,7 @@ from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.io.deferred import Deferred
 from superlens.io.tiff_layout import Page, cut_short
 
-__all__ = ["Planes", "listed", "whole_part"]
+__all__ = ["Planes", "listed", "whole_indices", "whole_part"]
 
 _NAMES = {"T": "frames", "C": "channels", "Z": "slices"}
 _MOST_LISTED = 5
@@ -60,7 +60,9 @@ class Planes:
         """
         there = [page for page in self.pages if page is not None]
         if not there:
-            raise SuperlensError(f"{path.name} holds none of the planes that it announces. Export it again.")
+            raise SuperlensError(
+                f"{path.name} announces {len(self.pages)} planes, and none of them is there. {_lacking(path, self.absent)}"
+            )
         first = there[0]
         if first.samples > 1:
             raise SuperlensError(
@@ -86,9 +88,7 @@ class Planes:
     def squeezed(self) -> Planes:
         """Without axes of length one."""
         kept = [at for at, size in enumerate(self.sizes) if size > 1]
-        return replace(
-            self, axes="".join(self.axes[at] for at in kept), sizes=tuple(self.sizes[at] for at in kept)
-        )
+        return replace(self, axes="".join(self.axes[at] for at in kept), sizes=tuple(self.sizes[at] for at in kept))
 
 
 def whole_part(planes: Planes, path: Path) -> Planes:
@@ -117,19 +117,38 @@ def whole_part(planes: Planes, path: Path) -> Planes:
     SuperlensWarning
         With the number of missing planes and the names of missing files.
     """
-    everything = {axis: tuple(range(size)) for axis, size in zip(planes.axes, planes.sizes, strict=True)}
     there = np.array([page is not None for page in planes.pages], bool).reshape(planes.sizes)
-    if there.all():
-        return replace(planes, kept=everything)
-    kept = _kept(planes.axes, there)
-    index = np.ix_(*(kept[axis] for axis in planes.axes))
-    if not kept or not there[index].size or not there[index].all():
-        raise SuperlensError(f"{path.name} holds no plane of the image that it announces. {_lacking(planes, path)}")
+    kept = whole_indices(planes.axes, there, path, planes.absent)
     pages = np.empty(there.size, object)
     pages[:] = list(planes.pages)
     part = tuple(len(kept[axis]) for axis in planes.axes)
-    warnings.warn(_said(planes, path, there, kept), SuperlensWarning, stacklevel=2)
+    index = np.ix_(*(kept[axis] for axis in planes.axes))
     return Planes(planes.axes, part, list(pages.reshape(planes.sizes)[index].ravel()), planes.absent, kept)
+
+
+def whole_indices(
+    axes: str, there: NDArray[np.bool_], path: Path, absent: Sequence[str] = ()
+) -> dict[str, tuple[int, ...]]:
+    """Which indices along each axis to keep, so that no plane is missing among them; errors and warnings are those of `whole_part`.
+
+    Parameters
+    ----------
+    axes : str
+        One letter for each axis of the array.
+    there : ndarray of bool
+        Which of the announced planes exist.
+    path : Path
+    absent : sequence of str
+        Names of files that are missing.
+    """
+    if there.all():
+        return {axis: tuple(range(size)) for axis, size in zip(axes, there.shape, strict=True)}
+    kept = _kept(axes, there)
+    part = there[np.ix_(*(kept[axis] for axis in axes))]
+    if not part.size or not part.all():
+        raise SuperlensError(f"{path.name} holds no whole frame, channel or slice. {_lacking(path, absent)}")
+    warnings.warn(_said(axes, there, kept, path, absent), SuperlensWarning, stacklevel=3)
+    return kept
 
 
 def listed(names: Iterable[str]) -> str:
@@ -179,19 +198,28 @@ def _longest_run(found: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(int(at) for at in max(runs, key=len))
 
 
-def _said(planes: Planes, path: Path, there: NDArray[np.bool_], kept: Mapping[str, tuple[int, ...]]) -> str:
+def _said(
+    axes: str,
+    there: NDArray[np.bool_],
+    kept: Mapping[str, tuple[int, ...]],
+    path: Path,
+    absent: Sequence[str],
+) -> str:
     part = " and ".join(
-        f"{_NAMES.get(axis, axis)} {_ranges(kept[axis])} of {size}"
-        for axis, size in zip(planes.axes, planes.sizes, strict=True)
+        f"{_NAMES.get(axis, 'images')} {_ranges(kept[axis])} of {size}"
+        for axis, size in zip(axes, there.shape, strict=True)
         if len(kept[axis]) < size
     )
     missing = there.size - int(there.sum())
-    return f"{path.name} announces {there.size} planes, and {missing} of them are missing. {_lacking(planes, path)} Read: {part}."
+    return (
+        f"{path.name} announces {there.size} planes, and {missing} of them are missing. {_lacking(path, absent)} "
+        f"Read: {part}."
+    )
 
 
-def _lacking(planes: Planes, path: Path) -> str:
-    if planes.absent:
-        return f"Files of its set are missing: {listed(planes.absent)}. Put them into the folder of {path.name}."
+def _lacking(path: Path, absent: Sequence[str]) -> str:
+    if absent:
+        return f"Files of its set are missing: {listed(absent)}. Put them into the folder of {path.name}."
     return "The acquisition was stopped early, or a file of a set is missing."
 
 

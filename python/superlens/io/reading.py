@@ -134,9 +134,7 @@ def read_psf(path: str | Path, *, pixel_nm: float | None = None, z_step_nm: floa
         raise SuperlensError(f"{path.name}: {error}") from error
 
 
-def stored_image(
-    path: Path, *, lazily: bool, fill_missing: bool = False, series: int | None = None
-) -> StoredImage:
+def stored_image(path: Path, *, lazily: bool, fill_missing: bool = False, series: int | None = None) -> StoredImage:
     """Hand a path to the reader of its format.
 
     Parameters

@@ -48,8 +48,9 @@ class Stated:
 
     def __str__(self) -> str:
         first, *others = self.nm
-        square = all(_alike(first, other) for other in others)
-        return f"{first:.4g} nm" if square else " x ".join(f"{nm:.4g}" for nm in self.nm) + " nm"
+        numbers = self.nm[:1] if all(_alike(first, other) for other in others) else self.nm
+        unit, nm = ("nm", 1.0) if max(numbers) < 1e4 else ("µm", 1e3)
+        return " x ".join(f"{number / nm:.4g}" for number in numbers) + f" {unit}"
 
 
 def believed_pixel(stated: Sequence[Stated], name: str, noted_nm: float | None) -> tuple[float, float] | None:

@@ -51,7 +51,6 @@ _Take: TypeAlias = Callable[[Path, tifffile.TiffPageSeries, int], Pixels]
 """Gets the pixels of a series of a file; its number comes along."""
 
 
-
 def read_tiff(path: Path, series: int | None = None) -> StoredImage:
     """Read an image of a TIFF file, with the other files that it goes on in.
 
@@ -174,7 +173,9 @@ def _from_ome(described: OmeSet, series: int | None, file_bytes: int, take: _Tak
             stacklevel=2,
         )
         return None
-    image = images[chosen([Series(f"{each.axes}YX", each.sizes + each.yx_shape, each.name) for each in images], series, path)]
+    image = images[
+        chosen([Series(f"{each.axes}YX", each.sizes + each.yx_shape, each.name) for each in images], series, path)
+    ]
     if described.single and len(described.images) == 1:
         with _tifffile(path, ome=True) as tiff:
             found = tiff.series
@@ -435,8 +436,7 @@ def _told_by_imagej(tiff: tifffile.TiffFile, stored: StoredImage, imagej: Mappin
     return replace(
         stored,
         pixel_sizes=stored.pixel_sizes + (() if size is None else (Stated(size, by),)),
-        z_steps=stored.z_steps
-        + (() if spacing is None or unit_z is None else (Stated((spacing * unit_z,), by),)),
+        z_steps=stored.z_steps + (() if spacing is None or unit_z is None else (Stated((spacing * unit_z,), by),)),
         frame_interval_s=stored.frame_interval_s
         or (interval * seconds if interval is not None and seconds is not None else None),
         channel_names=stored.channel_names or _labels(imagej.get("Labels"), stored),

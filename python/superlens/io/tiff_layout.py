@@ -22,7 +22,21 @@ __all__ = ["Directory", "Layout", "Page", "cut_short"]
 _BIGTIFF = 43
 _MOST_ENTRIES = 4096
 _LONGEST_TEXT = 1 << 28
-_FORMATS = {1: "B", 2: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I", 16: "Q", 17: "q", 18: "Q"}
+_FORMATS = {
+    1: "B",
+    2: "B",
+    3: "H",
+    4: "I",
+    6: "b",
+    8: "h",
+    9: "i",
+    11: "f",
+    12: "d",
+    13: "I",
+    16: "Q",
+    17: "q",
+    18: "Q",
+}
 _BYTES = {**{kind: struct.calcsize(f"<{letter}") for kind, letter in _FORMATS.items()}, 5: 8, 10: 8}
 _KINDS = {1: "u", 2: "i", 3: "f"}  # by the tag SampleFormat
 _DTYPES = ("u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8", "c8", "c16")
