@@ -35,7 +35,17 @@ if TYPE_CHECKING:
     from superlens.enhancing import adapt, enhance, predict, train
     from superlens.errors import SuperlensError, SuperlensWarning
     from superlens.image import Image
-    from superlens.io import LazyImage, open_image, read, read_localizations, read_psf, write, write_localizations
+    from superlens.io import (
+        LazyImage,
+        open_image,
+        open_sequence,
+        read,
+        read_localizations,
+        read_psf,
+        read_sequence,
+        write,
+        write_localizations,
+    )
     from superlens.methods.deepstorm.calls import localize, train_deepstorm
     from superlens.methods.deepstorm.settings import DeepStormConfig
     from superlens.methods.zsdeconv.request import BlockOptions
@@ -65,9 +75,11 @@ _HOME = {
     "Image": "image",
     "LazyImage": "io",
     "open_image": "io",
+    "open_sequence": "io",
     "read": "io",
     "read_localizations": "io",
     "read_psf": "io",
+    "read_sequence": "io",
     "write": "io",
     "write_localizations": "io",
     "BlockOptions": "methods.zsdeconv.request",
@@ -142,6 +154,7 @@ __all__ = [
     "methods",
     "metrics",
     "open_image",
+    "open_sequence",
     "optics",
     "predict",
     "predict_file",
