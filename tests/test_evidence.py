@@ -16,7 +16,6 @@ from superlens.evidence.checks import checks
 from superlens.evidence.measure import kept_within, seen_by_camera, transfer_cutoff_per_um
 from superlens.image import Image
 from superlens.methods.zsdeconv.apply import Result, parameters_of
-from superlens.methods.zsdeconv.light import through
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.task import Lens
 from superlens.model import Model, ModelConfig
@@ -103,7 +102,7 @@ def test_ideal_result_is_said_to_be_usable(ideal: Result) -> None:
 def test_sharp_image_is_blurred_by_what_it_lacks_as_in_training(ideal: Result) -> None:
     assert ideal.image is not None
     sharp = np.asarray(ideal.image.data)
-    expected = through(sharp, Lens.of(PSF, 2).kernel, 2)
+    expected = Lens.of(PSF, 2).seen(sharp, 2)
     np.testing.assert_allclose(seen_by_camera(sharp, ideal.model), expected, atol=1e-3 * float(expected.max()))
 
 

@@ -16,7 +16,7 @@ from superlens.camera import Camera, smoothed_signal
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import Image
 from superlens.methods.zsdeconv import ZSDeconvConfig, enhance, predict, train
-from superlens.methods.zsdeconv.light import LightRecipe, compact, through
+from superlens.methods.zsdeconv.light import LightRecipe, compact
 from superlens.methods.zsdeconv.paper import INSERT, PaperRecipe
 from superlens.methods.zsdeconv.task import Lens, prepare
 from superlens.methods.zsdeconv.turning import TURNS, run_light
@@ -512,15 +512,6 @@ def test_compact_keeps_the_sum_and_the_centre():
     assert small.sum() == pytest.approx(kernel.sum())
     assert np.unravel_index(small.argmax(), small.shape) == (small.shape[0] // 2,) * 2
     assert compact(np.ones((1, 1))).shape == (1, 1)
-
-
-@pytest.mark.parametrize("scale", [1, 2])
-def test_through_is_convolution_and_binning_with_mirrored_edges(scale):
-    rng = np.random.default_rng(0)
-    sharp, kernel = rng.random((12 * scale, 10 * scale)).astype(np.float32), rng.random((5, 7))
-    expected = signal.convolve2d(sharp, kernel, mode="same", boundary="symm")
-    expected = expected.reshape(12, scale, 10, scale).mean((1, 3))
-    np.testing.assert_allclose(through(sharp, kernel, scale), expected, rtol=1e-5)
 
 
 def test_turns_are_eight_and_undone():
