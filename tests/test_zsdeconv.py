@@ -474,7 +474,8 @@ def test_history_and_parameters_tell_how_it_was_made(learned):
     assert told["pixel_nm"] == PIXEL_NM
     assert told["camera_gain"] == 2.0
     assert told["psf_fwhm_nm"] == pytest.approx(learned.model.psf.fwhm_nm, abs=0.1)
-    assert told["target_fwhm_nm"] == pytest.approx(RESPONSES["YX"].of(learned.model.psf).fwhm_nm, abs=0.1)
+    assert told["line_fwhm_nm"] == pytest.approx(RESPONSES["YX"].line_fwhm_nm(learned.model.psf), abs=0.1)
+    assert told["carried_per_um"] == pytest.approx(learned.model.psf.cutoff_per_um, abs=0.01)
 
 
 def test_objective_and_its_psf_are_the_same_optics():
