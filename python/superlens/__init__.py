@@ -161,6 +161,7 @@ __all__ = [
     "read",
     "read_localizations",
     "read_psf",
+    "read_sequence",
     "reconstruct",
     "report",
     "richardson_lucy",

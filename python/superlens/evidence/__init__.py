@@ -21,7 +21,7 @@ import numpy as np
 from scipy import ndimage
 
 from superlens.evidence.checks import checks
-from superlens.evidence.measure import Measured, Planes, measure, transfer_cutoff_per_um
+from superlens.evidence.measure import Measured, Planes, measure
 from superlens.host import versions
 from superlens.report import (
     NoiseCorrelation,
@@ -135,7 +135,7 @@ class Evidence:
             pixel_nm=observation.image.pixel_nm,
             scale=planes.scale,
             unit="counts" if unit == 1 else "electrons",
-            cutoff_per_um=None if model.psf is None else transfer_cutoff_per_um(model.psf),
+            cutoff_per_um=None if model.psf is None else model.psf.cutoff_per_um,
             psf=_psf_picture(self.result),
             photon_transfer=_photon_transfer(self.result),
             noise_correlation=_noise_correlation(self.result),
@@ -178,9 +178,13 @@ def _psf_picture(result: Channel) -> PsfPicture | None:
     model = result.model
     if model.psf is None or result.image is None:
         return None
-    stated = model.config.response if model.config.states_resolution else None
-    response = None if stated is None else stated.of(model.psf).at_focus().data
-    return PsfPicture(model.psf.at_focus().data, model.psf.pixel_nm, model.psf.source, response, str(stated or ""))
+    response, states = model.config.response, model.config.states_resolution
+    return PsfPicture(
+        psf=model.psf,
+        response=response.of(model.psf) if states else None,
+        response_words=str(response) if states else "",
+        carried_per_um=response.carried_per_um(model.psf, result.observation.image.pixel_nm),
+    )
 
 
 def _photon_transfer(result: Channel) -> PhotonTransfer:

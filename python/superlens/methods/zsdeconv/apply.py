@@ -248,18 +248,22 @@ def parameters_of(made: Model, camera: Camera, config: ZSDeconvConfig) -> dict[s
 
 
 def _target_of(made: Model) -> dict[str, Any]:
-    """Widths that the sharp image states, and those along z of a volume; None where none is stated."""
+    """Widths of a thin line in the sharp image, also along z in a volume, None where none is stated; and how far the data carry the image."""
     psf, model = made.psf, made.config
 
     if psf is None:
-        return {"target_fwhm_nm": None}
-    states = model.states_resolution
-    told: dict[str, Any] = {"target_fwhm_nm": round(model.response.of(psf).fwhm_nm, 1) if states else None}
-    if psf.fwhm_z_nm is not None:
+        return {"line_fwhm_nm": None, "carried_per_um": None}
+    states, response = model.states_resolution, model.response
+    sharp = response.of(psf)
+    told: dict[str, Any] = {
+        "line_fwhm_nm": round(sharp.line_fwhm_nm, 1) if states else None,
+        "carried_per_um": round(response.carried_per_um(psf, model.pixel_nm), 3),
+    }
+    if psf.fwhm_z_nm is not None and sharp.line_fwhm_z_nm is not None:
         told |= {
             "z_step_nm": psf.z_step_nm,
             "psf_fwhm_z_nm": round(psf.fwhm_z_nm, 1),
-            "target_fwhm_z_nm": round(psf.fwhm_z_nm / model.target_factor_z, 1) if states else None,
+            "line_fwhm_z_nm": round(sharp.line_fwhm_z_nm, 1) if states else None,
         }
     return told
 

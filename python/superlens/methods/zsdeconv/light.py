@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from superlens.camera import Camera, smoothed_signal
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.task import Lens, Task, through
+from superlens.methods.zsdeconv.task import Lens, Task
 from superlens.methods.zsdeconv.temporal import neighbours, refuse_motion
 from superlens.methods.zsdeconv.turning import EDGE, TURNS, Turn, as_is, run_light, unchanged_by
 from superlens.networks import losses
+from superlens.networks.forward import KerasForward, camera_pixels
 from superlens.observing.conditioning import condition
 from superlens.observing.observation import noise_sigma, noisy_pair
+from superlens.optics import image_of
 from superlens.training import Plan
 
 __all__ = [
@@ -50,7 +52,8 @@ class LightRecipe:
         assert isinstance(task.lens, Lens)
         self._kernel = compact(task.lens.kernel)
         self._turns = [turn for turn, _ in TURNS if unchanged_by(turn, task.lens.kernel)]
-        self._margin = max(losses.optics_margin(self._kernel, task.config.scale), 8)
+        self._forward = KerasForward(self._kernel, scale=task.config.scale)
+        self._margin = max(*self._forward.margins, 8)
         self._planes = [
             _Plane(
                 counts,
@@ -110,8 +113,7 @@ class LightRecipe:
         total = weighted(denoised - target, weight)
         if self._config.denoise_only:
             return total
-        seen = losses.through_optics(sharp, self._kernel, self._config.scale)
-        seen = losses.crop(seen, margin - losses.optics_margin(self._kernel, self._config.scale))
+        seen = losses.crop(self._forward(sharp), margin - max(self._forward.margins))
         inner = losses.crop(sharp, margin * self._config.scale)
         return (
             total
@@ -133,7 +135,9 @@ class LightRecipe:
             for _ in range(_RISK_DRAWS):
                 channels, target = self._pair(window, 1.0, rng)
                 denoised, sharp, _ = run_light(network, channels, flips=1)
-                seen = denoised if self._config.denoise_only else through(sharp, self._kernel, self._config.scale)
+                seen = (
+                    denoised if self._config.denoise_only else image_of(sharp, self._kernel, scale=self._config.scale)
+                )
                 squares += (seen - target) ** 2
             held = (window.held >= 0) & window.good
             sums, pixels = (np.bincount(window.held[held], w) for w in (squares[held], None))
@@ -160,7 +164,7 @@ class LightRecipe:
         denoised, sharp, _ = run_light(network, condition(around, sigma, normaliser, self._task.lens.bank), flips=1)
         seen = float(normaliser.forward(window.counts)[window.good].mean())
         inner = (slice(EDGE, -EDGE),) * 2
-        fine = losses.camera_pixels(sharp[None, ..., None], scale)[0, ..., 0]
+        fine = camera_pixels(sharp[None, ..., None], scale)[0, ..., 0]
         one, other = (float(np.asarray(image)[inner][window.good].mean()) for image in (denoised, fine))
         return one - seen, other - seen
 
