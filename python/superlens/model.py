@@ -15,9 +15,9 @@ import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -28,12 +28,12 @@ from superlens.camera import Camera
 from superlens.config import Config
 from superlens.errors import SuperlensError
 from superlens.image import Image
-from superlens.networks import build
+from superlens.networks import architecture, build
 from superlens.observing.conditioning import Normaliser
-from superlens.optics import PSF
+from superlens.optics import PSF, Response
 from superlens.training import out_of_memory_errors, set_weights
 
-__all__ = ["NARROWING", "ChannelModels", "Model", "ModelConfig", "Narrowing", "load_model", "shipped"]
+__all__ = ["ChannelModels", "Model", "ModelConfig", "load_model", "shipped"]
 
 FORMAT = 1
 """Version of the file's layout; a file with a higher one is refused."""
@@ -41,41 +41,6 @@ FORMAT = 1
 PIXEL_TOLERANCE = 0.02
 """Relative difference of pixel sizes up to which a model fits an image."""
 
-
-class Narrowing(NamedTuple):
-    """How the response of sharp images follows from the PSF: so many times narrower, with a share of its light in a finer core.
-
-    A PSF made narrower ends where its transfer ends, and with it what the image can show. The core keeps what the data tell of finer
-    detail, in its place and faint.
-    """
-
-    lateral: float
-    axial: float
-    core_share: float = 0.0
-    core: float = 4.0
-
-    def response(self, psf: PSF) -> PSF:
-        """The stated response, for a PSF, on the same grid and of sum 1."""
-        narrow = psf.narrowed(self.lateral, self.axial)
-        if not self.core_share:
-            return narrow
-        data = (1 - self.core_share) * narrow.data + self.core_share * psf.narrowed(self.core).data
-        return replace(narrow, data=data, source=f"{psf.source}, {self}")
-
-    def stated(self) -> dict[str, Any]:
-        """As the fields of a `ModelConfig`."""
-        names = ("target_factor", "target_factor_z", "core_share", "core_factor")
-        return dict(zip(names, self, strict=True))
-
-    def __str__(self) -> str:
-        finer = f", {100 * self.core_share:.3g} % of its light {self.core:g} times" if self.core_share else ""
-        return f"{self.lateral:g} times narrower{finer}"
-
-
-NARROWING = {"YX": Narrowing(1.5, 1.0, core_share=0.1), "ZYX": Narrowing(1.75, 1.5)}
-"""By the axes that a network takes. Without a core images held nothing beyond 1.5 times the optical cutoff, where Richardson-Lucy
-shows more of a bright specimen. In volumes a bead of 100 nm, which is no point, shall come out 1.5 times
-narrower than the PSF laterally and 1.3 times axially."""
 
 _LARGEST_MEMBER = 2 << 30
 
@@ -163,14 +128,14 @@ class ModelConfig(Config):
     provenance: dict[str, Any] = {}
 
     @property
-    def narrowing(self) -> Narrowing:
+    def response(self) -> Response:
         """Of its sharp images, where they state a resolution."""
-        return Narrowing(self.target_factor, self.target_factor_z, self.core_share, self.core_factor)
+        return Response(self.target_factor, self.target_factor_z, self.core_share, self.core_factor)
 
     @property
     def states_resolution(self) -> bool:
         """Whether sharp images have the stated resolution; the original recipes deconvolve as far as they get."""
-        return self.network not in ("unet", "rcan")
+        return architecture(self.network).says_resolution
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -435,3 +400,14 @@ def _array_bytes(array: NDArray[np.float64]) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()
+
+
+def made_by(path: Path) -> str:
+    """The name of the method that made a model file, read without its weights; empty for a file that is no model."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            inside = archive.namelist()
+            name = next((n for n in inside if n == "model.json" or n.endswith("/model.json")), None)
+            return "" if name is None else str(json.loads(archive.read(name)).get("method", ""))
+    except _DAMAGE:
+        return ""

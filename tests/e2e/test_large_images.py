@@ -16,7 +16,8 @@ from click.testing import Result
 from superlens.camera import Camera
 from superlens.image import Image
 from superlens.io import read, write
-from superlens.methods.zsdeconv import BlockOptions, predict_file
+from superlens.methods.zsdeconv.request import BlockOptions
+from superlens.methods.zsdeconv.stream import predict_file
 from superlens.streaming import Workers
 
 Run = Callable[..., Result]

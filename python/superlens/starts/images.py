@@ -27,9 +27,10 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from superlens import __version__, simulate
-from superlens.model import NARROWING, Model, ModelConfig
+from superlens.model import Model, ModelConfig
 from superlens.networks import build, losses
 from superlens.observing.conditioning import BANK_RADIUS, CHANNELS, Normaliser, wiener_kernels
+from superlens.optics import RESPONSES
 from superlens.progress import Progress, console, silent
 from superlens.training import (
     Checkpoint,
@@ -299,7 +300,7 @@ def _random_otfs(rng: Rng) -> tuple[Array, Array]:
             core = fft.rfft2(psf / psf.sum()).real
         return ((1 - halo) * core + halo * _gauss_otf(k * width * halo_width)).astype(np.float32)
 
-    stated = NARROWING["YX"]
+    stated = RESPONSES["YX"]
     return otf(fwhm), (1 - stated.core_share) * otf(fwhm / stated.lateral) + stated.core_share * otf(fwhm / stated.core)
 
 
@@ -494,7 +495,7 @@ def write_start(
         network=name,
         network_config=about,
         axes=axes,
-        **NARROWING[axes].stated(),
+        **RESPONSES[axes].stated(),
         spread=calibrate(exact),
         provenance=provenance,
     )

@@ -23,7 +23,6 @@ __all__ = ["Detector", "Found", "densities", "peaks"]
 
 Array = NDArray[np.float32]
 
-_BYTES_PER_PIXEL = {"deepstorm": 40_000, "deepstorm-camera": 8_000}
 _BLOCK_BYTES = 400_000_000
 """Memory that the frames of one call may take."""
 
@@ -48,7 +47,7 @@ def densities(network: keras.Model, name: str, frames: Array) -> Array:
     _, height, width, _ = frames.shape
     pads = [(-side) % shape.align for side in (height, width)]
     padded = np.pad(frames, ((0, 0), (0, pads[0]), (0, pads[1]), (0, 0)), mode="edge")
-    per_frame = (height + pads[0]) * (width + pads[1]) * _BYTES_PER_PIXEL[name]
+    per_frame = (height + pads[0]) * (width + pads[1]) * shape.bytes_per_pixel
     at_once = max(1, int(_BLOCK_BYTES // per_frame))
     if per_frame <= _BLOCK_BYTES:
         parts = [network.predict_on_batch(padded[i : i + at_once]) for i in range(0, len(padded), at_once)]
@@ -57,7 +56,7 @@ def densities(network: keras.Model, name: str, frames: Array) -> Array:
             padded.shape[1:3],
             shape.halo,
             shape.align,
-            bytes_per_pixel=_BYTES_PER_PIXEL[name],
+            bytes_per_pixel=shape.bytes_per_pixel,
             memory_bytes=_BLOCK_BYTES,
         )
         parts = [

@@ -19,7 +19,7 @@ from superlens.methods.deepstorm.frames import Units
 from superlens.methods.deepstorm.own import OwnFrames
 from superlens.methods.deepstorm.settings import DeepStormConfig
 from superlens.model import Model, ModelConfig, shipped
-from superlens.networks import build, losses
+from superlens.networks import architecture, build, losses
 from superlens.progress import Progress
 from superlens.training import Checkpoint, History, Plan, best_precision, fit, get_weights, precision, set_weights
 
@@ -39,8 +39,9 @@ def learn(
     """Train a network on simulated frames, or on the user's own with known positions, and calibrate it on simulated ones."""
     keras.utils.set_random_seed(config.seed)
     units = Units.of(config, _measured(config))
-    arguments = {"upsampling": config.upsampling}
-    with precision("float32" if config.network == "deepstorm" else best_precision()):
+    known = architecture(config.network)
+    arguments = known.arguments(config.upsampling)
+    with precision("float32" if known.precision == "float32" else best_precision()):
         network = build(config.network, arguments)
     exact = build(config.network, arguments)
     start = None if config.from_scratch else start_for(config)
@@ -148,7 +149,7 @@ def _described(detector: Detector, history: History, start: str | None) -> Model
         version=__version__,
         method="deepstorm",
         network=config.network,
-        network_config={"upsampling": config.upsampling},
+        network_config=architecture(config.network).arguments(config.upsampling),
         scale=config.upsampling,
         level=detector.units.mean,
         contrast=detector.units.deviation,

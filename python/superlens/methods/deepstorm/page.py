@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -10,13 +10,13 @@ import numpy as np
 
 from superlens.host import versions
 from superlens.image import Image
-from superlens.report import Provenance
+from superlens.report import Provenance, Verdict, judge_localizations
 from superlens.report.localization import Condition, DriftCourse, LocalizationReport, ModelNote
 
 if TYPE_CHECKING:
     from superlens.methods.deepstorm.apply import Localized
 
-__all__ = ["page_of"]
+__all__ = ["LocalizationEvidence", "page_of"]
 
 _NAMES = (
     ("sigma_nm", "Width of a molecule (σ)", "nm"),
@@ -27,6 +27,31 @@ _NAMES = (
     ("offset", "Camera offset", "counts"),
     ("read_noise_e", "Camera read noise", "electrons"),
 )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LocalizationEvidence:
+    """What speaks for and against a localization; see `superlens.result.Evidence`."""
+
+    found: Localized
+    provenance: Provenance | None = None
+
+    @property
+    def title(self) -> str:
+        """Of the page."""
+        return "Single-molecule localization"
+
+    def numbers(self) -> dict[str, float | None]:
+        """How many, how dense, how well."""
+        return self.found.metrics
+
+    def verdict(self) -> Verdict:
+        """One judgement, with its reasons."""
+        return judge_localizations(page_of(self.found, self.found.mean))
+
+    def html(self) -> str:
+        """The report page."""
+        return self.found.report(None, self.provenance)
 
 
 def page_of(found: Localized, rendered: Image, provenance: Provenance | None = None) -> LocalizationReport:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from superlens.camera import Camera
+from superlens.evidence import gather
 from superlens.image import Image
-from superlens.methods.zsdeconv.learn import STARTS, Learned, start_of
+from superlens.method import Learned
+from superlens.methods.zsdeconv.learn import STARTS, start_of
 from superlens.methods.zsdeconv.paper_volume import INSERT, INSERT_Z
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.task import Lens, VolumeLens, check_step, lens_of, stacked
@@ -20,77 +22,33 @@ from superlens.methods.zsdeconv.turning import EDGE, run_light
 from superlens.metrics import BlurWidth, blur_width
 from superlens.model import Model
 from superlens.networks import architecture
-from superlens.observing.conditioning import BANK_RADIUS, BANK_RADIUS_Z, condition
-from superlens.observing.observation import Observation
+from superlens.observing.conditioning import condition
+from superlens.observing.observation import Observation, observe
 from superlens.progress import Progress
+from superlens.result import Channel
 from superlens.tiling import choose_tile, map_tiles
-from superlens.training import History, out_of_memory_errors
+from superlens.training import out_of_memory_errors
 
-__all__ = ["BYTES_PER_PIXEL", "Result", "apply", "halo_of", "parameters_of", "reach_of", "stated_error"]
+__all__ = ["apply", "observed", "parameters_of", "stated_error"]
 
 Array = NDArray[np.float32]
 
-BYTES_PER_PIXEL = {"light": 4_000, "unet": 8_000, "light-volume": 1_600, "rcan": 8_000}
-"""Memory that a network needs at its peak for each pixel of a block."""
+
+def observed(model: Model, image: Image) -> Observation:
+    """An image as a model takes it: with the camera of the training images."""
+    camera = model.camera
+    known = (
+        {} if camera is None else {"gain": camera.gain, "read_noise_e": camera.read_noise_e, "offset": camera.offset}
+    )
+    (observation,) = observe([image], **known)
+    return observation
 
 
-@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
-class Result:
-    """What a model makes of one image.
-
-    Attributes
-    ----------
-    image : Image or None
-        The super-resolved image, float32, counts above the offset (or electrons); None when only denoising.
-    denoised : Image
-        The denoised image at camera sampling, same unit.
-    uncertainty : Image or None
-        Standard deviation of the error of ``image`` that the model states for each pixel, same unit; None for a model that did not
-        begin from the shipped weights, whose statement was calibrated on simulation.
-    prior_only : ndarray of bool, shape of ``image``, or None
-        True where detail was added that the data neither support nor contradict: blurred again, it hides below the noise.
-    observation : Observation
-        The input as it was understood.
-    model : Model
-    history : History or None
-        Of the training, when this process trained the model.
-    parameters : dict
-        Settings, optics and camera in words and numbers.
-    messages : tuple of str
-        What the user should know.
-    """
-
-    image: Image | None
-    denoised: Image
-    uncertainty: Image | None
-    prior_only: NDArray[np.bool_] | None
-    observation: Observation
-    model: Model
-    history: History | None
-    parameters: dict[str, Any]
-    messages: tuple[str, ...]
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """Numbers that show whether the result agrees with the data; see `superlens.evidence`."""
-        from superlens.evidence import gather
-
-        return gather(self).numbers()
-
-    @property
-    def report(self) -> str:
-        """A self-contained HTML page that shows why to trust the result."""
-        from superlens.evidence import gather
-        from superlens.report import render
-
-        return render(gather(self).page())
-
-
-def apply(learned: Learned, observation: Observation, progress: Progress) -> Result:
+def apply(learned: Learned, observation: Observation, progress: Progress) -> Channel:
     """Predict one image, plane by plane and tile by tile."""
     model = learned.model
     config = ZSDeconvConfig(**model.config.settings)
-    lens = lens_of(model.psf, model.config.scale, config.axes, model.config.narrowing)
+    lens = lens_of(model.psf, model.config.scale, config.axes, model.config.response)
     start = start_of(model)
     if config.axes == "ZYX":
         check_step(model.psf, observation.image)
@@ -119,8 +77,9 @@ def _one(
     sigma: Array,
 ) -> tuple[Array, Array | None, Array | None, NDArray[np.bool_] | None]:
     """One image or volume."""
-    if model.config.network in ("unet", "rcan"):
-        denoised, sharp = (_unet if model.config.network == "unet" else _rcan)(model, counts)
+    known = architecture(model.config.network)
+    if known.inputs == "image":
+        denoised, sharp = (_rcan if known.whole else _unet)(model, counts)
         return denoised, None if config.denoise_only else sharp, None, None
     denoised, sharp, log_sigma = _light(model, model.network, lens, config.flips, counts, sigma)
     if config.denoise_only:
@@ -168,23 +127,13 @@ def _light(
     return normaliser.backward(denoised[..., 0]), normaliser.backward(fine[..., 0]), fine[..., 1]
 
 
-def reach_of(network: str) -> int:
-    """The same as `halo_of` along z, in slices."""
-    return architecture(network).reach_z + (BANK_RADIUS_Z if network == "light-volume" else 0)
-
-
-def halo_of(network: str) -> int:
-    """Pixels around a block that its result depends on: the network's reach and that of the filters before it."""
-    return architecture(network).halo + (BANK_RADIUS if network.startswith("light") else 0)
-
-
 def _unet(model: Model, counts: Array) -> tuple[Array, Array]:
     normaliser = model.normaliser
 
     def block(part: Array) -> list[Array]:
         return list(model.network.predict_on_batch(part))
 
-    denoised, sharp = _tiled(block, normaliser.forward(counts)[..., None], "unet")
+    denoised, sharp = _tiled(block, normaliser.forward(counts)[..., None], model.config.network)
     return normaliser.backward(denoised[..., 0]), normaliser.backward(sharp[..., 0])
 
 
@@ -213,11 +162,11 @@ def _rcan(model: Model, counts: Array) -> tuple[Array, Array]:
 
 def _tiled(block: Any, array: Array, network: str) -> Any:
     """By a network of finite reach. An image is mirrored a little beyond its edges; the first and the last slice of a volume stay ends."""
-    along_z = array.ndim == 4
-    halo = (reach_of(network),) * along_z + (halo_of(network),) * 2
-    align = (1,) * along_z + (architecture(network).align,) * 2
+    along_z, known = array.ndim == 4, architecture(network)
+    halo = (known.reach_z,) * along_z + (known.halo,) * 2
+    align = (1,) * along_z + (known.align,) * 2
     edge = (0,) * along_z + (EDGE,) * 2
-    tile = choose_tile(array.shape[:-1], halo, align, bytes_per_pixel=BYTES_PER_PIXEL[network], ends="open", edge=edge)
+    tile = choose_tile(array.shape[:-1], halo, align, bytes_per_pixel=known.bytes_per_pixel, ends="open", edge=edge)
     return map_tiles(
         block, array, halo=halo, align=align, tile=tile, ends="open", edge=edge, out_of_memory=out_of_memory_errors()
     )
@@ -250,7 +199,7 @@ def _result(
     sharp: Array | None,
     sigma: Array | None,
     prior_only: NDArray[np.bool_] | None,
-) -> Result:
+) -> Channel:
     model, image = learned.model, observation.image
     unit = np.float32(observation.camera.gain if config.units == "electrons" else 1.0)
     parameters = parameters_of(learned.model, observation.camera, config)
@@ -262,22 +211,21 @@ def _result(
         made = image.with_data((values / unit).astype(np.float32).reshape(shape), scale=scale)
         return replace(made, history={**image.history, "superlens": {"what": what, **parameters}})
 
-    return Result(
-        image=like(sharp, "super-resolved", model.config.scale),
-        denoised=_some(like(denoised, "denoised", 1)),
-        uncertainty=like(sigma, "standard deviation of the error of the super-resolved image", model.config.scale),
-        prior_only=prior_only,
+    made = {
+        "sharp": like(sharp, "super-resolved", model.config.scale),
+        "denoised": like(denoised, "denoised", 1),
+        "uncertainty": like(sigma, "standard deviation of the error of the super-resolved image", model.config.scale),
+    }
+    return Channel(
+        images={role: one for role, one in made.items() if one is not None},
+        masks={} if prior_only is None else {"prior_only": prior_only},
         observation=observation,
         model=model,
         history=learned.history,
         parameters=parameters,
         messages=_messages(learned, observation, config),
+        speaks=gather,
     )
-
-
-def _some(image: Image | None) -> Image:
-    assert image is not None  # a denoised image is always made
-    return image
 
 
 def parameters_of(made: Model, camera: Camera, config: ZSDeconvConfig) -> dict[str, Any]:
@@ -300,18 +248,22 @@ def parameters_of(made: Model, camera: Camera, config: ZSDeconvConfig) -> dict[s
 
 
 def _target_of(made: Model) -> dict[str, Any]:
-    """Widths that the sharp image states, and those along z of a volume; None where none is stated."""
+    """Widths of a thin line in the sharp image, also along z in a volume, None where none is stated; and how far the data carry the image."""
     psf, model = made.psf, made.config
 
     if psf is None:
-        return {"target_fwhm_nm": None}
-    states = model.states_resolution
-    told: dict[str, Any] = {"target_fwhm_nm": round(model.narrowing.response(psf).fwhm_nm, 1) if states else None}
-    if psf.fwhm_z_nm is not None:
+        return {"line_fwhm_nm": None, "carried_per_um": None}
+    states, response = model.states_resolution, model.response
+    sharp = response.of(psf)
+    told: dict[str, Any] = {
+        "line_fwhm_nm": round(sharp.line_fwhm_nm, 1) if states else None,
+        "carried_per_um": round(response.carried_per_um(psf, model.pixel_nm), 3),
+    }
+    if psf.fwhm_z_nm is not None and sharp.line_fwhm_z_nm is not None:
         told |= {
             "z_step_nm": psf.z_step_nm,
             "psf_fwhm_z_nm": round(psf.fwhm_z_nm, 1),
-            "target_fwhm_z_nm": round(psf.fwhm_z_nm / model.target_factor_z, 1) if states else None,
+            "line_fwhm_z_nm": round(sharp.line_fwhm_z_nm, 1) if states else None,
         }
     return told
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from superlens.errors import SuperlensError
 from superlens.io import BlockFormat, BlockWriter, ImageFile, LazyImage, open_blocks, write_failure
-from superlens.methods.zsdeconv.apply import BYTES_PER_PIXEL, halo_of, reach_of, stated_error
+from superlens.methods.zsdeconv.apply import stated_error
 from superlens.methods.zsdeconv.learn import start_of
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.task import lens_of
@@ -44,13 +44,14 @@ class BlockPredictor:
     def __init__(self, model: Model) -> None:
         self._model = model
         self._config = ZSDeconvConfig(**model.config.settings)
-        self._lens = lens_of(model.psf, model.config.scale, model.config.axes, model.config.narrowing)
+        self._lens = lens_of(model.psf, model.config.scale, model.config.axes, model.config.response)
         self._start = start_of(model)
-        network = model.config.network
-        self.volumes = model.config.axes == "ZYX"
-        self.halo, self.align, self.reach_z = halo_of(network), architecture(network).align, reach_of(network)
-        self.bytes_per_pixel = BYTES_PER_PIXEL[network]
-        stated = network.startswith("light") and model.config.spread is not None
+        known = architecture(model.config.network)
+        self.volumes = known.axes == "ZYX"
+        self.halo, self.align, self.reach_z = known.halo, known.align, known.reach_z
+        self.bytes_per_pixel = known.bytes_per_pixel
+        self._plain = known.inputs == "image"
+        stated = known.says_error and model.config.spread is not None
         self.kinds: tuple[Kind, ...] = (
             ("denoised",) if self._config.denoise_only else ("sr", "denoised", *(("uncertainty",) if stated else ()))
         )
@@ -74,7 +75,7 @@ class BlockPredictor:
         dict
             Arrays ``([Z,] scale * Y, scale * X)`` in counts above the offset; right where a halo lies around them.
         """
-        if self._model.config.network == "unet":
+        if self._plain:
             normaliser = self._model.normaliser
             outputs = self._model.network.predict_on_batch(normaliser.forward(counts)[None, ..., None])
             found = dict(zip(("denoised", "sr"), (normaliser.backward(o[0, ..., 0]) for o in outputs), strict=True))

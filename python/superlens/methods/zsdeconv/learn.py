@@ -6,7 +6,6 @@ import functools
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superlens.errors import SuperlensError
+from superlens.method import Learned
 from superlens.methods.zsdeconv.light import LightRecipe
 from superlens.methods.zsdeconv.paper import PaperRecipe
 from superlens.methods.zsdeconv.paper_volume import PaperVolumeRecipe
@@ -22,30 +22,14 @@ from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.task import Task
 from superlens.methods.zsdeconv.volume import VolumeRecipe
 from superlens.model import CameraConfig, Model, ModelConfig, shipped
-from superlens.networks import build
-from superlens.observing.conditioning import CHANNELS
+from superlens.networks import architecture, build
 from superlens.progress import Progress
 from superlens.training import Checkpoint, History, Plan, Trainer, best_precision, get_weights, precision, set_weights
 
-__all__ = ["STARTS", "Bench", "Learned", "Recipe", "learn", "recipe_of", "shipped_start", "start_of", "untrained"]
+__all__ = ["STARTS", "Bench", "Recipe", "learn", "recipe_of", "shipped_start", "start_of", "untrained"]
 
 log = logging.getLogger(__name__)
 Array = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Learned:
-    """A model and how it came about.
-
-    Attributes
-    ----------
-    model : Model
-    history : History or None
-        Of the training; None for a model from a file.
-    """
-
-    model: Model
-    history: History | None
 
 
 class Bench:
@@ -103,21 +87,16 @@ def learn(
 def untrained(task: Task) -> keras.Model:
     """The network of a task, in the precision that it trains in; the originals compute in float32."""
     config = task.config
-    with precision("float32" if config.network in ("unet", "rcan") else best_precision()):
+    with precision("float32" if architecture(config.network).precision == "float32" else best_precision()):
         return build(config.network, _arguments(config))
 
 
 def recipe_of(task: Task, network: keras.Model) -> Recipe:
     """How the network of a task learns."""
-    match task.config.network:
-        case "unet":
-            return PaperRecipe(task)
-        case "light":
-            return LightRecipe(task)
-        case "light-volume":
-            return VolumeRecipe(task, network)
-        case _:
-            return PaperVolumeRecipe(task, network)
+    conditioned = architecture(task.config.network).inputs == "conditioned"
+    if task.config.axes == "YX":
+        return LightRecipe(task) if conditioned else PaperRecipe(task)
+    return VolumeRecipe(task, network) if conditioned else PaperVolumeRecipe(task, network)
 
 
 class Recipe(Protocol):
@@ -142,8 +121,7 @@ class Recipe(Protocol):
 
 
 def _arguments(config: ZSDeconvConfig) -> dict[str, Any]:
-    plain = config.network in ("unet", "rcan")
-    return {"scale": config.scale} if plain else {"channels": CHANNELS, "scale": config.scale}
+    return architecture(config.network).arguments(config.scale)
 
 
 STARTS = {"light": "zsdeconv-light", "light-volume": "zsdeconv-light-volume"}
@@ -175,7 +153,7 @@ def start_of(model: Model) -> keras.Model | None:
     if made.get("start") != STARTS.get(config.network) or not made.get("blend"):
         return None
     start = shipped_start(config.network)
-    if start.config.narrowing != config.narrowing:
+    if start.config.response != config.response:
         return None
     if start.config.network_config == config.network_config:
         return start.network
@@ -226,10 +204,10 @@ def _model_config(task: Task, arguments: dict[str, Any], history: History, sprea
         method="zsdeconv",
         network=task.config.network,
         network_config=arguments,
-        axes=task.config.axes,
+        axes="ZYX" if task.config.axes == "ZYX" else "YX",
         scale=task.config.scale,
         pixel_nm=task.pixel_nm if task.psf is not None else None,
-        **task.narrowing.stated(),
+        **task.response.stated(),
         level=task.normaliser.level,
         contrast=task.normaliser.contrast,
         camera=CameraConfig(

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from superlens.camera import Camera, smoothed_signal
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.task import Lens, Task, through
+from superlens.methods.zsdeconv.task import Lens, Task
 from superlens.methods.zsdeconv.temporal import neighbours, refuse_motion
 from superlens.methods.zsdeconv.turning import EDGE, TURNS, Turn, as_is, run_light, unchanged_by
 from superlens.networks import losses
-from superlens.networks.light import LIGHT_ALIGN
+from superlens.networks.forward import KerasForward, camera_pixels
 from superlens.observing.conditioning import condition
 from superlens.observing.observation import noise_sigma, noisy_pair
+from superlens.optics import image_of
 from superlens.training import Plan
 
 __all__ = [
@@ -37,6 +38,7 @@ Array = NDArray[np.float32]
 _RISK_STREAM = 1 << 40
 _RISK_DRAWS = 2
 _BLOCK = 16  # camera pixels: side of a held-out block, at most
+_ALIGN = 4
 _LEAST_SEEN = 16  # camera pixels along each side of a patch that the loss looks at, at least
 _WINDOW = 320  # camera pixels: the part of a large plane that a step or a check looks at
 
@@ -50,7 +52,8 @@ class LightRecipe:
         assert isinstance(task.lens, Lens)
         self._kernel = compact(task.lens.kernel)
         self._turns = [turn for turn, _ in TURNS if unchanged_by(turn, task.lens.kernel)]
-        self._margin = max(losses.optics_margin(self._kernel, task.config.scale), 8)
+        self._forward = KerasForward(self._kernel, scale=task.config.scale)
+        self._margin = max(*self._forward.margins, 8)
         self._planes = [
             _Plane(
                 counts,
@@ -83,7 +86,7 @@ class LightRecipe:
         channels, target = self._pair(plane, alpha, rng)
         weight = plane.good & (plane.held < 0)
         goal = np.stack([target, np.where(weight, plane.weight, 0)], axis=-1)
-        least = -(-(2 * self._margin + _LEAST_SEEN) // LIGHT_ALIGN) * LIGHT_ALIGN
+        least = -(-(2 * self._margin + _LEAST_SEEN) // _ALIGN) * _ALIGN
         channels, goal = _framed(channels, goal, self._margin, least)
         side = max(self._config.patch, least)
         return patches(channels, goal, side, self._config.batch, self._turns, rng)
@@ -110,8 +113,7 @@ class LightRecipe:
         total = weighted(denoised - target, weight)
         if self._config.denoise_only:
             return total
-        seen = losses.through_optics(sharp, self._kernel, self._config.scale)
-        seen = losses.crop(seen, margin - losses.optics_margin(self._kernel, self._config.scale))
+        seen = losses.crop(self._forward(sharp), margin - max(self._forward.margins))
         inner = losses.crop(sharp, margin * self._config.scale)
         return (
             total
@@ -133,7 +135,9 @@ class LightRecipe:
             for _ in range(_RISK_DRAWS):
                 channels, target = self._pair(window, 1.0, rng)
                 denoised, sharp, _ = run_light(network, channels, flips=1)
-                seen = denoised if self._config.denoise_only else through(sharp, self._kernel, self._config.scale)
+                seen = (
+                    denoised if self._config.denoise_only else image_of(sharp, self._kernel, scale=self._config.scale)
+                )
                 squares += (seen - target) ** 2
             held = (window.held >= 0) & window.good
             sums, pixels = (np.bincount(window.held[held], w) for w in (squares[held], None))
@@ -160,7 +164,7 @@ class LightRecipe:
         denoised, sharp, _ = run_light(network, condition(around, sigma, normaliser, self._task.lens.bank), flips=1)
         seen = float(normaliser.forward(window.counts)[window.good].mean())
         inner = (slice(EDGE, -EDGE),) * 2
-        fine = losses.camera_pixels(sharp[None, ..., None], scale)[0, ..., 0]
+        fine = camera_pixels(sharp[None, ..., None], scale)[0, ..., 0]
         one, other = (float(np.asarray(image)[inner][window.good].mean()) for image in (denoised, fine))
         return one - seen, other - seen
 
@@ -180,7 +184,7 @@ def patches(
     channels: Array, goal: Array, side: int, number: int, turns: Sequence[Turn], rng: np.random.Generator
 ) -> tuple[Array, tuple[Array, ...]]:
     """Patches of channels and goal ``([Z,] Y, X, C)``, of ``side`` pixels where there are as many, each turned in one of the ways if it is square."""
-    height, width = (min(side, n // LIGHT_ALIGN * LIGHT_ALIGN) for n in goal.shape[-3:-1])
+    height, width = (min(side, n // _ALIGN * _ALIGN) for n in goal.shape[-3:-1])
     inputs, goals = [], []
     for _ in range(number):
         y, x = (int(rng.integers(0, n - m + 1)) for n, m in zip(goal.shape[-3:-1], (height, width), strict=True))
@@ -244,7 +248,7 @@ def inverse_variance(counts: Array, camera: Camera) -> Array:
 
 def _framed(channels: Array, goal: Array, margin: int, least: int) -> tuple[Array, Array]:
     """A plane narrower than ``least``, mirrored beyond its edges by what the loss leaves out; mirrored pixels have no weight."""
-    frame = [(margin, margin + -side % LIGHT_ALIGN) if side < least else (0, 0) for side in goal.shape[:2]]
+    frame = [(margin, margin + -side % _ALIGN) if side < least else (0, 0) for side in goal.shape[:2]]
     if frame == [(0, 0), (0, 0)]:
         return channels, goal
     inside = np.pad(np.ones(goal.shape[:2], np.float32), frame)

@@ -14,6 +14,7 @@ from superlens.methods.zsdeconv.light import compact
 from superlens.methods.zsdeconv.task import NOMINAL_FWHM, Task
 from superlens.methods.zsdeconv.turning import TURNS
 from superlens.networks import losses
+from superlens.networks.forward import KerasForward
 from superlens.observing.observation import noise_sigma
 from superlens.optics import PSF
 from superlens.training import Plan
@@ -34,7 +35,7 @@ class PaperRecipe:
         self._config = task.config
         self.fixed: tuple[str, ...] = ("deconvolve", "head") if task.config.denoise_only else ()
         known = task.psf or PSF.gaussian(100 * NOMINAL_FWHM, 100 / task.config.scale)
-        self._psf = compact(known.data)
+        self._forward = KerasForward(compact(known.data)[::-1, ::-1], scale=task.config.scale, edges="dark")
         self._planes = [plane for o in task.observations for plane in o.counts]
         self._cameras = [o.camera for o in task.observations for _ in o.counts]
 
@@ -75,8 +76,7 @@ class PaperRecipe:
         first = losses.absolute(losses.crop(outputs[0], INSERT), target)
         if self._config.denoise_only:
             return first
-        seen = losses.camera_pixels(losses.blur(outputs[1], self._psf[::-1, ::-1]), self._config.scale)
-        second = losses.absolute(losses.crop(seen, INSERT), target)
+        second = losses.absolute(losses.crop(self._forward(outputs[1]), INSERT), target)
         return 0.5 * first + 0.5 * (second + 0.5 * self._config.hessian * losses.hessian(outputs[1]))
 
     def risks(self, network: keras.Model) -> NDArray[np.float64]:

@@ -13,6 +13,9 @@ from superlens.methods.zsdeconv.task import Task, VolumeLens, stacked
 from superlens.methods.zsdeconv.turning import TURNS, volume_turns
 from superlens.methods.zsdeconv.volume import doubled, first_stage, interleaved
 from superlens.networks import losses
+from superlens.networks.forward import KerasForward
+from superlens.optics import Transfer
+from superlens.optics.forward import reach_of
 from superlens.training import Plan
 
 __all__ = ["INSERT", "INSERT_Z", "PaperVolumeRecipe"]
@@ -33,7 +36,8 @@ class PaperVolumeRecipe:
         self.fixed: tuple[str, ...] = ("deconvolve",) if task.config.denoise_only else ()
         self._psf = doubled(task).psf
         self._stacks = [stack for o in task.observations for stack in stacked(o.counts, o.image, "ZYX")]
-        self._transfers: dict[tuple[int, ...], NDArray[np.complex128]] = {}
+        blur = Transfer(self._psf_transfer, reach_of(self._psf.data))
+        self._forward = KerasForward(blur, scale=task.config.scale, edges="periodic")
 
     def plan(self) -> Plan:
         """The learning rate halves; without a held-out risk the last weights are kept."""
@@ -80,10 +84,7 @@ class PaperVolumeRecipe:
         if self._config.denoise_only:
             return total
         scale = self._config.scale
-        shape = tuple(outputs[1].shape[1:4])
-        if shape not in self._transfers:
-            self._transfers[shape] = self._psf_transfer(shape)
-        seen = losses.camera_pixels(_inside(losses.filtered(outputs[1], self._transfers[shape]), scale), scale)
+        seen = _inside(self._forward(outputs[1]), 1)
         return total + distance(seen) + self._config.hessian * losses.hessian(_inside(outputs[1], scale))
 
     def _psf_transfer(self, shape: tuple[int, ...]) -> NDArray[np.complex128]:

@@ -17,6 +17,7 @@ from superlens.methods.zsdeconv.blocks import BlockPredictor, Kind
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.task import check_step
 from superlens.model import ChannelModels, Model, load_model
+from superlens.networks import architecture
 from superlens.streaming import Workers
 
 __all__ = ["BlockOptions", "Request"]
@@ -96,7 +97,7 @@ class Request:
         first = models[0]
         if first.config.method != "zsdeconv":
             raise SuperlensError(f"the model was made by {first.config.method}; expected one made by zsdeconv.")
-        if first.config.network == "rcan":
+        if architecture(first.config.network).whole:
             raise SuperlensError(
                 "the model's network looks at whole windows; prediction by blocks needs one of finite reach, such as that of fast."
             )

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from superlens.camera import smoothed_signal
 from superlens.errors import SuperlensError, require_length_nm
 from superlens.image import Image
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.model import NARROWING, Narrowing
 from superlens.observing.conditioning import Normaliser, WienerBank
 from superlens.observing.observation import Observation, observe
-from superlens.optics import PSF, Objective, relative_kernel, relative_transfer
+from superlens.optics import (
+    PSF,
+    RESPONSES,
+    Objective,
+    Response,
+    Transfer,
+    image_of,
+    relative_kernel,
+    relative_transfer,
+)
+from superlens.optics.forward import reach_of
 
 __all__ = [
     "LEAST_SLICES",
@@ -29,7 +38,6 @@ __all__ = [
     "lens_of",
     "prepare",
     "stacked",
-    "through",
 ]
 
 Array = NDArray[np.float32]
@@ -57,15 +65,15 @@ class Lens:
     bank: WienerBank
 
     @classmethod
-    def of(cls, psf: PSF | None, scale: int, narrowing: Narrowing = NARROWING["YX"]) -> Lens:
+    def of(cls, psf: PSF | None, scale: int, response: Response = RESPONSES["YX"]) -> Lens:
         """For a PSF on the fine grid; for None, a nominal one that only tells a denoiser how smooth light is."""
         known = psf or PSF.gaussian(100 * NOMINAL_FWHM, 100 / scale)
-        target = narrowing.response(known)
+        target = response.of(known)
         return cls(relative_kernel(known, target), WienerBank.from_psf(known.data, target.data, scale=scale))
 
     def seen(self, sharp: Array, scale: int) -> Array:
         """What the camera would see of a sharp image, with mirrored edges."""
-        return through(sharp, self.kernel, scale)
+        return image_of(sharp, self.kernel, scale=scale)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,40 +92,33 @@ class VolumeLens:
     bank: WienerBank
 
     @classmethod
-    def of(cls, psf: PSF | None, scale: int, narrowing: Narrowing = NARROWING["ZYX"]) -> VolumeLens:
+    def of(cls, psf: PSF | None, scale: int, response: Response = RESPONSES["ZYX"]) -> VolumeLens:
         """For a PSF on the fine grid; for None, a nominal one."""
         known = psf or PSF.gaussian(100 * NOMINAL_FWHM, 100 / scale, fwhm_z_nm=150, z_step_nm=100)
-        target = narrowing.response(known)
+        target = response.of(known)
         return cls(known, target, WienerBank.from_psf(known.data, target.data, scale=scale))
 
-    def margins(self, depth: int) -> tuple[int, int, int]:
-        """Fine voxels by which a volume of so many slices is continued, mirrored, before it is blurred."""
-        return min(depth, self.psf.data.shape[0] // 2), _LATERAL_MARGIN, _LATERAL_MARGIN
+    @property
+    def blur(self) -> Transfer:
+        """Between the sharp volume and the diffraction-limited one; light travels as far as the PSF reaches."""
+        return Transfer(partial(relative_transfer, self.psf, self.target), reach_of(self.psf.data))
 
-    def transfer(self, shape: tuple[int, ...]) -> NDArray[np.complex128]:
-        """Of the blur from the sharp volume to the diffraction-limited one, on a periodic grid of that shape."""
-        return relative_transfer(self.psf, self.target, shape)
+    @property
+    def blur_of_patches(self) -> Transfer:
+        """The same for patches whose lateral borders do not count: continued by less."""
+        return Transfer(self.blur.on, (self.blur.reach[0], _LATERAL_MARGIN, _LATERAL_MARGIN))
 
     def seen(self, sharp: Array, scale: int) -> Array:
         """What the camera would see of a sharp volume ``(Z, Y, X)``, with mirrored edges."""
-        margins = self.margins(sharp.shape[0])
-        wide = [fft.next_fast_len(n + 2 * m) for n, m in zip(sharp.shape, margins, strict=True)]
-        after = [n - side - m for n, side, m in zip(wide, sharp.shape, margins, strict=True)]
-        padded = np.pad(sharp, list(zip(margins, after, strict=True)), mode="symmetric")
-        transfer = self.transfer(padded.shape)[..., : padded.shape[-1] // 2 + 1].astype(np.complex64)
-        blurred = fft.irfftn(fft.rfftn(padded) * transfer, padded.shape)
-        inner = tuple(slice(m, m + n) for m, n in zip(margins, sharp.shape, strict=True))
-        depth, height, width = sharp.shape
-        binned = blurred[inner].reshape(depth, height // scale, scale, width // scale, scale).mean((2, 4))
-        return np.asarray(binned, np.float32)
+        return image_of(sharp, self.blur, scale=scale)
 
 
-_LATERAL_MARGIN = 16
+_LATERAL_MARGIN = 16  # fine pixels
 
 
-def lens_of(psf: PSF | None, scale: int, axes: str, narrowing: Narrowing) -> Lens | VolumeLens:
+def lens_of(psf: PSF | None, scale: int, axes: str, response: Response) -> Lens | VolumeLens:
     """The lens of images or of volumes."""
-    return (VolumeLens if axes == "ZYX" else Lens).of(psf, scale, narrowing)
+    return (VolumeLens if axes == "ZYX" else Lens).of(psf, scale, response)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,7 +137,7 @@ class Task:
     lens : Lens
     normaliser : Normaliser
         Measured over all images.
-    narrowing : Narrowing
+    response : Response
         Of the sharp images.
     """
 
@@ -146,7 +147,7 @@ class Task:
     psf: PSF | None
     lens: Lens | VolumeLens
     normaliser: Normaliser
-    narrowing: Narrowing
+    response: Response
 
 
 def prepare(
@@ -154,9 +155,9 @@ def prepare(
     optics: Objective | PSF | None,
     config: ZSDeconvConfig,
     *,
-    narrowing: Narrowing | None = None,
+    response: Response | None = None,
 ) -> Task:
-    """Check everything that can be checked before a minute is spent; the narrowing is that of the axes unless a model's is given.
+    """Check everything that can be checked before a minute is spent; the response is that of the axes unless a model's is given.
 
     Raises
     ------
@@ -165,6 +166,8 @@ def prepare(
     """
     if not images:
         raise SuperlensError("images is empty; expected at least one")
+    if config.axes == "auto":
+        config = config.for_axes("YX")
     if config.units == "electrons" and config.gain is None:
         raise SuperlensError("units is electrons and no gain is given; give the camera's gain, in counts per electron")
     pixel_nm = _one_pixel_size(images, needed=not config.denoise_only)
@@ -173,7 +176,7 @@ def prepare(
     psf = None if config.denoise_only else _fine_psf(optics, pixel_nm, config.scale, z_step_nm)
     if psf is not None and pixel_nm is not None:
         _refuse_wider_than_image(psf, pixel_nm, images)
-    narrowing = narrowing or NARROWING[config.axes]
+    response = response or RESPONSES[config.axes]
     observations = observe(images, offset=config.offset, gain=config.gain, read_noise_e=config.read_noise_e)
     smooth = [smoothed_signal(plane) for o in observations for plane in o.counts]
     return Task(
@@ -181,11 +184,11 @@ def prepare(
         observations=observations,
         pixel_nm=pixel_nm,
         psf=psf,
-        lens=lens_of(psf, config.scale, config.axes, narrowing),
+        lens=lens_of(psf, config.scale, config.axes, response),
         normaliser=Normaliser.measure(
             np.concatenate([s.ravel() for s in smooth]), np.concatenate([o.sigma.ravel() for o in observations])
         ),
-        narrowing=narrowing,
+        response=response,
     )
 
 
@@ -280,14 +283,3 @@ def _fine_psf(optics: Objective | PSF | None, pixel_nm: float | None, scale: int
 def stacked(values: NDArray[Any], image: Image, axes: str) -> NDArray[Any]:
     """The planes ``(N, Y, X)`` of an observed image as the images or volumes ``(M, [Z,] Y, X)`` that a network takes."""
     return values.reshape(-1, *image.data.shape[-len(axes) : -2], *values.shape[-2:])
-
-
-def through(sharp: Array, kernel: NDArray[np.float64], scale: int) -> Array:
-    """What the camera would see of a sharp image, with mirrored edges."""
-    ry, rx = (side // 2 for side in kernel.shape)
-    padded = np.pad(sharp, [(ry, ry), (rx, rx)], mode="symmetric")
-    shape = [fft.next_fast_len(n, real=True) for n in padded.shape]
-    full = fft.irfft2(fft.rfft2(padded, shape) * fft.rfft2(kernel, shape), shape)
-    seen = full[2 * ry : 2 * ry + sharp.shape[0], 2 * rx : 2 * rx + sharp.shape[1]]
-    height, width = (side // scale for side in sharp.shape)
-    return np.asarray(seen.reshape(height, scale, width, scale).mean((1, 3)), np.float32)

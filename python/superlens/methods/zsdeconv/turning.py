@@ -9,9 +9,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from superlens.networks.light import LIGHT_ALIGN
-
 __all__ = ["EDGE", "TURNS", "Turn", "aligned", "as_is", "run_light", "unchanged_by", "volume_turns"]
+
+_ALIGN = 4
 
 Array = NDArray[np.float32]
 Turn: TypeAlias = Callable[[Array], Array]
@@ -96,5 +96,5 @@ def run_light(network: keras.Model, channels: Array, *, flips: int) -> tuple[Arr
 def aligned(channels: Array) -> Array:
     """Mirror ``([Z,] Y, X, C)`` at the far ends of its sides to multiples of what a light network takes."""
     height, width = channels.shape[-3:-1]
-    frame = [(0, 0)] * (channels.ndim - 3) + [(0, -height % LIGHT_ALIGN), (0, -width % LIGHT_ALIGN), (0, 0)]
+    frame = [(0, 0)] * (channels.ndim - 3) + [(0, -height % _ALIGN), (0, -width % _ALIGN), (0, 0)]
     return np.pad(channels, frame, mode="symmetric")

@@ -22,6 +22,7 @@ from superlens.methods.zsdeconv.light import cosine, held_out_blocks, inverse_va
 from superlens.methods.zsdeconv.task import Task, VolumeLens, stacked
 from superlens.methods.zsdeconv.turning import TURNS, aligned, run_light, unchanged_by, volume_turns
 from superlens.networks import losses
+from superlens.networks.forward import KerasForward
 from superlens.observing.conditioning import condition
 from superlens.observing.observation import noise_sigma, noisy_pair
 from superlens.training import Plan
@@ -110,7 +111,7 @@ class VolumeRecipe:
             for counts, bad in zip(*(stacked(values, o.image, "ZYX") for values in (o.counts, o.bad)), strict=True)
         ]
         self._beside = max(1, min(_MARGIN, math.ceil(_axial_fwhm(self._lens))))
-        self._transfers: dict[tuple[int, ...], NDArray[np.complex128]] = {}
+        self._forward = KerasForward(self._lens.blur_of_patches, scale=task.config.scale, edges="mirrored")
         self.fixed: tuple[str, ...] = ("spread", "sharpen") if task.config.denoise_only else ("spread",)
         self._watched = self._stacks[:: max(1, len(self._stacks) // 3)][:3]
 
@@ -170,11 +171,7 @@ class VolumeRecipe:
         if config.denoise_only:
             return total
         sharp = outputs[1]
-        margins = self._lens.margins(sharp.shape[1])
-        shape = tuple(n + 2 * m for n, m in zip(sharp.shape[1:4], margins, strict=True))
-        blurred = losses.filtered(losses.mirrored(sharp, margins), self._transfer(shape))
-        inside = tuple(slice(m, -m) if m else slice(None) for m in margins)
-        seen = losses.crop(losses.camera_pixels(blurred[(slice(None), *inside)], scale), _MARGIN)
+        seen = losses.crop(self._forward(sharp), _MARGIN)
         inner = losses.crop(sharp, _MARGIN * scale)
         return (
             total
@@ -188,11 +185,6 @@ class VolumeRecipe:
         if not self._woven:
             return weighted(residual, weight)
         return 0.5 * (weighted(residual, weight) + weighted(residual - gap, weight))
-
-    def _transfer(self, shape: tuple[int, ...]) -> NDArray[np.complex128]:
-        if shape not in self._transfers:
-            self._transfers[shape] = self._lens.transfer(shape)
-        return self._transfers[shape]
 
     def risks(self, network: keras.Model) -> NDArray[np.float64]:
         """Squared distance to noisy copies on blocks that training never sees, one value for each block.
@@ -223,7 +215,7 @@ def doubled(task: Task) -> VolumeLens:
     assert isinstance(task.lens, VolumeLens)
     psf = task.lens.psf
     assert psf.z_step_nm is not None
-    return VolumeLens.of(psf.resample(psf.pixel_nm, 2 * psf.z_step_nm), task.config.scale, task.narrowing)
+    return VolumeLens.of(psf.resample(psf.pixel_nm, 2 * psf.z_step_nm), task.config.scale, task.response)
 
 
 def interleaved(even: Array, odd: Array) -> Array:
