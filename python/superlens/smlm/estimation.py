@@ -158,7 +158,7 @@ class MovieEstimate:
         """The background of each pixel of frames that were judged, shape (T, Y, X), (T, 1, 1) or (Y, X); one number where it is one."""
         if self.usual is None or not judged.level.any():
             return self.floor
-        return np.maximum(self.floor + self.usual.over_field(judged), 0.0)
+        return np.asarray(np.maximum(self.floor + self.usual.over_field(judged), 0.0), np.float32)
 
 
 def sample_frames(number: int, most: int = _FRAMES) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from superlens.camera import smoothed_signal
+from superlens.camera import refuse_offset, smoothed_signal
 from superlens.errors import SuperlensError, require_length_nm
 from superlens.image import Image
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
@@ -177,6 +177,8 @@ def prepare(
     if psf is not None and pixel_nm is not None:
         _refuse_wider_than_image(psf, pixel_nm, images)
     response = response or RESPONSES[config.axes]
+    for image in images:
+        refuse_offset(image.data, config.offset, image.name or "the image")
     observations = observe(images, offset=config.offset, gain=config.gain, read_noise_e=config.read_noise_e)
     smooth = [smoothed_signal(plane) for o in observations for plane in o.counts]
     return Task(
