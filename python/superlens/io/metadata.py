@@ -199,7 +199,7 @@ def stem(path: Path) -> str:
     >>> stem(Path("data/cell 1.ome.tif"))
     'cell 1'
     """
-    return path.stem.removesuffix(".ome").removesuffix(".companion")
+    return path.stem.removesuffix(".ome")
 
 
 def _plain(unit: object) -> str:
