@@ -150,18 +150,22 @@ class Reading:
         """The file with what is said of it, for opening it without reading."""
         from superlens.io import ImageFile
 
-        return ImageFile(path, self.axes, self.pixel_nm, self.z_step_nm, self.fill_missing, channels)
+        return ImageFile(path, channels=channels, **self.said)
 
     def read(self, path: Path) -> Image:
         """Read one image, and refuse what cannot be worked on."""
         from superlens.image import check_image
         from superlens.io import read
 
-        image = read(
-            path, axes=self.axes, pixel_nm=self.pixel_nm, z_step_nm=self.z_step_nm, fill_missing=self.fill_missing
-        )
+        image = read(path, **self.said)
         check_image(image)
         return self.corrected(image) if self.corrects else image
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What is said of the file, as `superlens.io.read` takes it."""
+        names = ("axes", "pixel_nm", "z_step_nm", "fill_missing", "series")
+        return {name: getattr(self, name) for name in names}
 
     def corrected(self, image: Image) -> Image:
         """Take off what is asked for: the sensor's own offsets and gains, then stripes."""

@@ -172,7 +172,7 @@ def _movie(request: Request) -> tuple[Image | LazyImage, Path]:
     if len(files) + len(request.images) != 1:
         raise SuperlensError(f"{len(files) + len(request.images)} inputs are given; expected one movie.")
     if files:
-        movie: Image | LazyImage = open_movie(files[0], axes=request.get("axes"), pixel_nm=request.get("pixel_nm"))
+        movie: Image | LazyImage = open_movie(files[0], **request.reading.said)
         check_movie(movie)
         return movie, files[0]
     image, file = request.images[0].image, request.images[0].file
