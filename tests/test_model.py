@@ -246,7 +246,7 @@ def test_pixel_sizes_within_two_percent_fit(theirs):
 
 
 def test_missing_pixel_size_is_asked_for():
-    with pytest.raises(SuperlensError, match=r"no pixel size .* 62\.6 nm; give it with --pixel-nm"):
+    with pytest.raises(SuperlensError, match=r"no pixel size .* 62\.6 nm; give it with `pixel_nm`"):
         made().check_fits(Image(np.zeros((16, 16))))
 
 

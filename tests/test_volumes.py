@@ -221,7 +221,7 @@ def test_the_block_of_a_volume_is_the_whole_where_memory_allows_and_else_fits():
     assert choose_volume_block((30, 100, 90), 84, 18, 4, 16, **about, memory_bytes=1e11) == (30, (100, 92))
     depth, (y, x) = choose_volume_block((500, 2000, 2000), 84, 18, 4, 16, **about, memory_bytes=8e9)
     assert 1600 * (depth + 36) * (y + 168) * (x + 168) <= 8e9
-    with pytest.raises(SuperlensError, match="--memory-gb"):
+    with pytest.raises(SuperlensError, match="`memory_gb`"):
         choose_volume_block((500, 2000, 2000), 84, 18, 4, 16, **about, memory_bytes=1e8)
 
 

@@ -29,7 +29,7 @@ from superlens.report.localization import (
     ModelNote,
     render_localizations,
 )
-from superlens.report.verdict import Verdict, judge
+from superlens.report.verdict import Verdict, judge, judge_localizations
 
 __all__ = [
     "Condition",
@@ -45,6 +45,7 @@ __all__ = [
     "TrainingRecord",
     "Verdict",
     "judge",
+    "judge_localizations",
     "render",
     "render_channels",
     "render_localizations",

@@ -164,6 +164,12 @@ class LocalizationReport:
     threshold : float or None
         Least probability of a localization.
     model : ModelNote or None
+    contradictions : tuple of str
+        Why the result can't be right; with one of them the verdict is "Do not use".
+    doubts : tuple of str
+        What makes one look closer.
+    unsearched : ndarray of int, shape (F,)
+        Numbers of frames that hold no light and were not searched.
     messages : tuple of str
         Warnings of the run, in order.
     parameters, versions : mapping
@@ -198,6 +204,9 @@ class LocalizationReport:
     likeness: Likeness | None = None
     threshold: float | None = None
     model: ModelNote | None = None
+    contradictions: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    unsearched: Array = field(default_factory=lambda: np.empty(0, np.int64))
     messages: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)

@@ -127,7 +127,9 @@ def estimate_conditions(movie: Recording, known: Known, span: tuple[int, int]) -
 
 def compared(movie: Recording, told: MovieEstimate, span: tuple[int, int]) -> Likeness:
     """Whether a movie that is simulated with an estimate looks like the real one."""
-    electrons = told.flat(np.asarray(told.camera.to_electrons(_sample(movie, span)), np.float32))
+    electrons = np.asarray(told.camera.to_electrons(_sample(movie, span)), np.float32)
+    judged = told.judged(electrons)
+    electrons = told.flat(electrons[judged.alike], judged.where(judged.alike))
     return compare_with_simulation(electrons, told, movie.pixel_nm or 1.0, rng=np.random.default_rng(0))
 
 
@@ -168,15 +170,16 @@ def _estimated(movie: Recording, known: Known, sample: Array) -> MovieEstimate:
 
 
 def _refuse_saturated(movie: Recording, sample: Array) -> None:
-    """Refuse a movie whose pixels are mostly alike."""
+    """Refuse a movie whose pixels are mostly alike; frames that hold one value only don't count."""
     top = float(sample.max())
-    if float(np.ptp(sample)) == 0:
+    varied = sample[np.ptp(sample, axis=(1, 2)) > 0]
+    if not len(varied) and float(np.ptp(sample)) == 0:
         raise SuperlensError(
             f"{movie.name or 'the movie'} holds the value {top:g} everywhere; expected frames with blinking molecules"
         )
-    if float(np.mean(sample == top)) > 0.2:
+    if len(varied) and float(np.mean(varied == top)) > 0.2:
         raise SuperlensError(
-            f"{np.mean(sample == top):.0%} of the pixels of {movie.name or 'the movie'} are at its maximum, {top:g}: it is saturated. "
+            f"{np.mean(varied == top):.0%} of the pixels of {movie.name or 'the movie'} are at its maximum, {top:g}: it is saturated. "
             "Expected frames in which molecules stay below the camera's limit"
         )
 
