@@ -153,7 +153,8 @@ def test_pattern_of_the_pixel_grid_shows_beyond_the_response(ideal: Result) -> N
     sharp = np.asarray(ideal.image.data)
     assert gather(ideal).numbers()["power_beyond_response"] < 0.005
     stripes = 0.3 * sharp.std() * np.cos(2 * np.pi * 0.45 * np.arange(sharp.shape[1]))
-    broken = dataclasses.replace(ideal, image=ideal.image.with_data((sharp + stripes).astype(np.float32)))
+    marked = ideal.image.with_data((sharp + stripes).astype(np.float32))
+    broken = dataclasses.replace(ideal, images={**ideal.images, "sharp": marked})
     assert verdicts(broken)["power beyond the stated response"] == "warn"
 
 
@@ -161,7 +162,7 @@ def test_pattern_of_the_pixel_grid_shows_beyond_the_response(ideal: Result) -> N
 def test_detail_from_the_prior_alone_is_judged_by_its_share(ideal: Result, share: float, verdict: str) -> None:
     marked = np.zeros((1, 2 * SIDE, 2 * SIDE), bool)
     marked[:, : round(2 * SIDE * share)] = True
-    assert verdicts(dataclasses.replace(ideal, prior_only=marked))["rests on the prior alone"] == verdict
+    assert verdicts(dataclasses.replace(ideal, masks={"prior_only": marked}))["rests on the prior alone"] == verdict
 
 
 def test_names_of_numbers_are_the_same_for_every_result(ideal: Result, filaments: Scene) -> None:
@@ -184,13 +185,9 @@ def test_denoising_alone_has_a_page_that_speaks_of_nothing_sharper(filaments: Sc
 
 
 def test_electrons_are_shown_and_change_no_number(ideal: Result) -> None:
-    assert ideal.image is not None
-    assert ideal.uncertainty is not None
     electrons = dataclasses.replace(
         ideal,
-        image=ideal.image.with_data(ideal.image.data / np.float32(GAIN)),
-        denoised=ideal.denoised.with_data(ideal.denoised.data / np.float32(GAIN)),
-        uncertainty=ideal.uncertainty.with_data(ideal.uncertainty.data / np.float32(GAIN)),
+        images={role: image.with_data(image.data / np.float32(GAIN)) for role, image in ideal.images.items()},
         parameters={**ideal.parameters, "units": "electrons"},
     )
     for name, value in gather(ideal).numbers().items():
