@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import ndimage
+from superlens.methods.zsdeconv.light import through
+from superlens.methods.zsdeconv.task import Lens
 
 from superlens.camera import Camera
 from superlens.evidence import gather
@@ -16,9 +18,7 @@ from superlens.evidence.checks import checks
 from superlens.evidence.measure import kept_within, seen_by_camera, transfer_cutoff_per_um
 from superlens.image import Image
 from superlens.methods.zsdeconv.apply import Result, parameters_of
-from superlens.methods.zsdeconv.light import through
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.task import Lens
 from superlens.model import Model, ModelConfig
 from superlens.observing.observation import Observation, observe
 from superlens.optics import PSF as AnyPSF

@@ -190,6 +190,7 @@ def predict(
     from superlens.cli.results import file_names, write_results, write_run
     from superlens.methods import zsdeconv
     from superlens.model import ChannelModels, load_model
+    from superlens.training.two_stage.state import TwoStageState
 
     trained = load_model(model)
     for file in files:
@@ -197,13 +198,13 @@ def predict(
         if isinstance(trained, ChannelModels):
             trained.picked(one)
         else:
-            trained.check_fits(one)
+            TwoStageState.of(trained).check_fits(one)
             if one.sizes.get("C", 1) > 1:
                 note(
                     f"{file.name} has {one.sizes['C']} channels and the model is of one kind: it is applied to all of them; "
                     "--channel takes those that it was made for"
                 )
-    sharpens = (trained.models[0] if isinstance(trained, ChannelModels) else trained).psf is not None
+    sharpens = bool((trained.models[0] if isinstance(trained, ChannelModels) else trained).arrays)
     folder = OutputFolder(out, (*files, model))
     with folder.prepared(file_names(files, not sharpens), size + 20_000_000), working() as work:
         results: list[Result | ChannelResult] = []

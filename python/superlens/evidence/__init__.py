@@ -31,6 +31,7 @@ from superlens.report import (
     ReportData,
     TrainingRecord,
 )
+from superlens.training.two_stage.state import TwoStageState
 
 if TYPE_CHECKING:
     from superlens.methods.zsdeconv.apply import Result
@@ -103,7 +104,7 @@ class Evidence:
             return None if stack is None else stack[shown] / unit
 
         sharpened = planes.sharp is not None
-        observation, model = self.result.observation, self.result.model
+        observation, psf = self.result.observation, TwoStageState.of(self.result.model).psf
         return ReportData(
             title="Super-resolution report" if sharpened else "Denoising report",
             image_name=_name(planes, observation.image.name),
@@ -119,7 +120,7 @@ class Evidence:
             pixel_nm=observation.image.pixel_nm,
             scale=planes.scale,
             unit="counts" if unit == 1 else "electrons",
-            cutoff_per_um=None if model.psf is None else transfer_cutoff_per_um(model.psf),
+            cutoff_per_um=None if psf is None else transfer_cutoff_per_um(psf),
             psf=_psf_picture(self.result),
             photon_transfer=_photon_transfer(self.result),
             noise_correlation=_noise_correlation(self.result),
@@ -143,7 +144,7 @@ def _name(planes: Planes, name: str) -> str:
 def _side_views(result: Result, planes: Planes) -> dict[str, Any]:
     """The volume of the plane shown along its middle row, on the output's sampling in both directions."""
     image = result.observation.image
-    if result.model.config.axes == "YX" or image.pixel_nm is None or image.z_step_nm is None:
+    if TwoStageState.of(result.model).axes == "YX" or image.pixel_nm is None or image.z_step_nm is None:
         return {}
     slices, fine_nm = image.sizes["Z"], image.pixel_nm / planes.scale
     first = planes.shown // slices * slices
@@ -159,12 +160,12 @@ def _side_views(result: Result, planes: Planes) -> dict[str, Any]:
 
 
 def _psf_picture(result: Result) -> PsfPicture | None:
-    model = result.model
-    if model.psf is None or result.image is None:
+    state = TwoStageState.of(result.model)
+    if state.psf is None or result.image is None:
         return None
-    stated = model.config.response if model.config.states_resolution else None
-    response = None if stated is None else stated.of(model.psf).at_focus().data
-    return PsfPicture(model.psf.at_focus().data, model.psf.pixel_nm, model.psf.source, response, str(stated or ""))
+    psf, stated = state.psf, state.response
+    response = None if stated is None else stated.of(psf).at_focus().data
+    return PsfPicture(psf.at_focus().data, psf.pixel_nm, psf.source, response, str(stated or ""))
 
 
 def _photon_transfer(result: Result) -> PhotonTransfer:

@@ -26,6 +26,7 @@ from superlens.metrics import (
 from superlens.optics import PSF, relative_kernel, relative_transfer
 from superlens.optics.sampling import convolve
 from superlens.reconstruct.blur import binned
+from superlens.training.two_stage.state import TwoStageState
 
 if TYPE_CHECKING:
     from superlens.methods.zsdeconv.apply import Result
@@ -196,7 +197,7 @@ def measure(result: Result) -> Measured:
         )
     numbers = {name: _mean([row[name] for row in rows]) for name in rows[0]}
     numbers |= {"flux_through_ends": math.nan} | (
-        _flux_of_stack(planes, result) if result.model.config.axes == "ZYX" else {}
+        _flux_of_stack(planes, result) if TwoStageState.of(result.model).axes == "ZYX" else {}
     )
     x, y = result.observation.noise.neighbour_correlation
     numbers |= {"neighbour_correlation_x": x, "neighbour_correlation_y": y}
@@ -220,18 +221,19 @@ def seen_by_camera(sharp: Array, model: Model) -> Array:
         The sharp image of the light network already shows the specimen through the narrowed PSF, so that only the blur between the
         two PSFs is left to apply; that of the original recipe is meant to be the specimen, and takes the whole PSF.
     """
-    psf, scale = model.psf, model.config.scale
+    state = TwoStageState.of(model)
+    psf, scale = state.psf, state.scale
     if psf is None:
         return sharp
     sharp = np.asarray(sharp, np.float32)
-    if not model.config.states_resolution:
+    if state.response is None:
         return _binned(convolve(sharp, psf.data, "symmetric"), scale)
     if psf.data.ndim == 2:
-        kernel = relative_kernel(psf, model.config.response.of(psf))
+        kernel = relative_kernel(psf, state.response.of(psf))
         return _binned(convolve(sharp, kernel, "symmetric"), scale)
     reach = [min(n, m // 2) for n, m in zip(sharp.shape, psf.data.shape, strict=True)]
     padded = np.pad(sharp, [(r, r) for r in reach], mode="symmetric")
-    target = model.config.response.of(psf)
+    target = state.response.of(psf)
     blurred = fft.ifftn(fft.fftn(padded) * relative_transfer(psf, target, padded.shape)).real
     return _binned(blurred[tuple(slice(r, r + n) for r, n in zip(reach, sharp.shape, strict=True))], scale)
 
@@ -264,7 +266,7 @@ def _residuals(result: Result, planes: Planes) -> dict[int, Array]:
     wanted = sorted({*planes.measured, planes.shown})
     if planes.sharp is None:
         return {i: np.asarray(planes.denoised[i] - planes.counts[i]) for i in wanted}
-    if result.model.config.axes == "YX":
+    if TwoStageState.of(result.model).axes == "YX":
         return {i: seen_by_camera(planes.sharp[i], result.model) - planes.counts[i] for i in wanted}
     slices = result.observation.image.sizes["Z"]
     seen = {
@@ -285,12 +287,12 @@ def _through_ends(result: Result) -> float:
 
     As much comes in from a specimen that goes on beyond them; of one that ends there, or lies there only, that is the change of flux.
     """
-    model = result.model
-    if model.psf is None or result.image is None:
+    state = TwoStageState.of(result.model)
+    if state.psf is None or result.image is None:
         return 0.0
-    slices, config = result.observation.image.sizes["Z"], model.config
-    narrow = 1.0 if not model.config.states_resolution else kept_within(config.response.of(model.psf), slices)
-    return abs(narrow - kept_within(model.psf, slices))
+    slices = result.observation.image.sizes["Z"]
+    narrow = 1.0 if state.response is None else kept_within(state.response.of(state.psf), slices)
+    return abs(narrow - kept_within(state.psf, slices))
 
 
 def kept_within(psf: PSF, slices: int) -> float:
@@ -380,17 +382,19 @@ def _detail(planes: Planes, i: int, pixel_nm: float | None) -> dict[str, float]:
 
 
 def _beyond_response(planes: Planes, i: int, model: Model) -> float:
-    if planes.sharp is None or model.psf is None or not model.config.states_resolution or np.ptp(planes.sharp[i]) == 0:
+    state = TwoStageState.of(model)
+    psf, response = state.psf, state.response
+    if planes.sharp is None or psf is None or response is None or np.ptp(planes.sharp[i]) == 0:
         return math.nan
-    frequency, power = power_spectrum_radial(planes.sharp[i], model.psf.pixel_nm)
-    limit = model.config.target_factor * transfer_cutoff_per_um(model.psf)
+    frequency, power = power_spectrum_radial(planes.sharp[i], psf.pixel_nm)
+    limit = response.lateral * transfer_cutoff_per_um(psf)
     beyond, below = frequency > limit, (frequency > limit / 2) & (frequency <= limit)
     weighted = power * frequency  # a ring holds as many coefficients as it is long
     if not beyond.any():
         return math.nan
     excess = weighted
-    if model.config.core_share:
-        passed = np.interp(frequency, *_transfer_along(model.config.response.of(model.psf))) ** 2 * frequency
+    if response.core_share:
+        passed = np.interp(frequency, *_transfer_along(response.of(psf))) ** 2 * frequency
         excess = np.maximum(weighted - passed * weighted[below].sum() / passed[below].sum(), 0)
     return float(excess[beyond].sum() / weighted.sum())
 
@@ -409,15 +413,16 @@ def _middle(shape: tuple[int, ...]) -> tuple[slice, slice]:
 
 
 def _widths(result: Result) -> dict[str, float]:
-    psf, config = result.model.psf, result.model.config
+    state = TwoStageState.of(result.model)
+    psf, response = state.psf, state.response
     if psf is None or result.image is None:
         return {"psf_fwhm_nm": math.nan, "target_fwhm_nm": math.nan}
-    stated = config.response.of(psf).fwhm_nm if config.states_resolution else math.nan
+    stated = math.nan if response is None else response.of(psf).fwhm_nm
     return {"psf_fwhm_nm": psf.fwhm_nm, "target_fwhm_nm": stated}
 
 
 def _blur_over_psf(result: Result, planes: Planes) -> float:
-    psf, pixel_nm = result.model.psf, result.observation.image.pixel_nm
+    psf, pixel_nm = TwoStageState.of(result.model).psf, result.observation.image.pixel_nm
     if psf is None or psf.data.ndim != 2 or result.image is None or pixel_nm is None:
         return math.nan
     found = blur_width(planes.counts[planes.shown], psf, pixel_nm, covariance=result.observation.noise.covariance)

@@ -186,10 +186,13 @@ def _plan_predict(call: Call) -> Response:
     trained = _model(call)
     kept = [(_picked(trained, spec), path) for spec, path in inputs]
     model = _kind(trained)
-    scale = 0 if model.psf is None else model.config.scale
+    from superlens.training.two_stage.state import TwoStageState
+
+    state = TwoStageState.of(model)
+    scale = 0 if state.psf is None else state.scale
     pixels = sum(math.prod(spec.shape) for spec, _ in kept)
     seconds = _PACE.forecast(_pixel_key(model.config.network), pixels)
-    stated = architecture(model.config.network).says_error and model.config.spread is not None
+    stated = architecture(model.config.network).says_error and state.spread is not None
     return _planned(kept, scale, stated=stated, seconds=seconds)
 
 
@@ -221,7 +224,9 @@ def _fitting(trained: Model | ChannelModels, source: Source) -> Iterator[str]:
     if isinstance(trained, ChannelModels):
         trained.picked(source.image)
         return
-    trained.check_fits(source.image)
+    from superlens.training.two_stage.state import TwoStageState
+
+    TwoStageState.of(trained).check_fits(source.image)
     count = source.image.sizes.get("C", 1)
     if count > 1:
         yield (
@@ -430,7 +435,9 @@ def _answer(
 
 
 def _made(result: Result | ChannelResult, source: Source) -> list[Made]:
-    stem, scale = stem_of(source.file), _kind(result.model).config.scale
+    from superlens.training.two_stage.state import TwoStageState
+
+    stem, scale = stem_of(source.file), TwoStageState.of(_kind(result.model)).scale
     channels = _channels_of(result, source.image)
     kinds = (
         ("super-resolved", "sr", result.image, scale),

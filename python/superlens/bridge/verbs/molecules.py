@@ -321,10 +321,9 @@ def _upsampling(call: Call) -> int:
     if model is None:
         return _USUAL_UPSAMPLING
     start_engine(call)
-    from superlens.methods.deepstorm import DeepStormConfig
+    from superlens.methods.deepstorm.state import DeepStormState
 
-    settings = _loaded(model).config.settings
-    return int(settings.get("upsampling", DeepStormConfig.of().upsampling))
+    return DeepStormState.of(_loaded(model)).settings.upsampling
 
 
 def _loaded(path: Path) -> Model:

@@ -34,17 +34,17 @@ from typing import Any, overload
 from superlens.errors import SuperlensError
 from superlens.image import Image, require_image
 from superlens.methods.zsdeconv.adapt import adapt, predict_adapted
-from superlens.methods.zsdeconv.apply import Result, apply
+from superlens.methods.zsdeconv.apply import Result, apply, observed
 from superlens.methods.zsdeconv.channels import ChannelResult, enhance_channels, predict_channels, train_channels
 from superlens.methods.zsdeconv.dimensions import refuse_frames_as_slices, spatial_axes
+from superlens.methods.zsdeconv.files import predict_file, preview
 from superlens.methods.zsdeconv.learn import Learned, learn
-from superlens.methods.zsdeconv.request import BlockOptions
+from superlens.methods.zsdeconv.predictor import require_zsdeconv
+from superlens.methods.zsdeconv.prepared import prepare
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.stream import Preview, predict_file, preview
-from superlens.methods.zsdeconv.task import prepare
 from superlens.model import ChannelModels, Model
-from superlens.observing.observation import observe
 from superlens.optics import PSF, Objective
+from superlens.predicting import BlockOptions, Preview
 from superlens.progress import Progress, silent
 
 __all__ = [
@@ -76,6 +76,7 @@ def enhance(
     preset: str = "fast",
     config: ZSDeconvConfig | None = None,
     checkpoint: Path | None = None,
+    start: Model | None = None,
     progress: Progress = silent,
 ) -> Result: ...
 
@@ -89,6 +90,7 @@ def enhance(
     preset: str = "fast",
     config: ZSDeconvConfig | None = None,
     checkpoint: Path | None = None,
+    start: Model | None = None,
     progress: Progress = silent,
 ) -> ChannelResult: ...
 
@@ -102,6 +104,7 @@ def enhance(
     preset: str = "fast",
     config: ZSDeconvConfig | None = None,
     checkpoint: Path | None = None,
+    start: Model | None = None,
     progress: Progress = silent,
 ) -> list[Result]: ...
 
@@ -115,6 +118,7 @@ def enhance(
     preset: str = "fast",
     config: ZSDeconvConfig | None = None,
     checkpoint: Path | None = None,
+    start: Model | None = None,
     progress: Progress = silent,
 ) -> list[ChannelResult]: ...
 
@@ -127,6 +131,7 @@ def enhance(
     preset: str = "fast",
     config: ZSDeconvConfig | None = None,
     checkpoint: Path | None = None,
+    start: Model | None = None,
     progress: Progress = silent,
 ) -> Result | ChannelResult | list[Result] | list[ChannelResult]:
     """Denoise and super-resolve images by what they hold themselves.
@@ -145,6 +150,8 @@ def enhance(
     config : ZSDeconvConfig, optional
     checkpoint : Path, optional
         A file to keep the state of the training in, and to go on from; for channels, one for each with ``.c0`` and so on at its end.
+    start : Model, optional
+        Weights to begin from, in the place of the shipped ones.
     progress : Progress
 
     Returns
@@ -166,12 +173,12 @@ def enhance(
     settings = config or ZSDeconvConfig.of(preset)
     if isinstance(optics, Sequence):
         numbers = _channels_of(several, channels)
-        both = enhance_channels(several, optics, numbers, settings, checkpoint, progress)
+        both = enhance_channels(several, optics, numbers, settings, checkpoint, progress, start)
         return both[0] if isinstance(images, Image) else both
     _refuse_channels(channels)
-    task = prepare(several, optics, settings)
-    learned = learn(task, checkpoint, progress)
-    results = [apply(learned, observation, progress) for observation in task.observations]
+    prepared = prepare(several, optics, settings)
+    learned = learn(prepared, checkpoint, progress, start=start)
+    results = [apply(learned, observation, progress) for observation in prepared.observations]
     return results[0] if isinstance(images, Image) else results
 
 
@@ -184,6 +191,7 @@ def train(
     preset: str = "fast",
     config: ZSDeconvConfig | None = None,
     checkpoint: Path | None = None,
+    start: Model | None = None,
     progress: Progress = silent,
 ) -> Model: ...
 
@@ -197,6 +205,7 @@ def train(
     preset: str = "fast",
     config: ZSDeconvConfig | None = None,
     checkpoint: Path | None = None,
+    start: Model | None = None,
     progress: Progress = silent,
 ) -> ChannelModels: ...
 
@@ -209,15 +218,16 @@ def train(
     preset: str = "fast",
     config: ZSDeconvConfig | None = None,
     checkpoint: Path | None = None,
+    start: Model | None = None,
     progress: Progress = silent,
 ) -> Model | ChannelModels:
     """Train a model on one or more images of one kind; the arguments are those of `enhance`."""
     several = _several(images)
     settings = config or ZSDeconvConfig.of(preset)
     if isinstance(optics, Sequence):
-        return train_channels(several, optics, _channels_of(several, channels), settings, checkpoint, progress)
+        return train_channels(several, optics, _channels_of(several, channels), settings, checkpoint, progress, start)
     _refuse_channels(channels)
-    return learn(prepare(several, optics, settings), checkpoint, progress).model
+    return learn(prepare(several, optics, settings), checkpoint, progress, start=start).model
 
 
 @overload
@@ -231,7 +241,12 @@ def predict(
 
 
 def predict(
-    model: Model | ChannelModels, image: Image, *, adapt_steps: int = 0, progress: Progress = silent
+    model: Model | ChannelModels,
+    image: Image,
+    *,
+    adapt_steps: int = 0,
+    start: Model | None = None,
+    progress: Progress = silent,
 ) -> Result | ChannelResult:
     """Apply a trained model to an image of the kind it was trained on.
 
@@ -242,6 +257,8 @@ def predict(
     image : Image
     adapt_steps : int
         Train so many steps further on each frame first, see `adapt`; the model stays as it is.
+    start : Model, optional
+        What the model began from, where that were not the shipped weights.
     progress : Progress
 
     Raises
@@ -250,23 +267,14 @@ def predict(
         If pixel size, axes or channels do not fit, or the model is of another method.
     """
     require_image(image)
-    if isinstance(model, ChannelModels):
-        return predict_channels(model, image, lambda one, channel: _predict(one, channel, adapt_steps, progress))
-    return _predict(model, image, adapt_steps, progress)
 
+    def one(its: Model, channel: Image) -> Result:
+        require_zsdeconv(its)
+        if adapt_steps:
+            return predict_adapted(its, channel, adapt_steps, progress)
+        return apply(Learned(its, None, start), observed(its, channel), progress)
 
-def _predict(model: Model, image: Image, adapt_steps: int, progress: Progress) -> Result:
-    if model.config.method != "zsdeconv":
-        raise SuperlensError(f"the model was made by {model.config.method}; expected one made by zsdeconv")
-    if adapt_steps:
-        return predict_adapted(model, image, adapt_steps, progress)
-    model.check_fits(image)
-    camera = model.camera
-    known = (
-        {} if camera is None else {"gain": camera.gain, "read_noise_e": camera.read_noise_e, "offset": camera.offset}
-    )
-    (observation,) = observe([image], **known)
-    return apply(Learned(model, None), observation, progress)
+    return predict_channels(model, image, one) if isinstance(model, ChannelModels) else one(model, image)
 
 
 def _several(images: object) -> list[Image]:

@@ -17,13 +17,15 @@ import numpy as np
 
 from superlens.errors import SuperlensError
 from superlens.image import Image
-from superlens.methods.zsdeconv.apply import Result, apply
-from superlens.methods.zsdeconv.learn import Bench, Learned, learn
+from superlens.methods.zsdeconv.apply import Result, apply, observed
+from superlens.methods.zsdeconv.learn import Learned, learn, training_for
+from superlens.methods.zsdeconv.predictor import require_zsdeconv
+from superlens.methods.zsdeconv.prepared import prepare
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.task import prepare
 from superlens.model import ChannelModels, Model
-from superlens.observing.observation import observe
 from superlens.progress import Cancelled, Progress, silent
+from superlens.training.two_stage.recipe import TwoStageTraining
+from superlens.training.two_stage.state import TwoStageState
 
 __all__ = ["Adapter", "adapt", "predict_adapted"]
 
@@ -74,7 +76,7 @@ class Adapter:
 
     def __init__(self, model: Model | ChannelModels, steps: int) -> None:
         self._model, self._steps = model, steps
-        self._benches: dict[int, Bench] = {}
+        self._trainings: dict[int, TwoStageTraining] = {}
 
     def __call__(self, image: Image, progress: Progress) -> Model | ChannelModels:
         """A model that lasts until the next call."""
@@ -86,16 +88,16 @@ class Adapter:
         return ChannelModels(model.channels, tuple(parts))
 
     def _one(self, channel: int, model: Model, image: Image, progress: Progress) -> Model:
-        if model.config.method != "zsdeconv":
-            raise SuperlensError(f"the model was made by {model.config.method}; expected one made by zsdeconv")
-        model.check_fits(image)
-        known = {} if model.camera is None else _known(model)
-        changes = {"steps": self._steps, "minutes": None, **known}
-        config = ZSDeconvConfig(**model.config.settings).with_changes(changes)
-        task = prepare([image], model.psf, config, response=model.config.response)
-        task = replace(task, psf=model.psf, pixel_nm=model.config.pixel_nm, normaliser=model.normaliser)
-        bench = self._benches.get(channel) or self._benches.setdefault(channel, Bench(task))
-        learned = learn(task, None, progress, begin=model, bench=bench)
+        require_zsdeconv(model)
+        state = TwoStageState.of(model)
+        state.check_fits(image)
+        changes = {"steps": self._steps, "minutes": None, **state.known_camera}
+        config = ZSDeconvConfig(**state.settings).with_changes(changes)
+        prepared = prepare([image], state.psf, config, response=state.response)
+        prepared = replace(prepared, psf=state.psf, pixel_nm=state.pixel_nm, normaliser=state.normaliser)
+        if channel not in self._trainings:
+            self._trainings[channel] = training_for(prepared, model)
+        learned = learn(prepared, None, progress, begin=model, training=self._trainings[channel])
         if learned.history is not None and learned.history.stopped == "cancelled":
             raise Cancelled
         made = learned.model.config.provenance
@@ -104,26 +106,18 @@ class Adapter:
         told = {"adapted_to": image.name, "adapted_steps": made["steps"], "adapted_blend": made["blend"]}
         blend = made["blend"] or before.get("blend", 0.0)
         settled = model.config.with_changes({"provenance": {**before, **told, "blend": blend}})
-        return Model(settled, learned.model.network, model.psf)
-
-
-def _known(model: Model) -> dict[str, float]:
-    camera = model.camera
-    assert camera is not None
-    return {"gain": camera.gain, "read_noise_e": camera.read_noise_e, "offset": camera.offset}
+        return Model(settled, learned.model.network, model.arrays)
 
 
 def predict_adapted(model: Model, image: Image, steps: int, progress: Progress) -> Result:
     """Predict an image, each frame with a model adapted to it."""
-    model.check_fits(image)
-    (whole,) = observe([image], **({} if model.camera is None else _known(model)))
+    whole = observed(model, image)
     frames = [image.select(t=t) for t in range(image.sizes["T"])] if "T" in image.axes else [image]
     results, adapter = [], Adapter(model, steps)
     for at, frame in enumerate(frames):
         own = adapter(frame, _within(progress, at, len(frames)))
         assert isinstance(own, Model)
-        (observation,) = observe([frame], **({} if model.camera is None else _known(model)))
-        results.append(apply(Learned(own, None), observation, silent))
+        results.append(apply(Learned(own, None), observed(model, frame), silent))
     progress(len(frames), len(frames), "adapting")
     if "T" not in image.axes:
         return results[0]

@@ -19,11 +19,12 @@ from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.methods.zsdeconv.apply import Result, apply
 from superlens.methods.zsdeconv.learn import Learned, learn
+from superlens.methods.zsdeconv.prepared import prepare
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.task import prepare
 from superlens.model import ChannelModels, Model
 from superlens.optics import PSF, Objective
 from superlens.progress import Cancelled, Enough, Progress, Watching
+from superlens.training.two_stage.state import TwoStageState
 
 __all__ = ["ChannelResult", "channel_name", "enhance_channels", "predict_channels", "train_channels"]
 
@@ -128,15 +129,16 @@ def enhance_channels(
     config: ZSDeconvConfig,
     checkpoint: Path | None,
     progress: Progress,
+    start: Model | None = None,
 ) -> list[ChannelResult]:
     """`superlens.enhance` for some channels of images that have them; `optics` has one entry for each of `channels`."""
     kept = _kept(images, channels, optics, config)
     made: list[list[Result]] = []
 
     def work(planes: list[Image], lens: Optics, own: ZSDeconvConfig, place: Path | None, tell: Progress) -> Learned:
-        task = prepare(planes, lens, own)
-        learned = learn(task, place, tell)
-        made.append([apply(learned, observation, tell) for observation in task.observations])
+        prepared = prepare(planes, lens, own)
+        learned = learn(prepared, place, tell, start=start)
+        made.append([apply(learned, observation, tell) for observation in prepared.observations])
         return learned
 
     model = ChannelModels(tuple(channels), _each(kept, optics, channels, config, checkpoint, progress, work))
@@ -150,11 +152,12 @@ def train_channels(
     config: ZSDeconvConfig,
     checkpoint: Path | None,
     progress: Progress,
+    start: Model | None = None,
 ) -> ChannelModels:
     """`superlens.train` for some channels; the arguments are those of `enhance_channels`."""
 
     def work(planes: list[Image], lens: Optics, own: ZSDeconvConfig, place: Path | None, tell: Progress) -> Learned:
-        return learn(prepare(planes, lens, own), place, tell)
+        return learn(prepare(planes, lens, own), place, tell, start=start)
 
     kept = _kept(images, channels, optics, config)
     return ChannelModels(tuple(channels), _each(kept, optics, channels, config, checkpoint, progress, work))
@@ -163,6 +166,8 @@ def train_channels(
 def predict_channels(models: ChannelModels, image: Image, predict: Callable[[Model, Image], Result]) -> ChannelResult:
     """Apply each model to its channel."""
     kept = models.picked(image)
+    for model in models.models:
+        TwoStageState.of(model).check_fits(kept)
     results = [predict(model, kept.select(c=at)) for at, model in enumerate(models.models)]
     return ChannelResult.of(results, models, kept)
 
