@@ -70,7 +70,7 @@ def slim() -> Iterator[None]:
 def _random_model(name: str, arguments: dict[str, object], path: Path) -> Path:
     import keras
 
-    from superlens.methods.zsdeconv import ZSDeconvConfig
+    from superlens.methods.zsdeconv.settings import ZSDeconvConfig
     from superlens.model import CameraConfig, Model, ModelConfig
     from superlens.networks import build
     from superlens.optics import PSF

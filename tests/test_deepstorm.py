@@ -14,13 +14,15 @@ import superlens as sl
 from superlens.camera import Camera
 from superlens.errors import SuperlensError
 from superlens.image import Image
-from superlens.methods.deepstorm import DeepStormConfig, Localized, localize, train_deepstorm
+from superlens.methods.deepstorm.apply import Localized
 from superlens.methods.deepstorm.calibrate import calibrate
+from superlens.methods.deepstorm.calls import localize, train_deepstorm
 from superlens.methods.deepstorm.choice import choose_model, config_for
 from superlens.methods.deepstorm.detect import Detector, peaks
 from superlens.methods.deepstorm.examples import draw_batch, draw_example, shared_spikes
 from superlens.methods.deepstorm.frames import Units, peak_share
 from superlens.methods.deepstorm.own import OwnFrames
+from superlens.methods.deepstorm.settings import DeepStormConfig
 from superlens.methods.deepstorm.stating import ErrorLaw, signs_of
 from superlens.model import Model, shipped
 from superlens.progress import Cancelled

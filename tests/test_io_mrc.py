@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from superlens.errors import SuperlensError
+from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import Image
 from superlens.io import read, read_otf, read_psf, write
 
@@ -118,7 +118,7 @@ def test_the_box_of_an_mrc_volume_is_in_angstrom(tmp_path: Path) -> None:
 
 def test_an_mrc_stack_that_is_no_volume_needs_axes(tmp_path: Path) -> None:
     (tmp_path / "a.mrc").write_bytes(mrc_bytes(noise((4, 20, 30), 1), 1))
-    with pytest.raises(SuperlensError, match="--axes"):
+    with pytest.raises(SuperlensError, match="`axes`"):
         read(tmp_path / "a.mrc")
     assert read(tmp_path / "a.mrc", axes="TYX").axes == "TYX"
 
@@ -243,11 +243,11 @@ def spot(shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
 
 def test_a_psf_needs_its_sampling(tmp_path: Path) -> None:
     flat = write(tmp_path / "flat.tif", Image(spot((31, 31))))
-    with pytest.raises(SuperlensError, match="flat.tif does not state its pixel size; give --psf-pixel-nm"):
+    with pytest.raises(SuperlensError, match="flat.tif does not state its pixel size; give `psf_pixel_nm`"):
         read_psf(flat)
     assert read_psf(flat, pixel_nm=50.0).pixel_nm == 50.0
     deep = write(tmp_path / "deep.tif", Image(spot((15, 31, 31)), "ZYX", pixel_nm=50.0))
-    with pytest.raises(SuperlensError, match="--psf-z-step-nm"):
+    with pytest.raises(SuperlensError, match="`psf_z_step_nm`"):
         read_psf(deep)
     assert read_psf(deep, z_step_nm=100.0).z_step_nm == 100.0
 
@@ -287,3 +287,29 @@ def test_a_real_image_is_no_transfer_function(tmp_path: Path) -> None:
     (tmp_path / "a.mrc").write_bytes(mrc_bytes(noise((20, 30), 1), 1))
     with pytest.raises(SuperlensError, match="expected a complex transfer function"):
         read_otf(tmp_path / "a.mrc")
+
+
+# -- acquisitions that were stopped
+
+
+def test_of_a_stack_that_was_stopped_the_whole_sections_are_read(tmp_path: Path) -> None:
+    whole = mrc_bytes(noise((6, 20, 30), 1), 1)
+    (tmp_path / "a.mrc").write_bytes(whole[: -2 * 20 * 30 * 2])
+    with pytest.warns(SuperlensWarning, match="announces 6 planes, and 2 of them are missing"):
+        image = read(tmp_path / "a.mrc", axes="TYX")
+    np.testing.assert_array_equal(image.data, noise((6, 20, 30), 1)[:4])
+
+
+@pytest.mark.parametrize(("sequence", "frames"), [(1, 2), (2, 2), (0, 1)])
+def test_of_a_deltavision_file_that_was_stopped_whole_frames_are_read(
+    tmp_path: Path, sequence: int, frames: int
+) -> None:
+    sizes, outer = {"T": 3, "C": 2, "Z": 4}, {0: "CTZ", 1: "TZC", 2: "TCZ"}[sequence]
+    stored = np.arange(24, dtype=np.int16).reshape([sizes[axis] for axis in outer])
+    data = np.broadcast_to(stored[..., None, None], (*stored.shape, 20, 30))
+    whole = mrc_bytes(data, 1, fields=deltavision(frames=3, channels=2, sequence=sequence))
+    (tmp_path / "a.dv").write_bytes(whole[: len(whole) - 7 * 20 * 30 * 2])
+    with pytest.warns(SuperlensWarning, match="announces 24 planes, and 7 of them are missing"):
+        image = read(tmp_path / "a.dv")
+    part = stored.transpose([outer.index(axis) for axis in "TCZ"])[:frames]
+    np.testing.assert_array_equal(image.data[..., 0, 0], part.squeeze())

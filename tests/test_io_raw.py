@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from superlens.errors import SuperlensError
+from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.io import find_images, open_image, read
 
 MOVIE = np.arange(3 * 4 * 5, dtype=np.uint16).reshape(3, 4, 5) * 257
@@ -98,7 +98,8 @@ def test_later_documents_win(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"Frames": 4}, "which is 160"),
+        ({"Frames": 2}, "which is 80"),
+        ({"Frames": 4, "Width": 7}, "which is 224"),
         ({"Width": None}, "Width: nothing; expected a whole number"),
         ({"Height": -4}, "Height: -4"),
         ({"Height": 4.5}, "Height: 4.5"),
@@ -114,6 +115,16 @@ def test_later_documents_win(tmp_path: Path) -> None:
 )
 def test_a_description_that_does_not_fit_is_refused(tmp_path: Path, changes: dict[str, object], said: str) -> None:
     assert said in refused(write_movie(tmp_path, **changes))  # type: ignore[arg-type]
+
+
+def test_of_a_movie_that_was_stopped_the_whole_frames_are_read(tmp_path: Path) -> None:
+    path = write_movie(tmp_path, Frames=5)
+    with pytest.warns(
+        SuperlensWarning, match="announces 5 frames, and 2 of them are missing in movie.raw.*1 to 3 of 5"
+    ):
+        assert np.array_equal(read(path).data, MOVIE)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert "has 119 bytes" in refused(path)
 
 
 def test_a_movie_without_its_description_is_refused(tmp_path: Path) -> None:

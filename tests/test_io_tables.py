@@ -16,7 +16,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from superlens.errors import SuperlensError
+from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.io import read_localizations, write_localizations
 from superlens.smlm.table import KNOWN_COLUMNS, Localizations
 
@@ -167,7 +167,8 @@ def test_lengths_in_other_units_become_nanometres(tmp_path: Path, unit: str, fac
 
 def test_what_cannot_be_converted_keeps_its_name_and_unit(tmp_path: Path) -> None:
     text = "frame,x [nm],y [nm],intensity [ADU],Sigma Ratio,name,z [px],frame\n1,1,2,3,4,bead,5,6\n2,1,2,3,4,cell,5,6\n"
-    table = read_text(tmp_path, text, pixel_nm=100.0)
+    with pytest.warns(SuperlensWarning, match="gives z in px; expected nm, um or px. So z_nm is unknown"):
+        table = read_text(tmp_path, text, pixel_nm=100.0)
     assert set(table.columns) == {"frame", "x_nm", "y_nm", "intensity_adu", "sigma_ratio", "z_px", "frame_2"}
     assert table.history["read"]["left_out"] == ["name"]
 
@@ -175,21 +176,21 @@ def test_what_cannot_be_converted_keeps_its_name_and_unit(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("frame,x [px],y [px]\n1,1,2\n", "camera pixels and does not say how large they are; give pixel_nm"),
-        ("frame,x,y\n1,1,2\n", "states no unit for x; name the column x \\[nm\\]"),
+        ("frame,x [px],y [px]\n1,1,2\n", "camera pixels and does not say how large they are. Give `pixel_nm`"),
+        ("frame,x,y\n1,1,2\n", "states no unit for x. Name the column x \\[nm\\]"),
         ("frame,x [inch],y [inch]\n1,1,2\n", "gives x in inch; expected nm, um or px"),
         ("id,x [nm],y [nm]\n1,1,2\n", "no column for frame; it has id, x, y"),
         ("frame,intensity [photon]\n1,1\n", "no column for x and y; it has frame, intensity"),
-        ("frame,x [nm],y [nm]\n1,a,2\n", "no column for x; it has frame, y; without numbers: x \\[nm\\]"),
+        ("frame,x [nm],y [nm]\n1,a,2\n", "a column x \\[nm\\] that cannot be read: row 1 holds 'a'"),
         ("1,10.5,20.5\n2,11.5,21.5\n", "begins with numbers; expected a line of column names"),
         ("frame,x [nm],y [nm]\n1,1\n", "3 column names and 2 values"),
-        ("frame,x [nm],y [nm]\n1,1,2\n2,3\n", "damaged or cut short: the number of columns changed"),
-        ("frame,x [nm],y [nm]\n1,1,2\n2,3,b\n", "damaged or cut short: could not convert"),
-        ("frame,x [nm],y [nm]\n1,1,2\n2,nan,4\n", "x_nm holds values that are not finite"),
+        ("frame,x [nm],y [nm]\n1,1,2\n2,3\n", "3 column names and 2 values in row 2. It is damaged or cut short"),
+        ("frame,x [nm],y [nm]\n1,1,2\n2,3,b\n", "a column y \\[nm\\] that cannot be read: row 2 holds 'b'"),
+        ("frame,x [nm],y [nm]\n1,nan,2\n2,nan,4\n", "no row in which x is known"),
         ("frame,x [nm],y [nm]\n-1,1,2\n", "has the frame -1"),
         ("frame,x [nm],y [nm]\n1.5,1,2\n", "frame holds values that are not whole"),
         ("frame,x [nm],y [nm]\n1e300,1,2\n", "frame that cannot be counted"),
-        ("frame,x [um],y [um]\n1,1e308,2\n", "x_nm holds values that are not finite"),
+        ("frame,x [um],y [um]\n1,1e308,2\n", "no row in which x is known"),
         ("\x00\x01", "does not begin with a line of column names"),
         ("\n\n", "does not begin with a line of column names"),
     ],
@@ -248,7 +249,7 @@ def test_picasso_round_trip_is_exact_to_float32(tmp_path: Path) -> None:
 def test_the_yaml_is_needed_or_the_pixel_size(tmp_path: Path) -> None:
     path = write_localizations(tmp_path / "a.hdf5", full())
     path.with_suffix(".yaml").unlink()
-    with pytest.raises(SuperlensError, match="does not say how large they are; give pixel_nm"):
+    with pytest.raises(SuperlensError, match="does not say how large they are. Give `pixel_nm`"):
         read_localizations(path)
     assert read_localizations(path, pixel_nm=PIXEL_NM)["x_nm"] == pytest.approx(full()["x_nm"], rel=1e-12)
 
@@ -266,12 +267,12 @@ def test_the_last_step_of_the_yaml_counts(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("{", "is no YAML"),
-        ("[" * 5000, "is no YAML|give pixel_nm"),
+        ("[" * 5000, "is no YAML|Give `pixel_nm`"),
         ("!!python/object/apply:os.system ['echo']", "is no YAML"),
         ("Pixelsize: 0.16", "states a pixel size of 0.16 nm; expected 1 to 10000. Is it in micrometres?"),
-        ("Pixelsize: -3", "give pixel_nm"),
-        (f"Pixelsize: {10**400}", "give pixel_nm"),
-        ("a: &a [1, 1]\nb: &b [*a, *a]\nc: &c [*b, *b]\nsuperlens history: *c", "give pixel_nm"),
+        ("Pixelsize: -3", "Give `pixel_nm`"),
+        (f"Pixelsize: {10**400}", "Give `pixel_nm`"),
+        ("a: &a [1, 1]\nb: &b [*a, *a]\nc: &c [*b, *b]\nsuperlens history: *c", "Give `pixel_nm`"),
     ],
 )
 def test_a_yaml_that_makes_no_sense(tmp_path: Path, text: str, said: str) -> None:

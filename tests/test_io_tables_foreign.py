@@ -210,7 +210,7 @@ def test_rapidstorm_counts_from_the_middle_of_the_first_pixel(tmp_path: Path) ->
     assert table["x_nm"].tolist() == [1050.5, 350.0]
     assert table["sigma_x_nm"] == pytest.approx([100.0, 150.0], rel=1e-5)
     assert table["amplitude_0_0_counts"].tolist() == [2213.9, 2841.8]
-    with pytest.warns(SuperlensWarning, match="half a pixel off; give pixel_nm"):
+    with pytest.warns(SuperlensWarning, match="half a pixel off. Give `pixel_nm`"):
         assert read_text(tmp_path, RAPIDSTORM, "a.txt")["x_nm"].tolist() == [1000.5, 300.0]
 
 

@@ -49,6 +49,13 @@ def test_line_through_a_gaussian_is_as_wide_as_a_point():
     assert Response(1.5, 1.0).line_fwhm_nm(psf) == pytest.approx(200, rel=0.01)
 
 
+def test_line_in_a_volume_has_the_axial_width_of_its_psf():
+    psf = PSF.gaussian(250.0, 30.0, fwhm_z_nm=700.0, z_step_nm=100.0)
+    assert psf.line_fwhm_z_nm == pytest.approx(700, rel=0.01)
+    assert Response(1.75, 1.5).of(psf).line_fwhm_z_nm == pytest.approx(700 / 1.5, rel=0.02)
+    assert psf.at_focus().line_fwhm_z_nm is None
+
+
 def test_core_makes_a_point_narrower_than_any_line():
     psf = OPTICS[1].values[0]
     response = RESPONSES["YX"]

@@ -373,3 +373,14 @@ def _packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     given: dict[str, Any] = dict(arrays)
     np.savez(buffer, **given)
     return buffer.getvalue()
+
+
+def made_by(path: Path) -> str:
+    """The name of the method that made a model file, read without its weights; empty for a file that is no model."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            inside = archive.namelist()
+            name = next((n for n in inside if n == "model.json" or n.endswith("/model.json")), None)
+            return "" if name is None else str(json.loads(archive.read(name)).get("method", ""))
+    except _DAMAGE:
+        return ""

@@ -19,6 +19,7 @@ from superlens.io.paths import (
     write_failure,
 )
 from superlens.io.reading import read, read_psf
+from superlens.io.sequence import SequenceAxis, open_sequence, read_sequence
 from superlens.io.tables import read_localizations, write_localizations
 from superlens.io.writing import NGFF, Compression, write
 
@@ -31,6 +32,7 @@ __all__ = [
     "Compression",
     "ImageFile",
     "LazyImage",
+    "SequenceAxis",
     "block_format",
     "check_target",
     "create_blocks",
@@ -38,11 +40,13 @@ __all__ = [
     "is_zarr",
     "open_blocks",
     "open_image",
+    "open_sequence",
     "put_in_place",
     "read",
     "read_localizations",
     "read_otf",
     "read_psf",
+    "read_sequence",
     "replacing",
     "write",
     "write_failure",

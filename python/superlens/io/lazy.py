@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -174,6 +174,10 @@ class ImageFile:
         As for `open_image`.
     channels : tuple of int, optional
         Those to take, of an image that has more.
+    series : int, optional
+        As for `open_image`.
+    sequence : "T", "Z" or "C", optional
+        What one file after the other is, where the path stands for a sequence of them, as for `open_sequence`.
     """
 
     path: Path
@@ -182,17 +186,30 @@ class ImageFile:
     z_step_nm: float | None = None
     fill_missing: bool = False
     channels: tuple[int, ...] | None = None
+    series: int | None = None
+    sequence: Literal["T", "Z", "C"] | None = None
 
     def open(self) -> LazyImage:
         """Open it without reading its pixels."""
-        opened = open_image(
+        opened = self._sequence() if self.sequence else self._image()
+        return opened if self.channels is None else opened.with_channels(self.channels)
+
+    def _sequence(self) -> LazyImage:
+        from superlens.io.sequence import open_sequence
+
+        if self.series not in (None, 0) or self.sequence is None:
+            raise SuperlensError(f"`series` is {self.series}; a sequence of files has one image. Leave it out.")
+        return open_sequence(self.path, self.sequence, axes=self.axes, pixel_nm=self.pixel_nm, z_step_nm=self.z_step_nm)
+
+    def _image(self) -> LazyImage:
+        return open_image(
             self.path,
             axes=self.axes,
             pixel_nm=self.pixel_nm,
             z_step_nm=self.z_step_nm,
             fill_missing=self.fill_missing,
+            series=self.series,
         )
-        return opened if self.channels is None else opened.with_channels(self.channels)
 
 
 def open_image(
@@ -202,6 +219,7 @@ def open_image(
     pixel_nm: float | None = None,
     z_step_nm: float | None = None,
     fill_missing: bool = False,
+    series: int | None = None,
 ) -> LazyImage:
     """Open an image without reading its pixels.
 
@@ -215,6 +233,8 @@ def open_image(
         Sampling, when the file has none or a wrong one.
     fill_missing : bool
         Take chunks of a Zarr that are not stored for its fill value, instead of refusing it.
+    series : int, optional
+        Which image of a file that holds several, from 0.
 
     Returns
     -------
@@ -235,7 +255,7 @@ def open_image(
     array([[0, 1, 0]], dtype=uint16)
     """
     path = Path(path)
-    stored = stored_image(path, lazily=True, fill_missing=fill_missing)
+    stored = stored_image(path, lazily=True, fill_missing=fill_missing, series=series)
     told = facts(stored, path, axes=axes, pixel_nm=pixel_nm, z_step_nm=z_step_nm)
     data = told["data"]
     opened = LazyImage(**{**told, "data": data if isinstance(data, Deferred) else Deferred.of(data)})

@@ -21,15 +21,14 @@ from numpy.typing import NDArray
 from superlens.errors import SuperlensError
 from superlens.image import AXES, Image
 from superlens.io.deferred import Deferred
+from superlens.io.sizes import Stated, believed_pixel, believed_step
 
 __all__ = [
     "Pixels",
     "StoredImage",
     "facts",
-    "length_nm",
     "note_text",
     "parse_note",
-    "plausible_pixel_nm",
     "stem",
     "time_s",
     "to_image",
@@ -38,15 +37,6 @@ __all__ = [
 Pixels: TypeAlias = NDArray[Any] | Deferred
 """Pixels in memory, or those that are still in their file."""
 
-_NM = {
-    **dict.fromkeys(("nm", "nanometer", "nanometre", "nanometers", "nanometres"), 1.0),
-    **dict.fromkeys(("µm", "um", "micron", "microns", "micrometer", "micrometre", "micrometers", "micrometres"), 1e3),
-    **dict.fromkeys(("mm", "millimeter", "millimetre"), 1e6),
-    **dict.fromkeys(("cm", "centimeter", "centimetre"), 1e7),
-    **dict.fromkeys(("m", "meter", "metre"), 1e9),
-    **dict.fromkeys(("å", "a", "angstrom"), 0.1),
-    **dict.fromkeys(("inch", "inches", "in", '"'), 25.4e6),
-}
 _SECONDS = {
     **dict.fromkeys(("s", "sec", "second", "seconds", ""), 1.0),
     **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), 1e-3),
@@ -54,8 +44,6 @@ _SECONDS = {
     **dict.fromkeys(("min", "minute", "minutes"), 60.0),
     **dict.fromkeys(("h", "hour", "hours"), 3600.0),
 }
-_PRINTER_DPI = (72, 96, 100, 150, 200, 300, 600, 1200)
-_LARGEST_PIXEL_NM = 20_000.0
 _SAME = 1e-3
 _NOTE = "superlens: "
 
@@ -70,10 +58,12 @@ class StoredImage:
         As stored; axes in the file's order.
     axes : str
         A letter for each axis: T, C, Z, Y, X where the file names it, I where it does not.
-    pixel_yx_nm : tuple of float, optional
-        Sampling along y and x.
-    z_step_nm, frame_interval_s : float, optional
-        Distance of planes, time between frames.
+    pixel_sizes : tuple of Stated
+        What the file says of the sampling along y and x, wherever it says something; the most precise first.
+    z_steps : tuple of Stated
+        Likewise of the distance between planes.
+    frame_interval_s : float, optional
+        Time between frames.
     channel_names : tuple of str
         May be fewer or more than the channels; it counts only when it fits.
     emission_nm : tuple of float or None
@@ -84,8 +74,8 @@ class StoredImage:
 
     data: Pixels
     axes: str
-    pixel_yx_nm: tuple[float, float] | None = None
-    z_step_nm: float | None = None
+    pixel_sizes: tuple[Stated, ...] = ()
+    z_steps: tuple[Stated, ...] = ()
     frame_interval_s: float | None = None
     channel_names: tuple[str, ...] = ()
     note: Mapping[str, Any] = field(default_factory=dict)
@@ -136,6 +126,11 @@ def facts(
     if axes is None:
         stored = _as_noted(stored)
     data, order = _in_order(stored, path, axes)
+    note = stored.note if axes is None else {}
+    if pixel_nm is None:
+        pixel_nm = _square_pixel(stored, note, path)
+    if z_step_nm is None:
+        z_step_nm = _z_step(stored, note, path, order)
     channels = data.shape[order.index("C")] if "C" in order else 1
     names = stored.channel_names if len(stored.channel_names) == channels and any(stored.channel_names) else ()
     waves = stored.emission_nm if len(stored.emission_nm) == channels and any(stored.emission_nm) else ()
@@ -143,8 +138,8 @@ def facts(
     return {
         "data": data,
         "axes": order,
-        "pixel_nm": _square_pixel(stored, path) if pixel_nm is None else pixel_nm,
-        "z_step_nm": stored.z_step_nm if z_step_nm is None else z_step_nm,
+        "pixel_nm": pixel_nm,
+        "z_step_nm": z_step_nm,
         "frame_interval_s": stored.frame_interval_s,
         "channel_names": names,
         "name": stem(path),
@@ -153,44 +148,9 @@ def facts(
     }
 
 
-def length_nm(unit: object) -> float | None:
-    r"""Nanometres in one unit of length as image files spell it; None when it is no length.
-
-    Examples
-    --------
-    >>> length_nm("\\u00B5m"), length_nm("Micron"), length_nm("pixel")
-    (1000.0, 1000.0, None)
-    """
-    return _NM.get(_plain(unit))
-
-
 def time_s(unit: object) -> float | None:
     """Seconds in one unit of time as image files spell it; None when it is none."""
     return _SECONDS.get(_plain(unit))
-
-
-def plausible_pixel_nm(pixel_nm: float) -> float | None:
-    """The pixel size, or None when the number was meant for a printer or is no size at all.
-
-    Parameters
-    ----------
-    pixel_nm : float
-        As computed from a resolution field.
-
-    Returns
-    -------
-    float or None
-        None for the usual 72, 96, 150, 300, ... dots an inch and for everything above 20 µm.
-
-    Examples
-    --------
-    >>> plausible_pixel_nm(65.0), plausible_pixel_nm(25.4e6 / 300)
-    (65.0, None)
-    """
-    if not (math.isfinite(pixel_nm) and 0 < pixel_nm <= _LARGEST_PIXEL_NM):
-        return None
-    dpi = 25.4e6 / pixel_nm
-    return None if any(abs(dpi / printed - 1) < 1e-2 for printed in _PRINTER_DPI) else pixel_nm
 
 
 def note_text(image: Image) -> str:
@@ -262,7 +222,7 @@ def _json_value(value: object) -> object:
 def _as_noted(stored: StoredImage) -> StoredImage:
     """Let the note sharpen what the fields of the format say, where both mean the same."""
     note = stored.note
-    pixel_nm, z_step_nm, interval = (_number(note.get(key)) for key in ("pixel_nm", "z_step_nm", "frame_interval_s"))
+    interval = _number(note.get("frame_interval_s"))
     axes, sizes = _noted_axes(note)
     kept = "".join(axis for axis, size in zip(stored.axes, stored.data.shape, strict=True) if size > 1 or axis in "YX")
     expected = "".join(axis for axis, size in zip(axes, sizes, strict=True) if size > 1 or axis in "YX")
@@ -274,10 +234,6 @@ def _as_noted(stored: StoredImage) -> StoredImage:
         waves = note.get("emission_nm")
         if isinstance(waves, list) and not any(stored.emission_nm):
             stored = replace(stored, emission_nm=tuple(_number(wave) for wave in waves))
-    if pixel_nm is not None and _agree(stored.pixel_yx_nm and stored.pixel_yx_nm[1], pixel_nm):
-        stored = replace(stored, pixel_yx_nm=(pixel_nm, pixel_nm))
-    if z_step_nm is not None and _agree(stored.z_step_nm, z_step_nm):
-        stored = replace(stored, z_step_nm=z_step_nm)
     if interval is not None and _agree(stored.frame_interval_s, interval):
         stored = replace(stored, frame_interval_s=interval)
     return stored
@@ -357,13 +313,29 @@ def _with_given(data: Pixels, axes: str, path: Path) -> tuple[Pixels, str]:
     return data, axes
 
 
-def _square_pixel(stored: StoredImage, path: Path) -> float | None:
-    if stored.pixel_yx_nm is None:
-        return None
-    y_nm, x_nm = stored.pixel_yx_nm
+def _square_pixel(stored: StoredImage, note: Mapping[str, Any], path: Path) -> float | None:
+    """The pixel size that the file states, sharpened by the note where both mean the same."""
+    noted = _number(note.get("pixel_nm"))
+    believed = believed_pixel(stored.pixel_sizes, path.name, noted)
+    if believed is None:
+        return noted if not stored.pixel_sizes else None
+    y_nm, x_nm = believed
+    if noted is not None and _agree(x_nm, noted):
+        return noted
     if abs(y_nm / x_nm - 1) > 1e-2:
         raise SuperlensError(
             f"{path.name} has pixels of {x_nm:g} x {y_nm:g} nm; expected square ones. "
             "Resample the image, or give `pixel_nm` when the file is wrong."
         )
     return x_nm
+
+
+def _z_step(stored: StoredImage, note: Mapping[str, Any], path: Path, order: str) -> float | None:
+    noted = _number(note.get("z_step_nm"))
+    if "Z" in order:
+        step = believed_step(stored.z_steps, path.name, noted)
+    else:
+        step = stored.z_steps[0].nm[0] if stored.z_steps else None
+    if noted is not None and (step is None and not stored.z_steps or step is not None and _agree(step, noted)):
+        return noted
+    return step

@@ -26,12 +26,15 @@ from numpy.typing import NDArray
 from superlens.errors import SuperlensError
 from superlens.io.metadata import StoredImage
 from superlens.io.paths import check_readable
+from superlens.io.planes import whole_indices
+from superlens.io.sizes import Stated
 
 __all__ = ["OTF", "is_complex", "read_mrc", "read_otf"]
 
 _HEADER_BYTES = 1024
 _DELTAVISION = -16224
 _IMOD = 1146047817
+_MOST_SECTIONS = 1 << 20
 _MODES = {0: "u1", 1: "i2", 2: "f4", 4: "c8", 6: "u2", 7: "i4", 12: "f2"}
 # which of channels, frames and planes lies outermost, by the number in the header
 _SEQUENCES = {0: "CTZ", 1: "TZC", 2: "TCZ"}
@@ -76,8 +79,12 @@ class _Header:
         return _HEADER_BYTES + self.extended_bytes
 
     @property
+    def section_bytes(self) -> int:
+        return math.prod(self.zyx[1:]) * self.dtype.itemsize
+
+    @property
     def claimed_bytes(self) -> int:
-        return self.offset + math.prod(self.zyx) * self.dtype.itemsize
+        return self.offset + self.zyx[0] * self.section_bytes
 
     @property
     def deltavision(self) -> bool:
@@ -129,11 +136,12 @@ def read_mrc(path: Path) -> StoredImage:
     SuperlensError
         When the file is damaged, cut short, of an unknown mode, or complex.
     """
-    header = _read_header(path, check_readable(path))
+    file_bytes = check_readable(path)
+    header = _read_header(path, file_bytes)
     if header.mode == 4:
         raise SuperlensError(f"{path.name} holds complex values, as transfer functions do; give it as the PSF (`psf`).")
-    data = _read_sections(path, header)
-    stored = _deltavision(path, header, data) if header.deltavision else _plain(header, data)
+    data = _read_sections(path, header, min(header.zyx[0], (file_bytes - header.offset) // header.section_bytes))
+    stored = _deltavision(path, header, data) if header.deltavision else _plain(path, header, data)
     labels = header.labels()
     return replace(stored, note={"history": {"labels": list(labels)}}) if labels else stored
 
@@ -162,7 +170,7 @@ def read_otf(path: str | Path) -> OTF:
         raise SuperlensError(
             f"{path.name} holds real values (mode {header.mode}); expected a complex transfer function."
         )
-    data = _read_sections(path, header).astype(np.complex64)
+    data = _read_sections(path, header, header.zyx[0]).astype(np.complex64)
     if not np.isfinite(data).all():
         raise SuperlensError(f"{path.name} holds values that are not finite. Export the transfer function again.")
     first, second = header.floats(40, 2)
@@ -184,7 +192,8 @@ def _read_header(path: Path, file_bytes: int) -> _Header:
     if not headers:
         raise SuperlensError(f"{path.name} is no MRC file, or of a mode other than {', '.join(map(str, _MODES))}.")
     header = min(headers, key=lambda candidate: abs(candidate.claimed_bytes - file_bytes))
-    if header.claimed_bytes > file_bytes:
+    held, rest = divmod(max(file_bytes - header.offset, 0), header.section_bytes)
+    if header.claimed_bytes > file_bytes and (rest or not held or header.mode == 4 or header.zyx[0] > _MOST_SECTIONS):
         raise SuperlensError(
             f"{path.name} claims {header.claimed_bytes} bytes but has {file_bytes}: cut short or damaged. "
             "Copy or export it again."
@@ -200,47 +209,63 @@ def _parse(order: Literal["<", ">"], raw: bytes) -> _Header | None:
     return _Header(order, raw, (sections, rows, columns), mode, extended)
 
 
-def _read_sections(path: Path, header: _Header) -> NDArray[Any]:
-    data = np.fromfile(path, dtype=header.dtype, count=math.prod(header.zyx), offset=header.offset)
-    return data.reshape(header.zyx).astype(header.dtype.newbyteorder("="), copy=False)
+def _read_sections(path: Path, header: _Header, held: int) -> NDArray[Any]:
+    """The sections that are there."""
+    shape = (held, *header.zyx[1:])
+    data = np.fromfile(path, dtype=header.dtype, count=math.prod(shape), offset=header.offset)
+    return data.reshape(shape).astype(header.dtype.newbyteorder("="), copy=False)
 
 
-def _plain(header: _Header, data: NDArray[Any]) -> StoredImage:
+def _plain(path: Path, header: _Header, data: NDArray[Any]) -> StoredImage:
     intervals, box = header.ints(28, 3), header.floats(40, 3)
     x_nm, y_nm, z_nm = (
         _size(length / count * 0.1) if count > 0 else None for length, count in zip(box, intervals, strict=True)
     )
     volume = header.ints(88)[0] > 0
     axes = "ZYX" if volume else "IYX"
+    whole_indices(axes[0], np.arange(header.zyx[0]) < len(data), path)
     if len(data) == 1:
         data, axes = data[0], "YX"
-    pixel = None if x_nm is None or y_nm is None else (y_nm, x_nm)
-    return StoredImage(data, axes, pixel_yx_nm=pixel, z_step_nm=z_nm if axes == "ZYX" else None)
+    return StoredImage(data, axes, pixel_sizes=_stated(y_nm, x_nm), z_steps=_stated(z_nm) if axes == "ZYX" else ())
 
 
 def _deltavision(path: Path, header: _Header, data: NDArray[Any]) -> StoredImage:
     frames, channels = max(header.shorts(180)[0], 1), max(header.shorts(196)[0], 1)
-    planes, rest = divmod(len(data), frames * channels)
+    announced = header.zyx[0]
+    planes, rest = divmod(announced, frames * channels)
     sequence = _SEQUENCES.get(header.shorts(182)[0])
     if rest or not planes or sequence is None:
         raise SuperlensError(
-            f"{path.name} states {channels} channels and {frames} frames for {len(data)} sections, which cannot be. "
+            f"{path.name} states {channels} channels and {frames} frames for {announced} sections, which cannot be. "
             "Export it again as TIFF."
         )
     lengths = {"C": channels, "T": frames, "Z": planes}
     shape = tuple(lengths[axis] for axis in sequence)
-    waves = header.shorts(198, 5)[:channels]
+    sections = np.arange(announced).reshape(shape)
+    found = whole_indices(sequence, sections < len(data), path)
+    if len(data) < announced:
+        data = data[sections[np.ix_(*(found[axis] for axis in sequence))]]
+    lengths = {axis: len(found[axis]) for axis in sequence}
+    frames, channels, planes = lengths["T"], lengths["C"], lengths["Z"]
+    known = header.shorts(198, 5)
+    waves = tuple(known[channel] for channel in found["C"] if channel < len(known))
     x_nm, y_nm, z_nm = (_size(1e3 * size) for size in header.floats(40, 3))
     kept = "".join(axis for axis in sequence if lengths[axis] > 1)
     return StoredImage(
-        data.reshape(*(lengths[axis] for axis in kept), *data.shape[1:]),
+        data.reshape(*(lengths[axis] for axis in kept), *header.zyx[1:]),
         kept + "YX",
-        pixel_yx_nm=None if x_nm is None or y_nm is None else (y_nm, x_nm),
-        z_step_nm=z_nm if planes > 1 else None,
-        frame_interval_s=_interval(path, header, sequence, shape) if frames > 1 else None,
+        pixel_sizes=_stated(y_nm, x_nm),
+        z_steps=_stated(z_nm) if planes > 1 else (),
+        frame_interval_s=_interval(path, header, sequence, shape, frames) if frames > 1 else None,
         channel_names=tuple(f"{wave} nm" for wave in waves) if len(waves) == channels and min(waves) > 0 else (),
         emission_nm=tuple(float(wave) if wave > 0 else None for wave in waves),
     )
+
+
+def _stated(*nm: float | None) -> tuple[Stated, ...]:
+    """What the header states, when it states all of it."""
+    known = tuple(size for size in nm if size is not None)
+    return (Stated(known, "its header"),) if len(known) == len(nm) else ()
 
 
 def _size(value: float) -> float | None:
@@ -248,14 +273,14 @@ def _size(value: float) -> float | None:
     return float(f"{value:.7g}") if math.isfinite(value) and value > 0 else None
 
 
-def _interval(path: Path, header: _Header, sequence: str, shape: tuple[int, ...]) -> float | None:
+def _interval(path: Path, header: _Header, sequence: str, shape: tuple[int, ...], frames: int) -> float | None:
     """Median time between frames, from the seconds that the extended header keeps for each section."""
     integers, floats = header.shorts(128, 2)
     step = 4 * (integers + floats)
     if integers < 0 or floats < 2 or math.prod(shape) * step > header.extended_bytes:
         return None
-    strides = [math.prod(shape[at + 1 :]) for at in range(3)]
-    first_of_frame = range(0, shape[sequence.index("T")] * strides[sequence.index("T")], strides[sequence.index("T")])
+    stride = math.prod(shape[sequence.index("T") + 1 :])
+    first_of_frame = range(0, frames * stride, stride)
     times = []
     with path.open("rb") as file:
         for section in first_of_frame:

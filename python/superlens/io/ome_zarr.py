@@ -1,6 +1,6 @@
 """OME-Zarr in: images in folders of chunks, of NGFF 0.1 to 0.5, and plain Zarr arrays.
 
-The first image of the folder is read at its full sampling; coarser levels are passed over. Axes come from the metadata, sizes from
+An image is read at its full sampling; coarser levels are passed over. Axes come from the metadata, sizes from
 its scale and units, channel names from the display settings. Nothing but metadata is read until pixels are asked for. Chunks that
 are not stored stand for a fill value, or were lost on the way, which nobody can tell apart: they are refused unless asked for.
 
@@ -22,8 +22,10 @@ from numpy.typing import NDArray
 
 from superlens.errors import SuperlensError
 from superlens.io.deferred import Deferred, Region
-from superlens.io.metadata import StoredImage, length_nm, parse_note, time_s
+from superlens.io.metadata import StoredImage, parse_note, time_s
 from superlens.io.paths import ZARR_MARKERS
+from superlens.io.series import Series, chosen, only_series
+from superlens.io.sizes import Stated, length_nm
 
 if TYPE_CHECKING:
     import zarr
@@ -34,7 +36,7 @@ _LEGACY_ORDER = "TCZYX"  # the axes of NGFF up to 0.2, which does not name them
 _LETTERS = {"time": "T", "channel": "C"}
 
 
-def open_zarr(path: Path, *, fill_missing: bool = False) -> StoredImage:
+def open_zarr(path: Path, *, fill_missing: bool = False, series: int | None = None) -> StoredImage:
     """Open the image of a Zarr folder without reading its pixels.
 
     Parameters
@@ -43,6 +45,8 @@ def open_zarr(path: Path, *, fill_missing: bool = False) -> StoredImage:
         The folder, or one inside it that holds an image.
     fill_missing : bool
         Take chunks that are not stored for the array's fill value instead of refusing the image.
+    series : int, optional
+        Which image of a folder that holds several.
 
     Returns
     -------
@@ -52,10 +56,10 @@ def open_zarr(path: Path, *, fill_missing: bool = False) -> StoredImage:
     Raises
     ------
     SuperlensError
-        When it holds no image, is damaged, or lacks chunks.
+        When it holds no image, is damaged, lacks chunks, or holds several images and none is asked for.
     """
     try:
-        node, told = _image_node(path)
+        node, told = _image_node(path, series)
         stored = _described(path, node, told)
         if not fill_missing:
             _refuse_missing(path, stored[1])
@@ -72,7 +76,7 @@ def zarr_version(path: Path) -> int:
     return 3 if (path / "zarr.json").is_file() else 2
 
 
-def _image_node(path: Path) -> tuple[Any, Mapping[str, Any]]:
+def _image_node(path: Path, series: int | None) -> tuple[Any, Mapping[str, Any]]:
     """The group or array that holds the image, and what its metadata say."""
     import zarr
 
@@ -83,8 +87,33 @@ def _image_node(path: Path) -> tuple[Any, Mapping[str, Any]]:
     if "plate" in told:
         raise SuperlensError(f"{path.name} is a plate of many images; name one of them, like {path.name}/A/1/0.")
     if "bioformats2raw.layout" in told and "multiscales" not in told:
-        return _image_node(path / "0")
+        return _one_of_several(path, told, series)
+    only_series(series, path)
     return node, told
+
+
+def _one_of_several(path: Path, told: Mapping[str, Any], series: int | None) -> tuple[Any, Mapping[str, Any]]:
+    """The image that is meant of a folder in the layout of bioformats2raw, whose images have numbers for names."""
+    import zarr
+
+    listed = told.get("series")
+    named = (
+        listed if isinstance(listed, list) else (path / "OME").is_dir() and _ome(zarr.open(path / "OME")).get("series")
+    )
+    names = (
+        [str(name) for name in named]
+        if named
+        else sorted((p.name for p in path.iterdir() if p.name.isdigit()), key=int)
+    )
+    nodes = [zarr.open(path / name, mode="r") for name in names if (path / name).is_dir()]
+    images = [(node, _ome(node)) for node in nodes if "multiscales" in _ome(node)]
+    if not images:
+        raise SuperlensError(f"{path.name} holds no image. Copy or export it again.")
+    found = []
+    for node, image_told in images:
+        stored = _described(path, node, image_told)[0]
+        found.append(Series(stored.axes, tuple(stored.data.shape), str(image_told["multiscales"][0].get("name") or "")))
+    return images[chosen(found, series, path)]
 
 
 def _ome(node: Any) -> Mapping[str, Any]:
@@ -116,8 +145,8 @@ def _described(path: Path, node: Any, told: Mapping[str, Any]) -> tuple[StoredIm
         StoredImage(
             _pixels(path, array),
             axes,
-            pixel_yx_nm=None if y_nm is None or x_nm is None else (y_nm, x_nm),
-            z_step_nm=z_nm,
+            pixel_sizes=() if y_nm is None or x_nm is None else (Stated((y_nm, x_nm), "its scale"),),
+            z_steps=() if z_nm is None else (Stated((z_nm,), "its scale"),),
             frame_interval_s=_seconds(*sizes.get("T", (1.0, None))),
             channel_names=_channel_names(told),
             note=parse_note(told.get("superlens")),

@@ -28,6 +28,7 @@ __all__ = [
     "check_readable",
     "check_target",
     "find_images",
+    "is_companion",
     "is_zarr",
     "put_in_place",
     "replacing",
@@ -40,6 +41,7 @@ MRC_SUFFIXES = (".mrc", ".dv", ".r3d", ".st", ".otf")
 PNG_SUFFIXES = (".png",)
 RAW_SUFFIXES = (".raw",)
 ZARR_SUFFIXES = (".zarr",)
+COMPANION_ENDING = ".companion.ome"
 ZARR_MARKERS = (".zgroup", ".zarray", ".zattrs", "zarr.json")
 IMAGE_SUFFIXES = TIFF_SUFFIXES + MRC_SUFFIXES + PNG_SUFFIXES + RAW_SUFFIXES + ZARR_SUFFIXES
 
@@ -59,13 +61,15 @@ def find_images(paths: Iterable[str | Path]) -> list[Path]:
     Returns
     -------
     list of Path
-        At least one, none twice; hidden files in folders are left out.
+        At least one, none twice; hidden files in folders are left out. Of files that are one image together, the first.
 
     Raises
     ------
     SuperlensError
         When a path is missing, or there is no image at all.
     """
+    from superlens.io.filesets import once
+
     given = [Path(path) for path in paths]
     found: dict[Path, None] = {}
     for path in given:
@@ -77,7 +81,7 @@ def find_images(paths: Iterable[str | Path]) -> list[Path]:
     if not found:
         places = ", ".join(str(path) for path in given) or "an empty list"
         raise SuperlensError(f"no image found in {places}; expected files ending in {', '.join(IMAGE_SUFFIXES)}.")
-    return list(found)
+    return once(found)
 
 
 def check_readable(path: Path) -> int:
@@ -101,7 +105,7 @@ def check_readable(path: Path) -> int:
     if is_zarr(path):
         return 1
     size = check_file(path, "an image file")
-    if path.suffix.lower() not in IMAGE_SUFFIXES:
+    if path.suffix.lower() not in IMAGE_SUFFIXES and not is_companion(path):
         raise SuperlensError(_unknown(path))
     return size
 
@@ -248,6 +252,11 @@ def put_in_place(beside: Path, final: Path) -> None:
 def is_zarr(path: Path) -> bool:
     """Whether a path is a folder of chunks, by its ending or by what lies in it."""
     return path.is_dir() and (path.suffix.lower() in ZARR_SUFFIXES or any((path / m).is_file() for m in ZARR_MARKERS))
+
+
+def is_companion(path: Path) -> bool:
+    """Whether a file holds nothing but the description of a set of OME-TIFF files, by its name."""
+    return path.name.lower().endswith(COMPANION_ENDING)
 
 
 def write_failure(path: Path, error: OSError) -> str:

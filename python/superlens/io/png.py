@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from superlens.errors import SuperlensError
-from superlens.io.metadata import StoredImage, plausible_pixel_nm
+from superlens.io.metadata import StoredImage
 from superlens.io.paths import check_readable
+from superlens.io.sizes import Stated, plausible_pixel_nm
 
 __all__ = ["read_png"]
 
@@ -54,7 +55,7 @@ def read_png(path: Path) -> StoredImage:
         ) from error
     if data.ndim != 2:
         raise SuperlensError(f"{path.name} decodes to shape {data.shape}; expected one greyscale image.")
-    return StoredImage(data, "YX", pixel_yx_nm=_pixel_yx_nm(encoded))
+    return StoredImage(data, "YX", pixel_sizes=_pixel_sizes(encoded))
 
 
 def _check_header(path: Path, encoded: bytes, file_bytes: int) -> None:
@@ -76,13 +77,13 @@ def _check_header(path: Path, encoded: bytes, file_bytes: int) -> None:
         )
 
 
-def _pixel_yx_nm(encoded: bytes) -> tuple[float, float] | None:
+def _pixel_sizes(encoded: bytes) -> tuple[Stated, ...]:
     """From the chunk of physical sizes, which stands before the pixels."""
     at = encoded.find(b"pHYs", 33, max(encoded.find(b"IDAT"), 33))
     if at < 0 or len(encoded) < at + 13:
-        return None
+        return ()
     per_metre_x, per_metre_y, unit = struct.unpack_from(">IIB", encoded, at + 4)
     if unit != 1 or not per_metre_x or not per_metre_y:
-        return None
+        return ()
     x_nm, y_nm = plausible_pixel_nm(1e9 / per_metre_x), plausible_pixel_nm(1e9 / per_metre_y)
-    return None if x_nm is None or y_nm is None else (y_nm, x_nm)
+    return () if x_nm is None or y_nm is None else (Stated((y_nm, x_nm), "its resolution"),)

@@ -11,6 +11,7 @@ J. Schnitzbauer et al., "Super-resolution microscopy with DNA-PAINT", Nat. Proto
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ from typing import Any
 import numpy as np
 import yaml
 
-from superlens.errors import SuperlensError
+from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.io.deferred import Deferred, Mapped
-from superlens.io.metadata import StoredImage, plausible_pixel_nm
+from superlens.io.metadata import StoredImage
 from superlens.io.paths import check_readable
+from superlens.io.sizes import Stated
 
 __all__ = ["open_raw", "positive", "read_description"]
 
@@ -47,7 +49,12 @@ def open_raw(path: Path) -> StoredImage:
     Raises
     ------
     SuperlensError
-        When there is no YAML, it does not tell what the pixels are, or the file is shorter or longer than it says.
+        When there is no YAML, it does not tell what the pixels are, or the file does not hold whole frames of that size.
+
+    Warns
+    -----
+    SuperlensWarning
+        When frames are missing at the end; the others are read.
     """
     file_bytes = check_readable(path)
     told = path.with_suffix(".yaml")
@@ -59,18 +66,12 @@ def open_raw(path: Path) -> StoredImage:
     about = read_description(told)
     shape = _shape(about, told)
     dtype = _dtype(about, told)
-    claimed = math.prod(shape) * dtype.itemsize
-    if claimed != file_bytes:
-        raise SuperlensError(
-            f"{path.name} has {file_bytes} bytes; {told.name} says {' x '.join(map(str, shape))} pixels of {dtype.itemsize} bytes, "
-            f"which is {claimed}. Copy both files again."
-        )
+    shape = _there(path, told, shape, dtype, file_bytes)
     pixel_nm = next((size for name in _PIXEL if (size := positive(about.get(name))) is not None), None)
-    pixel_nm = None if pixel_nm is None else plausible_pixel_nm(pixel_nm)
     return StoredImage(
         Deferred.by(Mapped(path, 0, dtype, shape), shape, dtype),
         "TYX",
-        pixel_yx_nm=None if pixel_nm is None else (pixel_nm, pixel_nm),
+        pixel_sizes=() if pixel_nm is None else (Stated((pixel_nm, pixel_nm), told.name),),
     )
 
 
@@ -111,6 +112,27 @@ def _shape(about: Mapping[str, Any], told: Path) -> tuple[int, int, int]:
             )
     frames, height, width = (int(sides[name] or 0) for name in _SIDES)
     return frames, height, width
+
+
+def _there(
+    path: Path, told: Path, shape: tuple[int, int, int], dtype: np.dtype[Any], file_bytes: int
+) -> tuple[int, int, int]:
+    """The shape of what the file holds: whole frames, which are fewer after a movie that was stopped."""
+    frames, *sides = shape
+    held, rest = divmod(file_bytes, math.prod(sides) * dtype.itemsize)
+    if rest or held > frames:
+        raise SuperlensError(
+            f"{path.name} has {file_bytes} bytes; {told.name} says {' x '.join(map(str, shape))} pixels of {dtype.itemsize} bytes, "
+            f"which is {math.prod(shape) * dtype.itemsize}. Copy both files again."
+        )
+    if held < frames:
+        warnings.warn(
+            f"{told.name} announces {frames} frames, and {frames - held} of them are missing in {path.name}. "
+            f"The movie was stopped early, or its end was not copied. Read: frames 1 to {held} of {frames}.",
+            SuperlensWarning,
+            stacklevel=2,
+        )
+    return held, shape[1], shape[2]
 
 
 def _dtype(about: Mapping[str, Any], told: Path) -> np.dtype[Any]:

@@ -10,7 +10,16 @@ import numpy as np
 from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.io.metadata import StoredImage, stem, to_image
-from superlens.io.paths import MRC_SUFFIXES, PNG_SUFFIXES, RAW_SUFFIXES, check_readable, is_zarr
+from superlens.io.paths import (
+    MRC_SUFFIXES,
+    PNG_SUFFIXES,
+    RAW_SUFFIXES,
+    TIFF_SUFFIXES,
+    check_readable,
+    is_companion,
+    is_zarr,
+)
+from superlens.io.series import only_series
 
 if TYPE_CHECKING:
     from superlens.io.mrc import OTF
@@ -29,6 +38,7 @@ def read(
     pixel_nm: float | None = None,
     z_step_nm: float | None = None,
     fill_missing: bool = False,
+    series: int | None = None,
 ) -> Image:
     """Read an image with its axes and sampling.
 
@@ -43,6 +53,9 @@ def read(
         Sampling, when the file has none or a wrong one.
     fill_missing : bool
         Take chunks of a Zarr that are not stored for its fill value, instead of refusing it.
+    series : int, optional
+        Which image of a file that holds several, from 0: one of the positions of the stage, say. A file with several is refused
+        without it, unless all but one are previews.
 
     Returns
     -------
@@ -53,7 +66,13 @@ def read(
     Raises
     ------
     SuperlensError
-        When the file is missing, damaged, coloured, boolean or complex, or does not name its axes.
+        When the file is missing, damaged, coloured, boolean or complex, does not name its axes, states two pixel sizes, or
+        holds several images.
+
+    Warns
+    -----
+    SuperlensWarning
+        When planes or files of the image are missing and the rest is read, and when the file states a size that is not possible.
 
     Examples
     --------
@@ -65,7 +84,7 @@ def read(
     65.0
     """
     path = Path(path)
-    stored = stored_image(path, lazily=False, fill_missing=fill_missing)
+    stored = stored_image(path, lazily=False, fill_missing=fill_missing, series=series)
     try:
         return to_image(stored, path, axes=axes, pixel_nm=pixel_nm, z_step_nm=z_step_nm)
     except MemoryError as error:
@@ -115,7 +134,7 @@ def read_psf(path: str | Path, *, pixel_nm: float | None = None, z_step_nm: floa
         raise SuperlensError(f"{path.name}: {error}") from error
 
 
-def stored_image(path: Path, *, lazily: bool, fill_missing: bool = False) -> StoredImage:
+def stored_image(path: Path, *, lazily: bool, fill_missing: bool = False, series: int | None = None) -> StoredImage:
     """Hand a path to the reader of its format.
 
     Parameters
@@ -123,7 +142,7 @@ def stored_image(path: Path, *, lazily: bool, fill_missing: bool = False) -> Sto
     path : Path
     lazily : bool
         Leave the pixels in the file where the format allows it.
-    fill_missing : bool
+    fill_missing, series
         As for `read`.
 
     Returns
@@ -136,7 +155,9 @@ def stored_image(path: Path, *, lazily: bool, fill_missing: bool = False) -> Sto
         if is_zarr(path):
             from superlens.io.ome_zarr import open_zarr
 
-            return open_zarr(path, fill_missing=fill_missing)
+            return open_zarr(path, fill_missing=fill_missing, series=series)
+        if suffix not in TIFF_SUFFIXES and not is_companion(path):
+            only_series(series, path)
         if suffix in MRC_SUFFIXES:
             from superlens.io.mrc import read_mrc
 
@@ -151,7 +172,7 @@ def stored_image(path: Path, *, lazily: bool, fill_missing: bool = False) -> Sto
             return open_raw(path)
         from superlens.io.tiff import open_tiff, read_tiff
 
-        return open_tiff(path) if lazily else read_tiff(path)
+        return open_tiff(path, series) if lazily else read_tiff(path, series)
     except OSError as error:
         raise SuperlensError(f"{path} cannot be read: {error.strerror or error}.") from error
     except MemoryError as error:

@@ -6,7 +6,7 @@ between pixel sizes. `Response` is the narrower blur that a sharp image states, 
 and `ForwardModel` what the microscope makes of a specimen. Files are left to `superlens.io`.
 """
 
-from superlens.optics.forward import Blur, ForwardModel, Transfer, relative_blur
+from superlens.optics.forward import Blur, ForwardModel, Transfer, image_of, relative_blur
 from superlens.optics.objective import Modality, Objective
 from superlens.optics.psf import PSF
 from superlens.optics.relative import relative_kernel, relative_transfer
@@ -21,6 +21,7 @@ __all__ = [
     "Objective",
     "Response",
     "Transfer",
+    "image_of",
     "relative_blur",
     "relative_kernel",
     "relative_transfer",

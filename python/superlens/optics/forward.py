@@ -94,6 +94,26 @@ def transfer_on(blur: Blur, shape: tuple[int, ...]) -> Spectrum:
     return np.asarray(fft.fftn(centred(blur, shape)))
 
 
+def image_of(specimen: Array, blur: Blur, *, scale: int = 1) -> Array:
+    """The image, in camera pixels, of a specimen that fills the field, mirrored beyond it.
+
+    Parameters
+    ----------
+    specimen : ndarray, shape ([Z,] scale * Y, scale * X)
+        On the fine grid.
+    blur : ndarray or Transfer
+    scale : int
+        Fine pixels for each camera pixel along y and x.
+
+    Returns
+    -------
+    ndarray, shape ([Z,] Y, X), float32
+        In the unit of the specimen.
+    """
+    shape = [side if axis < specimen.ndim - 2 else side // scale for axis, side in enumerate(specimen.shape)]
+    return ForwardModel(shape, blur, scale=scale).apply(specimen)
+
+
 class ForwardModel:
     """From a specimen on the fine grid to its image in camera pixels.
 

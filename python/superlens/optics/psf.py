@@ -281,6 +281,17 @@ class PSF:
         return float(np.sqrt(widths[0] * widths[1])) * self.pixel_nm
 
     @property
+    def line_fwhm_z_nm(self) -> float | None:
+        """The same along z through a line that lies in the plane; None in 2D, ``inf`` when the stack is too short to see it."""
+        if self.z_step_nm is None:
+            return None
+        y, x = (side // 2 for side in self.data.shape[1:])
+        widths = [
+            width_at_half_px(profile) for profile in (self.data[:, y].sum(axis=1), self.data[:, :, x].sum(axis=1))
+        ]
+        return float(np.sqrt(widths[0] * widths[1])) * self.z_step_nm
+
+    @property
     def cutoff_per_um(self) -> float:
         """Frequency, in cycles per micrometre, beyond which the PSF in focus passes less than a hundredth of the contrast.
 

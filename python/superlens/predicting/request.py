@@ -96,6 +96,10 @@ class Request:
         """
         predictors, channels = opened(model), read_channels(model)
         first = predictors[0]
+        if not isinstance(first, Predictor):
+            raise SuperlensError(
+                "the model is one of movies, which are localized; prediction by blocks needs one of images"
+            )
         if not first.blocks:
             raise SuperlensError(
                 "the model's network looks at whole windows; prediction by blocks needs one of finite reach, such as that of fast."

@@ -18,7 +18,7 @@ from superlens.report.templates import template
 from superlens.report.verdict import Reason, Verdict
 from superlens.report.words import UNAVAILABLE, flatten, length, number
 
-__all__ = ["build"]
+__all__ = ["build", "judge_localizations"]
 
 _FIELD = 1024  # pixels of the longer side of a whole field in the page
 _REGION_NM = 2500.0
@@ -56,7 +56,7 @@ def build(data: LocalizationReport) -> str:
     crops = _crops(data)
     return template("localization.html.j2").render(
         data=data,
-        verdict=_verdict(data),
+        verdict=judge_localizations(data),
         layers=[_whole(layer) for layer in layers],
         contrasts=[f"{layer.name.capitalize()}: {_contrast(_small(layer)[0], layer).words}." for layer in layers],
         overview=_overview(layers[-1], data, crops),
@@ -79,7 +79,7 @@ def build(data: LocalizationReport) -> str:
     )
 
 
-def _verdict(data: LocalizationReport) -> Verdict:
+def judge_localizations(data: LocalizationReport) -> Verdict:
     """How many molecules, and what makes one look closer."""
     if not data.rows:
         reason = Reason(

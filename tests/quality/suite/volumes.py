@@ -22,8 +22,8 @@ import superlens as sl
 from superlens.camera import Camera
 from superlens.evidence.measure import seen_by_camera
 from superlens.image import Image
-from superlens.methods.zsdeconv import ZSDeconvConfig
 from superlens.methods.zsdeconv.learn import recipe_of, untrained
+from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.metrics import flux_ratio, psnr_fitted
 from superlens.optics import PSF, RESPONSES, Objective
 from superlens.simulate import volumes

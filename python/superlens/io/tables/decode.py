@@ -1,4 +1,4 @@
-"""DECODE HDF5: positions as one array, in pixels or nanometres, frames from 0.
+"""DECODE HDF5 and CSV: positions in pixels or nanometres, frames from 0.
 
 The middle of the pixel of index 0 lies at 0 in either unit. x and y are taken as the file names them; DECODE counts x along the first
 axis of a frame, so a table from a movie that was not turned before may have them exchanged.
@@ -11,6 +11,9 @@ A. Speiser et al., "Deep learning enables fast and dense single-molecule localiz
 
 from __future__ import annotations
 
+import contextlib
+import json
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -22,8 +25,9 @@ from numpy.typing import NDArray
 from superlens.errors import SuperlensError
 from superlens.io.tables.hdf5 import group, numbers_of, opened, read_array, word_of
 from superlens.io.tables.meaning import Field, Names, StoredTable
+from superlens.io.tables.text import Head, read_text
 
-__all__ = ["read_decode"]
+__all__ = ["is_decode_text", "read_decode", "read_decode_text"]
 
 _NAMES: Names = MappingProxyType(
     {
@@ -86,7 +90,53 @@ def _errors(error: NDArray[Any], unit: str) -> list[Field]:
 def _about(meta: h5py.Group, path: Path) -> tuple[str, tuple[float, float] | None]:
     unit = word_of(meta, "xy_unit", ("px", "nm"), path)
     sizes = numbers_of(meta, "px_size")
-    if sizes is None or sizes.size not in (1, 2):
-        return unit, None
+    return unit, None if sizes is None else _pixel(sizes)
+
+
+def _pixel(sizes: NDArray[Any]) -> tuple[float, float] | None:
+    if sizes.size not in (1, 2) or sizes.dtype.kind not in "fiu":
+        return None
     x_nm, y_nm = (float(f"{size:.7g}") for size in np.broadcast_to(sizes, 2))  # float32 adds digits that nobody meant
-    return unit, (x_nm, y_nm)
+    return x_nm, y_nm
+
+
+def is_decode_text(head: Head) -> bool:
+    """Whether a line of headings is one that this program writes."""
+    return {"frame_ix", "x", "y", "phot"} <= head.names
+
+
+def read_decode_text(path: Path, head: Head) -> StoredTable:
+    """Read a table that DECODE wrote as text, with what it says of units as JSON in comments.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    head : Head
+        How it begins.
+
+    Returns
+    -------
+    StoredTable
+    """
+    about: dict[str, Any] = {}
+    for comment in head.comments:
+        with contextlib.suppress(ValueError, RecursionError):
+            told = json.loads(comment)
+            about |= told if isinstance(told, dict) else {}
+    unit = about.get("xy_unit")
+    text = read_text(path, head)
+    fields = tuple(
+        replace(each, unit=str(unit)) if each.name in ("x", "y") and unit in ("px", "nm") else each
+        for each in text.fields
+    )
+    return StoredTable(
+        "DECODE CSV",
+        fields,
+        _NAMES,
+        first_frame=0,
+        from_pixel_middle=True,
+        pixel_xy_nm=_pixel(np.asarray(about.get("px_size"))),
+        left_out=text.left_out,
+        unreadable=text.unreadable,
+    )

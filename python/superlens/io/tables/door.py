@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +31,7 @@ def read_localizations(path: str | Path, *, pixel_nm: float | None = None) -> Lo
     ----------
     path : str or Path
         ThunderSTORM CSV (quoted or not, also with the column names of the SMLM challenge), Picasso HDF5 with its YAML beside it,
-        DECODE HDF5, ``.smlm``, or text of rapidSTORM, Zeiss Elyra or Nanoimager.
+        DECODE HDF5 or CSV, ``.smlm``, or text of rapidSTORM, Zeiss Elyra, Nanoimager, N-STORM, SMAP, PeakFit, QuickPALM or TrackMate.
     pixel_nm : float, optional
         Side of a camera pixel, 1 to 10000 nm: where a file counts in pixels and does not say how large they are, or says it wrongly.
 
@@ -39,7 +40,8 @@ def read_localizations(path: str | Path, *, pixel_nm: float | None = None) -> Lo
     Localizations
         Frames from 1; x and y in nanometres from the outer corner of the top-left camera pixel. A column that is known to mean something
         but holds only zeros, as files have it where nothing is known, is left out. Columns of unknown meaning keep their values under
-        their name in small letters, with its unit. `history` says which format it was and what was converted.
+        their name in small letters, with its unit; a value that is not there is NaN. `history` says which format it was and what was
+        converted.
 
     Raises
     ------
@@ -49,7 +51,8 @@ def read_localizations(path: str | Path, *, pixel_nm: float | None = None) -> Lo
     Warns
     -----
     SuperlensWarning
-        If the file counts from the middle of the first pixel and nothing says how large that is.
+        If the file counts from the middle of the first pixel and nothing says how large that is, a column of known meaning cannot be
+        read, or rows without a position or a frame are left out.
 
     Examples
     --------
@@ -152,17 +155,34 @@ def _reader(path: Path) -> Callable[[Path], StoredTable]:
 
 
 def _text_reader(path: Path) -> Callable[[Path], StoredTable]:
-    from superlens.io.tables import elyra, nanoimager, rapidstorm, thunderstorm
-    from superlens.io.tables.text import first_line
+    from superlens.io.tables import (
+        decode,
+        elyra,
+        nanoimager,
+        nstorm,
+        peakfit,
+        quickpalm,
+        rapidstorm,
+        smap,
+        thunderstorm,
+        trackmate,
+    )
+    from superlens.io.tables.text import read_head
 
-    line = first_line(path)
-    if rapidstorm.is_rapidstorm(line):
-        return rapidstorm.read_rapidstorm
-    if elyra.is_elyra(line):
-        return elyra.read_elyra
-    if nanoimager.is_nanoimager(line):
-        return nanoimager.read_nanoimager
-    return thunderstorm.read_thunderstorm
+    head = read_head(path)
+    readers = (
+        (rapidstorm.is_rapidstorm, rapidstorm.read_rapidstorm),
+        (elyra.is_elyra, elyra.read_elyra),
+        (nanoimager.is_nanoimager, nanoimager.read_nanoimager),
+        (nstorm.is_nstorm, nstorm.read_nstorm),
+        (peakfit.is_peakfit, peakfit.read_peakfit),
+        (quickpalm.is_quickpalm, quickpalm.read_quickpalm),
+        (smap.is_smap, smap.read_smap),
+        (trackmate.is_trackmate, trackmate.read_trackmate),
+        (decode.is_decode_text, decode.read_decode_text),
+    )
+    read = next((reader for known, reader in readers if known(head)), thunderstorm.read_thunderstorm)
+    return functools.partial(read, head=head)
 
 
 def _unknown(path: Path) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from superlens.io.tables.meaning import Names, StoredTable
-from superlens.io.tables.text import read_fields
+from superlens.io.tables.text import Head, read_text
 
 __all__ = ["is_elyra", "read_elyra"]
 
@@ -24,24 +24,25 @@ _NAMES: Names = MappingProxyType(
 )
 
 
-def is_elyra(line: str) -> bool:
+def is_elyra(head: Head) -> bool:
     """Whether a line of headings is one that these microscopes write."""
-    cells = [cell.strip().lower() for cell in line.split("\t")]
-    return "first frame" in cells and any(cell.startswith("position x") for cell in cells)
+    return "first frame" in head.names and any(name.startswith("position x") for name in head.names)
 
 
-def read_elyra(path: Path) -> StoredTable:
+def read_elyra(path: Path, head: Head) -> StoredTable:
     """Read a table of an Elyra.
 
     Parameters
     ----------
     path : Path
         The file.
+    head : Head
+        How it begins.
 
     Returns
     -------
     StoredTable
         A row that was grouped over frames stands in its first one.
     """
-    fields, left_out = read_fields(path, notes_follow=True)
-    return StoredTable("Zeiss Elyra text", fields, _NAMES, left_out=left_out)
+    text = read_text(path, head, notes_follow=True)
+    return StoredTable("Zeiss Elyra text", text.fields, _NAMES, left_out=text.left_out, unreadable=text.unreadable)

@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.smlm.table import KNOWN_COLUMNS, Localizations
 
-__all__ = ["Field", "Names", "StoredTable", "check_pixel", "to_localizations"]
+__all__ = ["Field", "Names", "StoredTable", "Unreadable", "check_pixel", "to_localizations"]
 
 Names = Mapping[str, tuple[str, str]]
 """Name in the file, in small letters, to our name and the unit that holds when the file states none ("" for no such unit)."""
 
 _REQUIRED = ("frame", "x_nm", "y_nm")
 _WHOLE = ("frame", "molecule", "detections")
+_NEARLY_WHOLE = 1e-3  # what single precision leaves of a whole number
 _PHOTONS = ("photons", "background", "background_std")
 _PHOTON_UNITS = ("photon", "photons")
 _SILENT_WHEN_ZERO = frozenset(KNOWN_COLUMNS) - {*_REQUIRED, "molecule", "x_raw_nm", "y_raw_nm"} | {"chi2"}
@@ -55,6 +56,15 @@ class Field:
     values: NDArray[Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """One column that cannot be read: its name, the heading as written, and what hinders that."""
+
+    name: str
+    heading: str
+    why: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredTable:
     """A table as a file has it.
@@ -77,6 +87,8 @@ class StoredTable:
         As in `Localizations`, where the file knows them.
     left_out : tuple of str
         Names of columns that hold no numbers.
+    unreadable : tuple of Unreadable
+        Columns that hold something else than numbers; those of known meaning are told.
     """
 
     kind: str
@@ -89,6 +101,7 @@ class StoredTable:
     frames: int | None = None
     history: Mapping[str, Any] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
 
 
 def check_pixel(pixel_nm: float, said: str) -> None:
@@ -132,6 +145,11 @@ def to_localizations(stored: StoredTable, path: Path, pixel_nm: float | None) ->
     ------
     SuperlensError
         If frame, x or y is missing, has a unit that cannot be converted, or holds values that are no positions or frames.
+
+    Warns
+    -----
+    SuperlensWarning
+        If another column of known meaning cannot be read, or rows without a position or a frame are left out.
     """
     pixel_xy = (pixel_nm, pixel_nm) if pixel_nm is not None else stored.pixel_xy_nm
     for side in pixel_xy or ():
@@ -139,11 +157,9 @@ def to_localizations(stored: StoredTable, path: Path, pixel_nm: float | None) ->
     with np.errstate(all="ignore"):
         columns = _named(stored, path, pixel_xy)
         _check_required(stored, path, columns)
-        notes: dict[str, Any] = {
-            "file": path.name,
-            "format": stored.kind,
-            **_shift_to_corner(stored, path, columns, pixel_xy),
-        }
+        notes: dict[str, Any] = {"file": path.name, "format": stored.kind, **_leave_out_rows(path, columns)}
+        _check_whole(path, columns)
+        notes |= _shift_to_corner(stored, path, columns, pixel_xy)
         notes |= _count_from_one(stored, path, columns)
         if stored.left_out:
             notes["left_out"] = list(stored.left_out)
@@ -161,28 +177,56 @@ def to_localizations(stored: StoredTable, path: Path, pixel_nm: float | None) ->
 
 
 def _named(stored: StoredTable, path: Path, pixel_xy: tuple[float, float] | None) -> dict[str, NDArray[Any]]:
+    """Columns under our names; of several that mean the same, the first that can be converted."""
     columns: dict[str, NDArray[Any]] = {}
     others: list[Field] = []
+    refused: dict[str, str] = {}
     for given in stored.fields:
         each = Field(_one_line(given.name), _one_line(given.unit), given.values.astype(np.float64))
-        ours, default_unit = stored.names.get(each.name.lower(), ("", ""))
-        if not ours or ours in columns:
-            others.append(each)
-            continue
-        unit = each.unit or default_unit
-        factor = _factor(ours, unit, pixel_xy)
+        ours, unit = _meant(stored.names, each)
+        factor = _factor(ours, unit, pixel_xy) if ours and ours not in columns else None
         if factor is not None:
             columns[ours] = each.values * factor
-        elif ours in _REQUIRED:
-            raise SuperlensError(_unit_message(path, each.name, unit))
-        else:
-            others.append(each)
+            continue
+        others.append(each)
+        if ours in _REQUIRED or (ours and np.nan_to_num(each.values).any()):
+            refused.setdefault(ours, _unit_message(path, each.name, unit))
+    for column in stored.unreadable:
+        ours, _ = _meant(stored.names, Field(_one_line(column.name), "", np.empty(0)))
+        if ours:
+            heading = _one_line(column.heading)
+            refused.setdefault(
+                ours, f"{path.name} has a column {heading} that cannot be read: {_one_line(column.why)}."
+            )
+    _tell_refused({ours: message for ours, message in refused.items() if ours not in columns})
     columns = {name: values for name, values in columns.items() if not _is_silent(name, values)}
     for each in others:
         name = _safe_name(each, columns)
         if not _is_silent(name, each.values):
             columns[name] = each.values
     return columns
+
+
+def _meant(names: Names, each: Field) -> tuple[str, str]:
+    """Our name of a column, "" for none, and its unit; the unit may be the end of its name."""
+    name = each.name.lower()
+    if name in names:
+        ours, unit = names[name]
+        return ours, each.unit or unit
+    base, _, unit = name.replace(" ", "_").rpartition("_")
+    if base in names and (unit in _LENGTHS_NM or unit in _PIXELS):
+        return names[base][0], unit
+    return "", each.unit
+
+
+def _tell_refused(refused: Mapping[str, str]) -> None:
+    """Refuse a table whose positions or frames cannot be read, and tell of other columns."""
+    for ours in _REQUIRED:
+        if ours in refused:
+            raise SuperlensError(refused[ours])
+    for ours, message in refused.items():
+        if ours not in _PHOTONS or "cannot be read" in message:
+            warnings.warn(f"{message} So {ours} is unknown.", SuperlensWarning, stacklevel=5)
 
 
 def _one_line(text: str) -> str:
@@ -207,10 +251,12 @@ def _axis(ours: str) -> str:
 
 
 def _unit_message(path: Path, name: str, unit: str) -> str:
-    if unit.lower() in _PIXELS:
-        return f"{path.name} gives {name} in camera pixels and does not say how large they are; give pixel_nm."
+    if unit.lower() in _PIXELS and "z" not in re.split(r"[^a-z]+", name.lower()):
+        return f"{path.name} gives {name} in camera pixels and does not say how large they are. Give `pixel_nm`."
     if not unit:
-        return f"{path.name} states no unit for {name}; name the column {name} [nm], or {name} [px] and give pixel_nm."
+        return (
+            f"{path.name} states no unit for {name}. Name the column {name} [nm], or {name} [px] and give `pixel_nm`."
+        )
     return f"{path.name} gives {name} in {unit}; expected nm, um or px."
 
 
@@ -239,9 +285,45 @@ def _check_required(stored: StoredTable, path: Path, columns: Mapping[str, NDArr
         raise SuperlensError(
             f"{path.name} has no column for {' and '.join(missing)}; it has {there}{text}. Expected frame, x and y with units."
         )
+
+
+def _leave_out_rows(path: Path, columns: dict[str, NDArray[Any]]) -> dict[str, int]:
+    """Leave out rows that say nothing about where or when, and columns that must be whole and are not known in each row."""
+    lacking = {name: ~np.isfinite(columns[name]) for name in _REQUIRED}
+    bad = np.logical_or.reduce(list(lacking.values()))
+    if bad.size and bad.all():
+        names = " and ".join(name.removesuffix("_nm") for name, each in lacking.items() if each.any())
+        raise SuperlensError(f"{path.name} has no row in which {names} is known. Export it again.")
+    if bad.any():
+        names = " or ".join(name.removesuffix("_nm") for name, each in lacking.items() if each.any())
+        warnings.warn(
+            f"{path.name} does not say {names} in {int(bad.sum())} of {bad.size} rows, which are left out.",
+            SuperlensWarning,
+            stacklevel=4,
+        )
+        columns |= {name: values[~bad] for name, values in columns.items()}
+    for name in ("molecule", "detections"):
+        if name in columns and not np.isfinite(columns[name]).all():
+            unknown = int((~np.isfinite(columns[name])).sum())
+            warnings.warn(
+                f"{path.name} does not say {name} in {unknown} of {len(columns[name])} rows. So {name} is unknown.",
+                SuperlensWarning,
+                stacklevel=4,
+            )
+            del columns[name]
+    return {"rows_left_out": int(bad.sum())} if bad.any() else {}
+
+
+def _check_whole(path: Path, columns: dict[str, NDArray[Any]]) -> None:
     for name in _WHOLE:
-        if name in columns and not (np.abs(columns[name]) < _EXACT_WHOLE).all():
+        if name not in columns:
+            continue
+        values = columns[name]
+        if not (np.abs(values) < _EXACT_WHOLE).all():
             raise SuperlensError(f"{path.name} holds values in {name} that cannot be counted; expected whole numbers.")
+        whole = np.rint(values)
+        if (np.abs(values - whole) < _NEARLY_WHOLE).all():
+            columns[name] = whole
 
 
 def _shift_to_corner(
@@ -252,7 +334,7 @@ def _shift_to_corner(
     if pixel_xy is None:
         warnings.warn(
             f"{stored.kind} counts positions from the middle of the first pixel, and {path.name} does not say how large pixels are, so they "
-            "stay half a pixel off; give pixel_nm.",
+            "stay half a pixel off. Give `pixel_nm`, in nanometres.",
             SuperlensWarning,
             stacklevel=4,
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from superlens.io.tables.meaning import Names, StoredTable
-from superlens.io.tables.text import read_fields
+from superlens.io.tables.text import Head, read_text
 
 __all__ = ["is_nanoimager", "read_nanoimager"]
 
@@ -22,23 +22,27 @@ _NAMES: Names = MappingProxyType(
 )
 
 
-def is_nanoimager(line: str) -> bool:
+def is_nanoimager(head: Head) -> bool:
     """Whether a line of headings is one that this microscope writes."""
-    return line.lower().replace('"', "").startswith("channel,frame,x (nm)")
+    return tuple(heading.lower() for heading in head.headings[:3]) == ("channel", "frame", "x (nm)")
 
 
-def read_nanoimager(path: Path) -> StoredTable:
+def read_nanoimager(path: Path, head: Head) -> StoredTable:
     """Read a table of the Nanoimager.
 
     Parameters
     ----------
     path : Path
         The file.
+    head : Head
+        How it begins.
 
     Returns
     -------
     StoredTable
         Frames from 0.
     """
-    fields, left_out = read_fields(path)
-    return StoredTable("Nanoimager CSV", fields, _NAMES, first_frame=0, left_out=left_out)
+    text = read_text(path, head)
+    return StoredTable(
+        "Nanoimager CSV", text.fields, _NAMES, first_frame=0, left_out=text.left_out, unreadable=text.unreadable
+    )

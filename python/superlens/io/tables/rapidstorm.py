@@ -16,8 +16,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from superlens.errors import SuperlensError
-from superlens.io.tables.meaning import Field, Names, StoredTable
-from superlens.io.tables.text import numbers, rows_opened
+from superlens.io.tables.meaning import Field, Names, StoredTable, Unreadable
+from superlens.io.tables.text import Head, read_columns
 
 __all__ = ["is_rapidstorm", "read_rapidstorm"]
 
@@ -37,18 +37,20 @@ _NAMES: Names = MappingProxyType(
 )
 
 
-def is_rapidstorm(line: str) -> bool:
+def is_rapidstorm(head: Head) -> bool:
     """Whether a file begins as this program's do."""
-    return line.startswith("#") and "<localizations" in line
+    return head.first.startswith("#") and "<localizations" in head.first
 
 
-def read_rapidstorm(path: Path) -> StoredTable:
+def read_rapidstorm(path: Path, head: Head) -> StoredTable:
     """Read a table of rapidSTORM.
 
     Parameters
     ----------
     path : Path
         The file.
+    head : Head
+        How it begins.
 
     Returns
     -------
@@ -60,19 +62,26 @@ def read_rapidstorm(path: Path) -> StoredTable:
     SuperlensError
         If no column is described, or the rows do not fit the description.
     """
-    with rows_opened(path) as (line, rows):
-        tags = [dict(_ATTRIBUTE.findall(tag)) for tag in _TAG.findall(line)]
-        if not tags:
-            raise SuperlensError(f"{path.name} describes no column in its first line. Export it again.")
-        values, used = numbers(rows, len(tags), None, path)
-    names = [_name(tag) for tag in tags]
-    fields = []
-    for column, at in enumerate(used):
-        widths = _SIGMA_OF_FWHM if "FWHM" in tags[at].get("semantic", "") else 1.0
-        fields.append(Field(names[at], _unit(tags[at]), values[:, column] * widths))
-    left_out = tuple(name for at, name in enumerate(names) if at not in used)
+    tags = [dict(_ATTRIBUTE.findall(tag)) for tag in _TAG.findall(head.first)]
+    if not tags:
+        raise SuperlensError(f"{path.name} describes no column in its first line. Export it again.")
+    columns, _ = read_columns(path, Head((), (), "", 0, ""), len(tags))
+    fields, unreadable = [], []
+    for tag, column in zip(tags, columns, strict=True):
+        name = _name(tag)
+        if column.values is None:
+            unreadable.append(Unreadable(name, name, column.why))
+            continue
+        widths = _SIGMA_OF_FWHM if "FWHM" in tag.get("semantic", "") else 1.0
+        fields.append(Field(name, _unit(tag), column.values * widths))
     return StoredTable(
-        "rapidSTORM text", tuple(fields), _NAMES, first_frame=0, from_pixel_middle=True, left_out=left_out
+        "rapidSTORM text",
+        tuple(fields),
+        _NAMES,
+        first_frame=0,
+        from_pixel_middle=True,
+        left_out=tuple(column.name for column in unreadable),
+        unreadable=tuple(unreadable),
     )
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from superlens.io.paths import replacing
 from superlens.io.tables.meaning import Names, StoredTable
-from superlens.io.tables.text import read_fields
+from superlens.io.tables.text import Head, read_text
 from superlens.smlm.table import KNOWN_COLUMNS, Localizations
 
 __all__ = ["read_thunderstorm", "write_thunderstorm"]
@@ -53,6 +53,8 @@ _NAMES: Names = MappingProxyType(
         "xnano": ("x_nm", "nm"),
         "ynano": ("y_nm", "nm"),
         "znano": ("z_nm", "nm"),
+        **dict.fromkeys(("frames", "frame number", "frame_number", "frame nr"), ("frame", "")),
+        **dict.fromkeys(("precision", "localization precision", "loc. precision"), ("uncertainty_nm", "")),
     }
 )
 _FLAT = {
@@ -82,21 +84,23 @@ _DEEP = {
 _ROWS_AT_ONCE = 1 << 15
 
 
-def read_thunderstorm(path: Path) -> StoredTable:
+def read_thunderstorm(path: Path, head: Head) -> StoredTable:
     """Read a table of ThunderSTORM or one with its column names.
 
     Parameters
     ----------
     path : Path
         The file.
+    head : Head
+        How it begins.
 
     Returns
     -------
     StoredTable
         Frames from 0 where a 0 occurs.
     """
-    fields, left_out = read_fields(path)
-    return StoredTable("ThunderSTORM CSV", fields, _NAMES, left_out=left_out)
+    text = read_text(path, head)
+    return StoredTable("ThunderSTORM CSV", text.fields, _NAMES, left_out=text.left_out, unreadable=text.unreadable)
 
 
 def write_thunderstorm(path: Path, table: Localizations) -> None:

@@ -20,6 +20,7 @@ from superlens.methods.deepstorm.frames import peak_share
 from superlens.methods.deepstorm.stating import signs_of
 from superlens.model import Model
 from superlens.progress import Cancelled, Progress, silent
+from superlens.result import Channel, Result
 from superlens.smlm import Drift, Localizations, correct_drift, estimate_drift, frc_of_halves, link, render_gaussian
 from superlens.smlm.estimation import MovieEstimate
 from superlens.smlm.recording import Recording, check_movie, compared, frames_of
@@ -105,6 +106,22 @@ class Localized:
     def rendered(self, pixel_nm: float = 10.0) -> Image:
         """Draw every localization as a Gaussian of its stated error."""
         return render_gaussian(self.localizations, pixel_nm)
+
+    def result(self) -> Result:
+        """The same as every method gives it: images and tables by role."""
+        from superlens.methods.deepstorm.page import LocalizationEvidence
+
+        channel = Channel(
+            images={"density": self.density},
+            tables={"localizations": self.localizations, "linked": self.linked},
+            model=self.model,
+            observation=self,
+            history=None,
+            parameters=self.parameters,
+            messages=self.messages,
+            speaks=lambda channel, provenance: LocalizationEvidence(self, provenance),
+        )
+        return Result.of(channel, self.mean)
 
     def report(self, rendered: Image | None = None, provenance: Provenance | None = None) -> str:
         """A self-contained HTML page: what was found, under which conditions, and why to trust it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -11,13 +11,13 @@ import numpy as np
 from superlens.host import versions
 from superlens.image import Image
 from superlens.methods.deepstorm.state import DeepStormState
-from superlens.report import Provenance
+from superlens.report import Provenance, Verdict
 from superlens.report.localization import Condition, DriftCourse, LocalizationReport, ModelNote
 
 if TYPE_CHECKING:
     from superlens.methods.deepstorm.apply import Localized
 
-__all__ = ["page_of"]
+__all__ = ["LocalizationEvidence", "page_of"]
 
 _NAMES = (
     ("sigma_nm", "Width of a molecule (σ)", "nm"),
@@ -28,6 +28,33 @@ _NAMES = (
     ("offset", "Camera offset", "counts"),
     ("read_noise_e", "Camera read noise", "electrons"),
 )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LocalizationEvidence:
+    """What speaks for and against a localization; see `superlens.result.Evidence`."""
+
+    found: Localized
+    provenance: Provenance | None = None
+
+    @property
+    def title(self) -> str:
+        """Of the page."""
+        return "Single-molecule localization"
+
+    def numbers(self) -> dict[str, float | None]:
+        """How many, how dense, how well."""
+        return self.found.metrics
+
+    def verdict(self) -> Verdict:
+        """One judgement, with its reasons."""
+        from superlens.report.localization_page import judge_localizations
+
+        return judge_localizations(page_of(self.found, self.found.rendered(), self.provenance))
+
+    def html(self) -> str:
+        """The report page."""
+        return self.found.report(None, self.provenance)
 
 
 def page_of(found: Localized, rendered: Image, provenance: Provenance | None = None) -> LocalizationReport:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from superlens.evidence import gather
 from superlens.image import Image
-from superlens.methods.zsdeconv.learn import Learned
+from superlens.method import Learned
 from superlens.methods.zsdeconv.predictor import ZSDeconvPredictor, predictor_of
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.metrics import BlurWidth, blur_width
@@ -18,66 +19,14 @@ from superlens.model import Model
 from superlens.observing.observation import Observation, observe
 from superlens.predicting import predict_whole
 from superlens.progress import Progress
-from superlens.training import History
+from superlens.result import Channel
 from superlens.training.two_stage.optics import SharpOptics
 from superlens.training.two_stage.recordings import stacked
 from superlens.training.two_stage.state import TwoStageState
 
-__all__ = ["Result", "apply", "observed"]
+__all__ = ["apply", "observed"]
 
 Array = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
-class Result:
-    """What a model makes of one image.
-
-    Attributes
-    ----------
-    image : Image or None
-        The super-resolved image, float32, counts above the offset (or electrons); None when only denoising.
-    denoised : Image
-        The denoised image at camera sampling, same unit.
-    uncertainty : Image or None
-        Standard deviation of the error of ``image`` that the model states for each pixel, same unit; None for a model that did not
-        begin from the shipped weights, whose statement was calibrated on simulation.
-    prior_only : ndarray of bool, shape of ``image``, or None
-        True where detail was added that the data neither support nor contradict: blurred again, it hides below the noise.
-    observation : Observation
-        The input as it was understood.
-    model : Model
-    history : History or None
-        Of the training, when this process trained the model.
-    parameters : dict
-        Settings, optics and camera in words and numbers.
-    messages : tuple of str
-        What the user should know.
-    """
-
-    image: Image | None
-    denoised: Image
-    uncertainty: Image | None
-    prior_only: NDArray[np.bool_] | None
-    observation: Observation
-    model: Model
-    history: History | None
-    parameters: dict[str, Any]
-    messages: tuple[str, ...]
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """Numbers that show whether the result agrees with the data; see `superlens.evidence`."""
-        from superlens.evidence import gather
-
-        return gather(self).numbers()
-
-    @property
-    def report(self) -> str:
-        """A self-contained HTML page that shows why to trust the result."""
-        from superlens.evidence import gather
-        from superlens.report import render
-
-        return render(gather(self).page())
 
 
 def observed(model: Model, image: Image) -> Observation:
@@ -94,7 +43,7 @@ def observed(model: Model, image: Image) -> Observation:
     return observation
 
 
-def apply(learned: Learned, observation: Observation, progress: Progress) -> Result:
+def apply(learned: Learned, observation: Observation, progress: Progress) -> Channel:
     """Predict one image, plane by plane or volume by volume."""
     predictor = predictor_of(learned.model, learned.start)
     predictor.check_fits(observation.image)
@@ -133,37 +82,29 @@ def _prior_only(sharp: Array, stated: Array, denoised: Array, sigma: Array, opti
 
 def _result(
     learned: Learned, predictor: ZSDeconvPredictor, observation: Observation, made: dict[str, NDArray[Any]]
-) -> Result:
+) -> Channel:
     model, image = learned.model, observation.image
     config = ZSDeconvConfig(**predictor.state.settings)
     unit = np.float32(observation.camera.gain if config.units == "electrons" else 1.0)
     parameters = predictor.parameters(observation.camera)
 
-    def like(role: str) -> Image | None:
-        if role not in made:
-            return None
+    def like(role: str) -> Image:
         scale = predictor.roles[role]
         shape = (*image.data.shape[:-2], *(side * scale for side in image.data.shape[-2:]))
         one = image.with_data((made[role] / unit).astype(np.float32).reshape(shape), scale=scale)
         return replace(one, history={**image.history, "superlens": {"what": predictor.words[role], **parameters}})
 
     prior_only = made.get("prior_only")
-    return Result(
-        image=like("sharp"),
-        denoised=_some(like("denoised")),
-        uncertainty=like("uncertainty"),
-        prior_only=None if prior_only is None else prior_only.reshape(-1, *prior_only.shape[-2:]),
+    return Channel(
+        images={role: like(role) for role in predictor.roles},
+        masks={} if prior_only is None else {"prior_only": prior_only.reshape(-1, *prior_only.shape[-2:])},
         observation=observation,
         model=model,
         history=learned.history,
         parameters=parameters,
         messages=_messages(learned, predictor.state, observation, config),
+        speaks=gather,
     )
-
-
-def _some(image: Image | None) -> Image:
-    assert image is not None  # a denoised image is always made
-    return image
 
 
 def _messages(

@@ -16,7 +16,26 @@ from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.start import shipped_name
 from superlens.optics import PSF, Objective
 
-__all__ = ["refuse_frames_as_slices", "spatial_axes"]
+__all__ = ["decided", "refuse_frames_as_slices", "spatial_axes"]
+
+
+def decided(
+    images: Sequence[Image], optics: Objective | PSF | None, settings: ZSDeconvConfig
+) -> tuple[ZSDeconvConfig, str]:
+    """Settings for planes or for volumes, as they say themselves or as the images ask for; and a line for the user, or none.
+
+    Raises
+    ------
+    SuperlensError
+        When an image calls frames what seem to be slices.
+    """
+    if not any(image.history.get("axes_given") for image in images) and settings.asked_axes != "YX":
+        wanted = settings.asked_axes == "ZYX" or any(image.z_step_nm is not None for image in images)
+        refuse_frames_as_slices(images, [optics], wanted=wanted)
+    if settings.axes != "auto":
+        return settings, ""
+    axes, why = spatial_axes(images, [None] if settings.denoise_only else [optics], preset=settings.preset)
+    return settings.for_axes(axes), why
 
 
 def spatial_axes(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from superlens.method import Learned
 from superlens.methods.zsdeconv.prepared import Prepared
 from superlens.methods.zsdeconv.recipe import recipe_of
 from superlens.methods.zsdeconv.start import Start, beginning_of
@@ -20,25 +20,7 @@ from superlens.training import Checkpoint, History, get_weights
 from superlens.training.two_stage.recipe import TwoStageTraining
 from superlens.training.two_stage.state import TwoStageState
 
-__all__ = ["Learned", "learn", "training_for"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Learned:
-    """A model and how it came about.
-
-    Attributes
-    ----------
-    model : Model
-    history : History or None
-        Of the training; None for a model from a file.
-    start : Model or None
-        Given weights that it began from, in the place of the shipped ones.
-    """
-
-    model: Model
-    history: History | None
-    start: Model | None = None
+__all__ = ["learn", "training_for"]
 
 
 def learn(
@@ -82,7 +64,7 @@ def learn(
         checkpoint=None if checkpoint is None else Checkpoint(checkpoint, _digest(prepared)),
     )
     state = TwoStageState(
-        axes=config.axes,
+        axes=architecture(config.network).axes,
         scale=config.scale,
         pixel_nm=prepared.pixel_nm if prepared.psf is not None else None,
         response=prepared.optics.response if architecture(config.network).says_resolution else None,

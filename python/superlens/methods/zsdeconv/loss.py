@@ -40,9 +40,8 @@ def original_loss(config: ZSDeconvConfig, framing: Framing, forward: KerasForwar
 
 def sharp_to_camera(optics: SharpOptics) -> KerasForward:
     """From sharp images that have the stated response: what blur is left."""
-    if isinstance(optics.blur, Transfer):
-        return KerasForward(optics.blur, scale=optics.scale, edges="mirrored")
-    return KerasForward(compact(optics.blur), scale=optics.scale, edges="open")
+    volumes = isinstance(optics.blur, Transfer)
+    return KerasForward(optics.blur_of_patches, scale=optics.scale, edges="mirrored" if volumes else "open")
 
 
 def original_forward(optics: SharpOptics) -> KerasForward:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from superlens.camera import Camera
@@ -10,11 +9,12 @@ from superlens.errors import SuperlensError
 from superlens.methods.zsdeconv.recipe import ORIGINAL_PADDING
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.start import start_of
-from superlens.model import ChannelModels, Model
+from superlens.model import Model
+from superlens.optics import RESPONSES
 from superlens.predicting.two_stage import TwoStagePredictor, Windows
 from superlens.training.two_stage.state import TwoStageState
 
-__all__ = ["ZSDeconvPredictor", "opened", "parameters_of", "predictor_of", "require_zsdeconv"]
+__all__ = ["ZSDeconvPredictor", "parameters_of", "predictor_of", "require_zsdeconv"]
 
 
 class ZSDeconvPredictor(TwoStagePredictor):
@@ -53,11 +53,6 @@ def predictor_of(model: Model, start: Model | None = None) -> ZSDeconvPredictor:
     )
 
 
-def opened(path: Path) -> tuple[ZSDeconvPredictor, ...]:
-    """The predictors of a model file, one for each channel that it has a model for."""
-    return tuple(predictor_of(model) for model in ChannelModels.load(path).models)
-
-
 def require_zsdeconv(model: Model) -> None:
     """Refuse a model that another method made.
 
@@ -89,15 +84,20 @@ def parameters_of(model: Model, state: TwoStageState, camera: Camera) -> dict[st
 
 
 def _target_of(state: TwoStageState) -> dict[str, Any]:
-    """Widths that the sharp image states, and those along z of a volume; None where none is stated."""
+    """Widths of a thin line in the sharp image, also along z in a volume, None where none is stated; and how far the data carry the image."""
     psf, response = state.psf, state.response
     if psf is None:
-        return {"target_fwhm_nm": None}
-    told: dict[str, Any] = {"target_fwhm_nm": None if response is None else round(response.of(psf).fwhm_nm, 1)}
+        return {"line_fwhm_nm": None, "carried_per_um": None}
+    sharp = None if response is None else response.of(psf)
+    told: dict[str, Any] = {
+        "line_fwhm_nm": None if sharp is None else round(sharp.line_fwhm_nm, 1),
+        "carried_per_um": round(RESPONSES[state.axes].carried_per_um(psf, state.pixel_nm), 3),
+    }
     if psf.fwhm_z_nm is not None:
+        wide = None if sharp is None else sharp.line_fwhm_z_nm
         told |= {
             "z_step_nm": psf.z_step_nm,
             "psf_fwhm_z_nm": round(psf.fwhm_z_nm, 1),
-            "target_fwhm_z_nm": None if response is None else round(psf.fwhm_z_nm / response.axial, 1),
+            "line_fwhm_z_nm": None if wide is None else round(wide, 1),
         }
     return told

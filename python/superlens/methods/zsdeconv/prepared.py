@@ -66,6 +66,8 @@ def prepare(
         raise SuperlensError("images is empty; expected at least one")
     if config.units == "electrons" and config.gain is None:
         raise SuperlensError("units is electrons and no gain is given; give the camera's gain, in counts per electron")
+    if config.axes == "auto":
+        config = config.for_axes("YX")
     pixel_nm = _one_pixel_size(images, needed=not config.denoise_only)
     volumes = config.axes == "ZYX"
     z_step_nm = _one_step(images, needed=not config.denoise_only) if volumes else None

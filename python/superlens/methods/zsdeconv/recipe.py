@@ -15,11 +15,10 @@ from superlens.methods.zsdeconv.loss import loss_of, original_forward, original_
 from superlens.methods.zsdeconv.pairs import held_out_copies, original_pairs, pairs_of
 from superlens.methods.zsdeconv.prepared import Prepared
 from superlens.networks import Architecture, architecture
-from superlens.optics import Transfer
+from superlens.optics import Transfer, image_of
 from superlens.training.two_stage.framing import LEAST_SEEN, ConditionedPatches, PaddedPatches
 from superlens.training.two_stage.held_out import HeldOut
 from superlens.training.two_stage.neighbours import refuse_motion, with_neighbours
-from superlens.training.two_stage.optics import compact, seen_through
 from superlens.training.two_stage.recipe import TwoStageRecipe, first_stage, schedule
 from superlens.training.two_stage.recordings import Recording, recordings_of
 from superlens.training.two_stage.turning import turns_of, unchanged_by
@@ -62,7 +61,7 @@ def _ours(prepared: Prepared, network: keras.Model, known: Architecture) -> TwoS
     window = _WINDOW[config.axes]
     sides = (config.depth, window, window) if volumes else (window, window)
     denoise = partial(framing.denoised, first_stage(network, known))
-    blur = optics.blur if isinstance(optics.blur, Transfer) else compact(optics.blur)
+    blur = optics.blur if volumes else optics.blur_of_patches
     return TwoStageRecipe(
         pairs=pairs_of(config, recordings, sides, beside, denoise),
         framing=framing,
@@ -84,7 +83,7 @@ def _ours(prepared: Prepared, network: keras.Model, known: Architecture) -> TwoS
             draws=1 if volumes else 2,
             normaliser=prepared.normaliser,
             bank=optics.bank,
-            seen=None if config.denoise_only else lambda sharp: seen_through(blur, sharp, config.scale),
+            seen=None if config.denoise_only else lambda sharp: image_of(sharp, blur, scale=config.scale),
             seed=config.seed,
         ),
         # Light goes through the ends of a stack, so that the mean of a sharper one may differ: volumes stay as they were learned.

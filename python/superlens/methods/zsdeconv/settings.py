@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
-from superlens.config import Config
+from superlens.config import setting
 from superlens.errors import SuperlensError
+from superlens.method import Settings
 from superlens.networks import architecture, names
 
 __all__ = ["ZSDeconvConfig"]
 
 
-class ZSDeconvConfig(Config):
+class ZSDeconvConfig(Settings):
     """Settings of ZS-DeconvNet; `of` fills them for a preset.
 
     Attributes
@@ -22,8 +24,8 @@ class ZSDeconvConfig(Config):
         The recipe the other fields started from.
     network : str
         A two-stage network of `superlens.networks`, for images or for volumes as `axes` says.
-    axes : {"YX", "ZYX"}
-        Whether every plane is an image of its own, or the slices of a stack are a volume.
+    axes : {"auto", "YX", "ZYX"}
+        Whether every plane is an image of its own, or the slices of a stack are a volume; "auto" asks the images.
     pairs : {"recorrupt", "interleave", "temporal"}
         Where noisy pairs come from: one image re-corrupted into two; the even and odd slices of a stack, with a term that amends the gap
         between them (volumes only); or neighbouring frames of a scene that stands still (images and a network that is told the noise only).
@@ -58,18 +60,40 @@ class ZSDeconvConfig(Config):
 
     preset: Literal["fast", "standard", "paper"] = "fast"
     network: str = "light"
-    axes: Literal["YX", "ZYX"] = "YX"
-    pairs: Literal["recorrupt", "interleave", "temporal"] = "recorrupt"
-    scale: Literal[1, 2] = 2
-    steps: int = Field(default=120, ge=0)
-    minutes: float | None = Field(default=None, gt=0)
-    seed: int = Field(default=0, ge=0)
-    denoise_only: bool = False
-    from_scratch: bool = False
-    offset: float | None = None
-    gain: float | None = Field(default=None, gt=0)
-    read_noise_e: float | None = Field(default=None, ge=0)
-    units: Literal["counts", "electrons"] = "counts"
+    axes: Literal["auto", "YX", "ZYX"] = "auto"
+    scale: Literal[1, 2] = setting(2, label="Scale", help="Fine pixels along a camera pixel; default: 2.")
+    steps: int = setting(120, label="Most steps", help="Most training steps.", ge=0)
+    minutes: float | None = setting(None, label="Most minutes", unit="min", help="Most minutes of training.", gt=0)
+    seed: int = setting(0, label="Seed", help="Same seed, steps and device: same pixels. Default: 0.", ge=0)
+    denoise_only: bool = setting(
+        False, label="Denoise only", help="Denoise without super-resolving; needs no optics.", advanced=False
+    )
+    from_scratch: bool = setting(False, label="Train from scratch", help="Do not start from the pretrained model.")
+    pairs: Literal["recorrupt", "interleave", "temporal"] = setting(
+        "recorrupt",
+        label="Noisy pairs",
+        help="Noisy pairs: re-corrupted images (default), odd and even slices, or neighbouring frames of a still scene.",
+    )
+    offset: float | None = setting(
+        None, label="Camera offset", unit="counts", help="Camera counts without light; estimated when not given."
+    )
+    gain: float | None = setting(
+        None,
+        label="Camera gain",
+        unit="counts per electron",
+        help="Camera counts per electron; estimated when not given.",
+        gt=0,
+    )
+    read_noise_e: float | None = setting(
+        None,
+        label="Camera read noise",
+        unit="electrons",
+        help="Camera read noise in electrons; estimated when not given.",
+        ge=0,
+    )
+    units: Literal["counts", "electrons"] = setting(
+        "counts", label="Unit of the output", help="Unit of the output; electrons need `gain`."
+    )
     alpha: tuple[float, float] = (0.8, 1.25)
     beta1: tuple[float, float] = (1.0, 1.0)
     beta2: tuple[float, float] = (1.0, 1.0)
@@ -81,9 +105,16 @@ class ZSDeconvConfig(Config):
     depth: int = Field(default=16, ge=5)
     flips: int = Field(default=8, ge=1, le=8)
 
+    _asked: dict[str, Any] = PrivateAttr(default_factory=dict)  # what was said beyond the preset
+
+    @classmethod
+    def presets(cls) -> tuple[str, ...]:
+        """Names that `of` knows, the usual one first."""
+        return tuple(_PRESETS)
+
     @model_validator(mode="after")
     def _check_together(self) -> Self:
-        fitting = _two_stage(self.axes)
+        fitting = _two_stage("ZYX" if self.axes == "ZYX" else "YX")
         if self.network not in fitting:
             raise ValueError(
                 f"network is {self.network!r} and axes {self.axes}; expected one of {', '.join(fitting)} for {self.axes}"
@@ -113,17 +144,44 @@ class ZSDeconvConfig(Config):
         """
         if preset not in _PRESETS:
             raise SuperlensError(f"preset is {preset!r}; expected one of {', '.join(_PRESETS)}")
+        axes = changes.get("axes", "auto")
+        if axes == "auto":
+            axes = changes["axes"] = _axes_of(changes)
         values = {
             **_PRESETS[preset],
-            **(_FOR_VOLUMES[preset] if changes.get("axes") == "ZYX" else {}),
+            **(_FOR_VOLUMES[preset] if axes == "ZYX" else {}),
             **(_FROM_NOTHING.get(preset, {}) if changes.get("from_scratch") else {}),
             **changes,
         }
-        return cls(**{**values, "preset": preset})
+        made = cls(**{**values, "preset": preset})
+        made._asked = dict(changes)
+        return made
+
+    @property
+    def asked_axes(self) -> str | None:
+        """The axes that were asked for in words, or by other settings."""
+        return None if self.axes == "auto" else self.axes if "axes" in self._asked else None
+
+    def for_axes(self, axes: Literal["YX", "ZYX"]) -> ZSDeconvConfig:
+        """The same settings for planes or volumes, with what the preset says for them where nothing else was said."""
+        return self.of(self.preset, **{**self._asked, "axes": axes})
+
+    def with_changes(self, changes: Mapping[str, Any]) -> ZSDeconvConfig:
+        """Give the same settings with some of them changed and everything checked again."""
+        made = super().with_changes(changes)
+        made._asked = {**self._asked, **changes}
+        return made
 
     @classmethod
     def _of_values(cls, values: dict[str, Any]) -> ZSDeconvConfig:
         return cls.of(str(values.pop("preset", "fast")), **values)
+
+
+def _axes_of(changes: Mapping[str, Any]) -> str:
+    """The axes that other settings ask for."""
+    if "network" in changes:
+        return architecture(changes["network"]).axes
+    return {"interleave": "ZYX", "temporal": "YX"}.get(str(changes.get("pairs")), "auto")
 
 
 def _two_stage(axes: str) -> list[str]:

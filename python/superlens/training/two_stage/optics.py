@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from superlens.observing.conditioning import WienerBank
-from superlens.optics import PSF, ForwardModel, Response, Transfer, relative_kernel, relative_transfer
+from superlens.optics import PSF, Response, Transfer, image_of, relative_blur
 from superlens.optics.forward import Blur
 
 __all__ = ["NOMINAL_FWHM", "SharpOptics", "compact"]
@@ -20,7 +19,7 @@ Array = NDArray[np.float32]
 NOMINAL_FWHM = 3.0
 """Camera pixels; tells a denoiser without optics how smooth light is."""
 
-_LATERAL_REACH = 16  # fine pixels by which a volume is continued before it is blurred
+_LATERAL_REACH = 16  # fine pixels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,10 +52,14 @@ class SharpOptics:
         known = psf or nominal(axes, scale)
         sharp = response.of(known)
         bank = WienerBank.from_psf(known.data, sharp.data, scale=scale)
-        if known.data.ndim == 2:
-            return cls(known, response, scale, relative_kernel(known, sharp), bank)
-        reach = (known.data.shape[0] // 2, _LATERAL_REACH, _LATERAL_REACH)
-        return cls(known, response, scale, Transfer(partial(relative_transfer, known, sharp), reach), bank)
+        return cls(known, response, scale, relative_blur(known, sharp), bank)
+
+    @property
+    def blur_of_patches(self) -> Blur:
+        """The blur for patches: without its faint rim, and volumes, whose lateral borders do not count, continued by less."""
+        if isinstance(self.blur, Transfer):
+            return Transfer(self.blur.on, (self.blur.reach[0], _LATERAL_REACH, _LATERAL_REACH))
+        return compact(self.blur)
 
     def every_second_slice(self) -> SharpOptics:
         """The optics of a stack of every second slice."""
@@ -72,19 +75,13 @@ class SharpOptics:
 
     def seen(self, sharp: Array) -> Array:
         """What the camera would see of a sharp image or volume, with mirrored edges."""
-        return seen_through(self.blur, sharp, self.scale)
+        return image_of(sharp, self.blur, scale=self.scale)
 
 
 def nominal(axes: str, scale: int) -> PSF:
     """A PSF that tells how smooth light is, where there are no optics."""
     lateral = 100 * NOMINAL_FWHM, 100 / scale
     return PSF.gaussian(*lateral, fwhm_z_nm=150, z_step_nm=100) if axes == "ZYX" else PSF.gaussian(*lateral)
-
-
-def seen_through(blur: Blur, sharp: Array, scale: int) -> Array:
-    """What the camera would see of a sharp image or volume through a blur, with mirrored edges."""
-    shape = (*sharp.shape[:-2], *(side // scale for side in sharp.shape[-2:]))
-    return np.asarray(ForwardModel(shape, blur, scale=scale, edges="mirrored").apply(sharp), np.float32)
 
 
 def compact(kernel: NDArray[np.floating[Any]], share: float = 0.998) -> NDArray[np.float64]:

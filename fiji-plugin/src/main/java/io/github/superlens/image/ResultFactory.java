@@ -57,7 +57,7 @@ public final class ResultFactory {
 
 	private static String title(Map<String, Object> words, Look input) {
 		final String role = Json.text(words, "role", "result");
-		final String ending = role.equals("super-resolved") || role.equals("rendered") ? "sr" : role;
+		final String ending = role.equals("sharp") || role.equals("rendered") ? "sr" : role;
 		return input == null ? Json.text(words, "name", ending) : input.stem + "-" + ending;
 	}
 

@@ -77,7 +77,7 @@ public final class FakeEngine implements Engine {
 		final Object ofFile = Json.parse("{\"name\":\"file\",\"axes\":\"YX\",\"shape\":[5,6]}");
 		final Map<String, Object> input = Json.object(inputs.isEmpty() ? ofFile : inputs.get(0));
 		if (request.get("of").equals("train")) return reply(Collections.emptyList(), "info", Collections.emptyMap());
-		final List<Map<String, Object>> outputs = Arrays.asList(output(input, "super-resolved", 2, true), output(input, "denoised", 1, false), //
+		final List<Map<String, Object>> outputs = Arrays.asList(output(input, "sharp", 2, true), output(input, "denoised", 1, false), //
 			output(input, "uncertainty", 2, false));
 		return reply(outputs, "info", Collections.singletonMap("transfer", "buffers"));
 	}

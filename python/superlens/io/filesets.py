@@ -1,0 +1,80 @@
+"""Which files are parts of one image: sets of OME-TIFF, stacks of Micro-Manager in several files, stores of NDTiff.
+
+`once` keeps one file of each set, so that a folder, or a list that a shell made of ``*.tif``, gives each image once. Only descriptions are
+read. Positions of the stage in files of their own are images of their own.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+
+from superlens.errors import SuperlensError, SuperlensWarning
+from superlens.io.micromanager import open_stack
+from superlens.io.ome import ome_text, open_ome_set
+from superlens.io.paths import TIFF_SUFFIXES, is_companion
+
+__all__ = ["once", "parts_of"]
+
+_NDTIFF_INDEX, _NDTIFF_STACK = "NDTiff.index", "NDTiffStack"
+
+
+def once(paths: Iterable[Path]) -> list[Path]:
+    """Keep one file of each set.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        Files and folders.
+
+    Returns
+    -------
+    list of Path
+        In their order; of the files of a set the one that came first.
+    """
+    kept: list[Path] = []
+    covered: set[Path] = set()
+    for path in paths:
+        if path.resolve() in covered:
+            continue
+        kept.append(path)
+        covered |= {part.resolve() for part in parts_of(path)}
+    return kept
+
+
+def parts_of(path: Path) -> list[Path]:
+    """All files that a file is one image with, as far as they are there; the file itself among them.
+
+    Parameters
+    ----------
+    path : Path
+        Of any kind.
+
+    Returns
+    -------
+    list of Path
+        Just the file where it is an image of its own, or cannot be read.
+    """
+    if path.suffix.lower() not in TIFF_SUFFIXES and not is_companion(path):
+        return [path]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SuperlensWarning)  # they come when the file is read
+            return [path, *_others(path)]
+    except (SuperlensError, OSError, ValueError):
+        return [path]
+
+
+def _others(path: Path) -> list[Path]:
+    if _NDTIFF_STACK in path.name and path.with_name(_NDTIFF_INDEX).is_file():
+        return [part for part in path.parent.glob(f"*{_NDTIFF_STACK}*") if part.suffix.lower() in TIFF_SUFFIXES]
+    stack = None if is_companion(path) else open_stack(path)
+    if stack is not None:
+        return [part.path for position in stack.positions for part in stack.rest_of(position)]
+    text = ome_text(path)
+    described = open_ome_set(path, text) if text else None
+    if described is None:
+        return []
+    files = [part for image in described.of_this_file() for part in described.present(image)]
+    return files if path in files or is_companion(path) else []
