@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import Result as Ran
+from superlens.methods.zsdeconv.request import BlockOptions
+from superlens.methods.zsdeconv.stream import predict_file
 
 from superlens.camera import Camera
 from superlens.enhancing import adapt, predict, train
@@ -15,9 +17,7 @@ from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.io import read, write
 from superlens.methods.zsdeconv.adapt import Adapter
-from superlens.methods.zsdeconv.request import BlockOptions
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.stream import predict_file
 from superlens.model import ChannelModels, Model
 from superlens.optics import Objective
 from superlens.progress import Cancelled, silent

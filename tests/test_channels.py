@@ -11,15 +11,15 @@ import pytest
 import tifffile
 from click.testing import Result as Ran
 from numpy.typing import NDArray
+from superlens.methods.zsdeconv.request import BlockOptions
+from superlens.methods.zsdeconv.stream import predict_file
 
 from superlens.camera import Camera
 from superlens.enhancing import enhance, predict, train
 from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.io import ImageFile, open_image, read, write
-from superlens.methods.zsdeconv.request import BlockOptions
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.stream import predict_file
 from superlens.model import ChannelModels, Model, load_model
 from superlens.optics import PSF, Objective
 from superlens.progress import Cancelled

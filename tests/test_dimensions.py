@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from superlens.methods.zsdeconv.light import LightRecipe
+from superlens.methods.zsdeconv.task import prepare
+from superlens.methods.zsdeconv.temporal import neighbours
 
 from superlens.camera import Camera
 from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.methods.zsdeconv import dimensions
 from superlens.methods.zsdeconv.dimensions import refuse_frames_as_slices, spatial_axes
-from superlens.methods.zsdeconv.light import LightRecipe
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.task import prepare
-from superlens.methods.zsdeconv.temporal import neighbours
 from superlens.observing.observation import observe
 from superlens.optics import PSF, Objective
 

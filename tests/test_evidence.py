@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 from scipy.signal import peak_widths
+from superlens.methods.zsdeconv.task import Lens
 
 from superlens.camera import Camera
 from superlens.evidence import gather
@@ -18,7 +19,6 @@ from superlens.evidence.measure import kept_within, seen_by_camera
 from superlens.image import Image
 from superlens.methods.zsdeconv.apply import parameters_of
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.task import Lens
 from superlens.model import Model, ModelConfig
 from superlens.observing.observation import Observation, observe
 from superlens.optics import PSF as AnyPSF

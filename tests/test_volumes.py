@@ -8,6 +8,11 @@ import keras
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from superlens.methods.zsdeconv.request import BlockOptions
+from superlens.methods.zsdeconv.stream import predict_file
+from superlens.methods.zsdeconv.task import VolumeLens, prepare
+from superlens.methods.zsdeconv.turning import run_light, volume_turns
+from superlens.methods.zsdeconv.volume import interleaved
 
 from superlens.camera import Camera
 from superlens.enhancing import adapt, enhance, predict
@@ -15,12 +20,7 @@ from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.io import read, write
 from superlens.methods.zsdeconv.learn import recipe_of, untrained
-from superlens.methods.zsdeconv.request import BlockOptions
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.stream import predict_file
-from superlens.methods.zsdeconv.task import VolumeLens, prepare
-from superlens.methods.zsdeconv.turning import run_light, volume_turns
-from superlens.methods.zsdeconv.volume import interleaved
 from superlens.model import Model, ModelConfig
 from superlens.networks import build
 from superlens.observing.conditioning import BANK_RADIUS_Z, CHANNELS, Normaliser, WienerBank, condition

@@ -11,16 +11,16 @@ import keras
 import numpy as np
 import pytest
 from scipy import signal
+from superlens.methods.zsdeconv.light import LightRecipe, compact
+from superlens.methods.zsdeconv.paper import INSERT, PaperRecipe
+from superlens.methods.zsdeconv.task import Lens, prepare
+from superlens.methods.zsdeconv.turning import TURNS, run_light
 
 from superlens.camera import Camera, smoothed_signal
 from superlens.enhancing import enhance, predict, train
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import Image
-from superlens.methods.zsdeconv.light import LightRecipe, compact
-from superlens.methods.zsdeconv.paper import INSERT, PaperRecipe
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.task import Lens, prepare
-from superlens.methods.zsdeconv.turning import TURNS, run_light
 from superlens.model import Model, ModelConfig, shipped
 from superlens.networks import build
 from superlens.observing.conditioning import CHANNELS

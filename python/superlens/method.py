@@ -107,10 +107,13 @@ class Learned:
     model : Model
     history : History or None
         Of the training; None for a model from a file.
+    start : Model or None
+        Weights that it began from, where they were given in the place of the shipped ones.
     """
 
     model: Model
     history: History | None
+    start: Model | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,8 +225,8 @@ class ImageMethod(Method):
         """
 
     @abc.abstractmethod
-    def learn(self, prepared: Any, checkpoint: Path | None, progress: Progress) -> Learned:
-        """Train a model."""
+    def learn(self, prepared: Any, checkpoint: Path | None, progress: Progress, start: Model | None = None) -> Learned:
+        """Train a model; ``start`` takes the place of the shipped weights."""
 
     @abc.abstractmethod
     def observe(self, model: Model, image: Image) -> Any:

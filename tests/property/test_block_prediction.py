@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from superlens.methods.zsdeconv.request import BlockOptions
+from superlens.methods.zsdeconv.stream import predict_file, preview
 
 from superlens.camera import Camera
 from superlens.enhancing import predict
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import Image
 from superlens.io import read, write
-from superlens.methods.zsdeconv.request import BlockOptions
-from superlens.methods.zsdeconv.stream import predict_file, preview
 from superlens.model import Model
 from superlens.progress import Cancelled
 

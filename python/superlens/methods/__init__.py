@@ -17,6 +17,7 @@ from superlens.errors import SuperlensError
 if TYPE_CHECKING:
     from superlens.method import Method
     from superlens.model import Model
+    from superlens.predicting import Predictor
 
 __all__ = ["method", "method_of", "methods", "names", "predictors", "register", "unregister"]
 
@@ -73,7 +74,7 @@ def method_of(model: Model) -> Method:
     return method(made)
 
 
-def predictors(path: Path) -> tuple[object, ...]:
+def predictors(path: Path) -> tuple[Predictor, ...]:
     """Open a model file as functions from a block to arrays by role, one for each channel it is for."""
     from superlens.model import ChannelModels
 

@@ -12,8 +12,7 @@ from superlens.runs.folders import megabytes
 from superlens.runs.verb import Outcome, Request
 
 if TYPE_CHECKING:
-    from superlens.methods.zsdeconv.request import BlockOptions
-    from superlens.methods.zsdeconv.stream import Preview
+    from superlens.predicting import BlockOptions, Preview
 
 __all__ = ["BLOCKS", "by_blocks", "predict_by_blocks"]
 
@@ -66,7 +65,7 @@ def predict_by_blocks(request: Request) -> Outcome:
             "stripes and sensor maps are taken off whole images only; correct the image first, or name a folder with `out`."
         )
     request.engine()
-    from superlens.methods.zsdeconv.stream import predict_file, preview
+    from superlens.enhancing import predict_file, preview
 
     source = request.reading.file(files[0], tuple(request.get("channel", ())) or None)
     options = _options(request)
@@ -81,7 +80,7 @@ def predict_by_blocks(request: Request) -> Outcome:
 
 
 def _options(request: Request) -> BlockOptions:
-    from superlens.methods.zsdeconv.request import BlockOptions
+    from superlens.predicting import BlockOptions
     from superlens.streaming import Workers
 
     scheduler, workers = request.get("scheduler"), request.get("workers")

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, optimize
+from superlens.methods.zsdeconv.task import Lens, prepare
 
 import superlens as sl
 from superlens.camera import NoiseCheck
@@ -24,7 +25,6 @@ from superlens.enhancing import enhance
 from superlens.methods.zsdeconv.apply import apply
 from superlens.methods.zsdeconv.learn import learn
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.task import Lens, prepare
 from superlens.metrics import (
     blur_width,
     decorrelation_resolution,

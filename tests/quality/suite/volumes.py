@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from superlens.methods.zsdeconv.task import prepare
 
 import superlens as sl
 from superlens.camera import Camera
@@ -23,7 +24,6 @@ from superlens.evidence.measure import seen_by_camera
 from superlens.image import Image
 from superlens.methods.zsdeconv.learn import recipe_of, untrained
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.task import prepare
 from superlens.metrics import flux_ratio, psnr_fitted
 from superlens.optics import PSF, RESPONSES, Objective
 from superlens.simulate import volumes

@@ -125,8 +125,11 @@ class DeepStorm(MovieMethod):
 
     def upsampling(self, model: Model | None) -> int:
         """Of a model, or of those that are shipped or trained by default."""
-        usual = DeepStormConfig.of().upsampling
-        return usual if model is None else int(model.config.settings.get("upsampling", usual))
+        if model is None:
+            return DeepStormConfig.of().upsampling
+        from superlens.methods.deepstorm.state import DeepStormState
+
+        return DeepStormState.of(model).settings.upsampling
 
     def predictor(self, model: Model) -> Any:
         """A model as a function from frames to densities."""

@@ -9,6 +9,7 @@ from superlens.method import Forecast
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.model import Model
 from superlens.networks import architecture
+from superlens.training.two_stage.state import TwoStageState
 
 __all__ = ["forecast", "scales"]
 
@@ -28,8 +29,9 @@ def forecast(settings: ZSDeconvConfig, images: Sequence[Image]) -> Forecast:
 
 def scales(model: Model) -> Mapping[str, int]:
     """Role to fine pixels along a camera pixel, of what a model gives."""
-    stated = architecture(model.config.network).says_error and model.config.spread is not None
-    return _scales(model.psf is None, model.config.scale, stated=stated)
+    state = TwoStageState.of(model)
+    stated = architecture(model.config.network).says_error and state.spread is not None
+    return _scales(state.psf is None, state.scale, stated=stated)
 
 
 def _scales(denoise_only: bool, scale: int, *, stated: bool) -> Mapping[str, int]:

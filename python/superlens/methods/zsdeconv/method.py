@@ -14,7 +14,7 @@ from superlens.parameters import Parameter
 
 if TYPE_CHECKING:
     from superlens.image import Image
-    from superlens.methods.zsdeconv.task import Task
+    from superlens.methods.zsdeconv.prepared import Prepared
     from superlens.model import Model
     from superlens.observing import Observation
     from superlens.optics import PSF, Objective
@@ -66,22 +66,24 @@ class ZSDeconvNet(ImageMethod):
         made: ZSDeconvConfig = super().configured(preset, text, {**axes, **said})
         return made
 
-    def prepare(self, images: Sequence[Image], optics: Objective | PSF | None, settings: ZSDeconvConfig) -> Task:
+    def prepare(self, images: Sequence[Image], optics: Objective | PSF | None, settings: ZSDeconvConfig) -> Prepared:
         """Check everything that can be checked, and decide whether stacks are volumes where nobody said."""
         from superlens.methods.zsdeconv.dimensions import decided
-        from superlens.methods.zsdeconv.task import prepare
+        from superlens.methods.zsdeconv.prepared import prepare
 
         settings, note = decided(images, optics, settings)
-        task = prepare(images, optics, settings)
+        made = prepare(images, optics, settings)
         if not note:
-            return task
-        return replace(task, observations=[replace(o, messages=(*o.messages, note)) for o in task.observations])
+            return made
+        return replace(made, observations=[replace(o, messages=(*o.messages, note)) for o in made.observations])
 
-    def learn(self, prepared: Task, checkpoint: Path | None, progress: Progress) -> Learned:
+    def learn(
+        self, prepared: Prepared, checkpoint: Path | None, progress: Progress, start: Model | None = None
+    ) -> Learned:
         """Fine-tune the shipped start on the images, or train from nothing."""
         from superlens.methods.zsdeconv.learn import learn
 
-        return learn(prepared, checkpoint, progress)
+        return learn(prepared, checkpoint, progress, start=start)
 
     def observe(self, model: Model, image: Image) -> Observation:
         """The image with the camera of the training images."""
@@ -97,7 +99,9 @@ class ZSDeconvNet(ImageMethod):
 
     def check_fits(self, model: Model, image: Image) -> None:
         """Refuse an image of another pixel size, z-step or kind of axes."""
-        model.check_fits(image)
+        from superlens.training.two_stage.state import TwoStageState
+
+        TwoStageState.of(model).check_fits(image)
 
     def forecast(self, settings: ZSDeconvConfig, images: Sequence[Image]) -> Forecast:
         """What a training would take and give."""
@@ -129,14 +133,9 @@ class ZSDeconvNet(ImageMethod):
 
     def predictor(self, model: Model) -> Any:
         """The model as a function from a block to images by role."""
-        from superlens.methods.zsdeconv.blocks import BlockPredictor
-        from superlens.networks import architecture
+        from superlens.methods.zsdeconv.predictor import predictor_of
 
-        if architecture(model.config.network).whole:
-            raise SuperlensError(
-                "the model's network looks at whole windows; prediction by blocks needs one of finite reach, such as that of fast."
-            )
-        return BlockPredictor(model)
+        return predictor_of(model)
 
 
 METHOD = ZSDeconvNet()
