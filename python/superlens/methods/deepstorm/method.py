@@ -131,12 +131,6 @@ class DeepStorm(MovieMethod):
 
         return DeepStormState.of(model).settings.upsampling
 
-    def predictor(self, model: Model) -> Any:
-        """A model as a function from frames to densities."""
-        from superlens.methods.deepstorm.detect import Detector
-
-        return Detector.of(model)
-
 
 def _sigma_nm(given: Mapping[str, Any]) -> float | None:
     said = given.get("psf_sigma_nm")
