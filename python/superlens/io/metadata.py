@@ -202,7 +202,7 @@ def stem(path: Path) -> str:
     >>> stem(Path("data/cell 1.ome.tif"))
     'cell 1'
     """
-    return path.stem.removesuffix(".ome")
+    return path.stem.removesuffix(".ome").removesuffix(".companion")
 
 
 def _plain(unit: object) -> str:

@@ -159,7 +159,7 @@ def listed(names: Iterable[str]) -> str:
     >>> listed(["a", "b", "c"]), listed("abcdefgh")
     ('a, b and c', 'a, b, c, d, e and 3 more')
     """
-    every = list(names)
+    every = [" ".join(name.split())[:60] for name in names]
     if not every:
         return ""
     if len(every) > _MOST_LISTED + 1:
