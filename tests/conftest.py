@@ -48,12 +48,13 @@ def slim() -> Iterator[None]:
 
     import keras
 
-    from superlens.model import NARROWING, Model, ModelConfig
+    from superlens.model import Model, ModelConfig
     from superlens.networks import build
     from superlens.observing.conditioning import CHANNELS
+    from superlens.optics import RESPONSES
 
     arguments = {"channels": CHANNELS, "scale": 2, "widths": (4, 4, 4)}
-    stated = NARROWING["YX"].stated()
+    stated = RESPONSES["YX"].stated()
     about = ModelConfig(
         version="0", method="pretraining", network="light", network_config=arguments, spread=1.0, **stated
     )
@@ -69,7 +70,7 @@ def slim() -> Iterator[None]:
 def _random_model(name: str, arguments: dict[str, object], path: Path) -> Path:
     import keras
 
-    from superlens.methods.zsdeconv import ZSDeconvConfig
+    from superlens.methods.zsdeconv.settings import ZSDeconvConfig
     from superlens.model import CameraConfig, Model, ModelConfig
     from superlens.networks import build
     from superlens.optics import PSF

@@ -21,10 +21,11 @@ STEPS = 3
 def one_training(start: Path, out: Path) -> None:
     """From the weights in ``start``: the gradient of one batch, and three steps of the training loop."""
     from superlens.networks import build, losses
+    from superlens.networks.forward import KerasForward, camera_pixels
     from superlens.optics import PSF
     from superlens.training import Plan, _Trainee, fit, get_weights, set_weights
 
-    kernel = PSF.gaussian(3.0, 1.0, shape=(7, 7)).data
+    forward = KerasForward(PSF.gaussian(3.0, 1.0, shape=(7, 7)).data, scale=2)
 
     def draw(step):
         rng = np.random.default_rng((5, step))
@@ -33,12 +34,10 @@ def one_training(start: Path, out: Path) -> None:
 
     def loss(targets, outputs):
         target = targets[0] if isinstance(targets, (list, tuple)) else targets
-        margin = losses.optics_margin(kernel, 2)
-        seen = losses.through_optics(outputs[1], kernel, 2)
         return (
-            losses.squared(outputs[0], target)
-            + losses.squared(seen, losses.crop(target, margin))
-            + losses.log_mse(losses.camera_pixels(outputs[1], 2), target)
+            keras.ops.mean(keras.ops.square(outputs[0] - target))
+            + keras.ops.mean(keras.ops.square(forward(outputs[1]) - losses.crop(target, forward.margins[0])))
+            + losses.log_mse(camera_pixels(outputs[1], 2), target)
             + 0.02 * losses.hessian(outputs[1])
             + 0.1 * losses.laplace_nll(outputs[1], outputs[2])
         )

@@ -11,12 +11,15 @@ import pytest
 import tifffile
 from click.testing import Result as Ran
 from numpy.typing import NDArray
+from superlens.methods.zsdeconv.request import BlockOptions
+from superlens.methods.zsdeconv.stream import predict_file
 
 from superlens.camera import Camera
+from superlens.enhancing import enhance, predict, train
 from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.io import ImageFile, open_image, read, write
-from superlens.methods.zsdeconv import BlockOptions, ZSDeconvConfig, enhance, predict, predict_file, train
+from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.model import ChannelModels, Model, load_model
 from superlens.optics import PSF, Objective
 from superlens.progress import Cancelled
@@ -203,8 +206,8 @@ def test_the_command_makes_one_image_one_model_and_one_report(superlens: Run, mo
     widths = [model.psf.fwhm_nm for model in ChannelModels.load(out / "model.zip").models]
     assert widths == pytest.approx([220.0, 260.0], rel=0.05)
     assert (out / "report.html").read_text(encoding="utf-8").count("<iframe") == 2
-    told = json.loads((out / "run.json").read_text())["images"][0]
-    assert set(told["metrics"]) == {"channel 0 (a)", "channel 2 (c)"}
+    told = json.loads((out / "run.json").read_text())["results"][0]
+    assert [(one["channel"], one["name"]) for one in told["channels"]] == [(0, "channel 0 (a)"), (2, "channel 2 (c)")]
     assert not [file.name for file in out.iterdir() if file.name.startswith(".")]
 
     again = superlens("predict", path, "--model", out / "model.zip", "--out", tmp_path / "again")

@@ -15,13 +15,15 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from superlens.cli import failures, folders
-from superlens.cli import work as work_module
-from superlens.cli.folders import OutputFolder, find_inputs
+from superlens import quiet
+from superlens.cli import failures
+from superlens.cli import session as work_module
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import Image
 from superlens.io import read, write
 from superlens.progress import Cancelled, silent
+from superlens.runs import checkpoints, folders
+from superlens.runs.folders import OutputFolder, find_inputs
 from superlens.samples import sample, sample_path
 
 Run = Callable[..., Result]
@@ -126,7 +128,7 @@ def test_no_command_shows_the_help(superlens: Run) -> None:
 def test_native_output_is_held_back_and_comes_again_afterwards(capfd: pytest.CaptureFixture[str]) -> None:
     import os
 
-    with failures.quiet_native_output():
+    with quiet.quiet_native_output():
         os.write(2, b"noise from C++\n")
     os.write(2, b"after\n")
     assert capfd.readouterr().err == "after\n"
@@ -162,9 +164,9 @@ def test_a_signal_reaches_the_work_and_the_old_handler_comes_back() -> None:
 def test_resuming_keeps_the_checkpoint_and_starting_afresh_moves_it_out_of_the_way(tmp_path: Path) -> None:
     path = tmp_path / ".checkpoint"
     path.write_text("state")
-    with work_module.checkpointed(path, resume=True) as given:
+    with checkpoints.checkpointed(path, resume=True) as given:
         assert given.read_text() == "state"
-    with pytest.warns(SuperlensWarning, match="resume"), work_module.checkpointed(path, resume=False) as given:
+    with pytest.warns(SuperlensWarning, match="resume"), checkpoints.checkpointed(path, resume=False) as given:
         assert not given.exists()
     assert list(tmp_path.iterdir()) == []
 
@@ -172,14 +174,14 @@ def test_resuming_keeps_the_checkpoint_and_starting_afresh_moves_it_out_of_the_w
 def test_a_run_that_fails_before_training_puts_the_earlier_checkpoint_back(tmp_path: Path) -> None:
     path = tmp_path / ".checkpoint"
     path.write_text("state")
-    with pytest.warns(SuperlensWarning), pytest.raises(SuperlensError), work_module.checkpointed(path, resume=False):
+    with pytest.warns(SuperlensWarning), pytest.raises(SuperlensError), checkpoints.checkpointed(path, resume=False):
         raise SuperlensError("wrong PSF")
     assert [file.name for file in tmp_path.iterdir()] == [".checkpoint"]
     assert path.read_text() == "state"
 
 
 def test_resuming_without_a_checkpoint_warns(tmp_path: Path) -> None:
-    with pytest.warns(SuperlensWarning, match="afresh"), work_module.checkpointed(tmp_path / "none", resume=True):
+    with pytest.warns(SuperlensWarning, match="afresh"), checkpoints.checkpointed(tmp_path / "none", resume=True):
         pass
 
 
@@ -332,7 +334,7 @@ def test_evaluate_refuses_what_does_not_fit(superlens: Run, cells: Path) -> None
 
 
 def test_numbers_that_json_lacks_become_null_and_arrays_of_one_value_numbers() -> None:
-    from superlens.cli.results import plain
+    from superlens.runs.records import plain
 
     told = plain(
         {"a": float("nan"), "b": np.float32(1.5), "c": (1, np.int64(2)), "d": Path("x"), "e": True, "f": np.inf}

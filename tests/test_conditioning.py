@@ -8,12 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import fft, ndimage
 
-from superlens.model import NARROWING
 from superlens.observing.conditioning import BANK_RADIUS, CHANNELS, REGULARISATION, Normaliser, WienerBank, condition
-from superlens.optics import PSF, Objective
+from superlens.optics import PSF, RESPONSES, Objective
 from superlens.starts import images as pretraining
 
-FACTOR = NARROWING["YX"].lateral
+FACTOR = RESPONSES["YX"].lateral
 PSF_FINE = PSF.gaussian(6.0, 1.0)
 BANK = WienerBank.from_psf(PSF_FINE.data, PSF_FINE.narrowed(1.5).data, scale=2)
 

@@ -14,13 +14,15 @@ import superlens as sl
 from superlens.camera import Camera
 from superlens.errors import SuperlensError
 from superlens.image import Image
-from superlens.methods.deepstorm import DeepStormConfig, Localized, localize, train_deepstorm
+from superlens.methods.deepstorm.apply import Localized
 from superlens.methods.deepstorm.calibrate import calibrate
+from superlens.methods.deepstorm.calls import localize, train_deepstorm
 from superlens.methods.deepstorm.choice import choose_model, config_for
 from superlens.methods.deepstorm.detect import Detector, peaks
 from superlens.methods.deepstorm.examples import draw_batch, draw_example, shared_spikes
 from superlens.methods.deepstorm.frames import Units, peak_share
 from superlens.methods.deepstorm.own import OwnFrames
+from superlens.methods.deepstorm.settings import DeepStormConfig
 from superlens.methods.deepstorm.stating import ErrorLaw, signs_of
 from superlens.model import Model, shipped
 from superlens.progress import Cancelled
@@ -365,7 +367,7 @@ def test_a_model_is_chosen_by_what_the_movie_tells_and_says_why() -> None:
     chosen = choose_model(told)
     assert chosen.fits and "molecules per square micrometre" in chosen.why
     dim = choose_model(dataclasses.replace(told, photons=60.0))
-    assert not dim.fits and "superlens train --method deepstorm" in dim.why
+    assert not dim.fits and "train one on this movie" in dim.why
 
 
 def test_of_two_models_the_one_whose_light_it_is_is_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -429,7 +431,7 @@ def test_frames_beyond_the_movie_and_models_of_other_methods_are_refused(sparse:
 
 def test_a_width_that_no_rescaling_reaches_names_the_training_command(sparse: tuple[Movie, Localized]) -> None:
     made, found = sparse
-    with pytest.raises(SuperlensError, match="superlens train --method deepstorm"):
+    with pytest.raises(SuperlensError, match="train"):
         localize(made.frames, found.model, known=Known(sigma_nm=600.0))
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from superlens.errors import SuperlensError
-from superlens.methods.deepstorm import import_original
 from superlens.methods.deepstorm.detect import Detector
+from superlens.methods.deepstorm.original import import_original
 from superlens.networks import build
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from superlens.methods.zsdeconv.light import LightRecipe
+from superlens.methods.zsdeconv.task import prepare
+from superlens.methods.zsdeconv.temporal import neighbours
 
 from superlens.camera import Camera
 from superlens.errors import SuperlensError
 from superlens.image import Image
-from superlens.methods.zsdeconv import ZSDeconvConfig, dimensions, refuse_frames_as_slices, spatial_axes
-from superlens.methods.zsdeconv.light import LightRecipe
-from superlens.methods.zsdeconv.task import prepare
-from superlens.methods.zsdeconv.temporal import neighbours
+from superlens.methods.zsdeconv import dimensions
+from superlens.methods.zsdeconv.dimensions import refuse_frames_as_slices, spatial_axes
+from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.observing.observation import observe
 from superlens.optics import PSF, Objective
 
@@ -67,7 +69,7 @@ def test_one_thin_stack_makes_all_of_them_planes() -> None:
 )
 def test_frames_that_may_be_slices_are_never_guessed(optics: object, wanted: bool) -> None:
     movie = Image(np.zeros((9, 2, 20, 20), np.uint16), "TCYX", 65.0, name="stack")
-    with pytest.raises(SuperlensError, match=r"stack says that its 9 planes are frames.*--axes ZCYX.*--axes TCYX"):
+    with pytest.raises(SuperlensError, match=r"stack says that its 9 planes are frames.*`axes` ZCYX.*`axes` TCYX"):
         refuse_frames_as_slices([movie], [optics], wanted=wanted)
 
 
@@ -101,7 +103,7 @@ def test_the_pair_is_two_frames_as_they_were_recorded() -> None:
 
 
 def test_what_moves_is_refused_with_the_number_and_the_next_step() -> None:
-    with pytest.raises(SuperlensError, match=r"changes between frames: .* times the variance of the noise .* --pairs"):
+    with pytest.raises(SuperlensError, match=r"changes between frames: .* times the variance of the noise .* `pairs`"):
         recipe(Image(counts((4, 64, 64), drift=3), "TYX", 65.0))
 
 
@@ -109,7 +111,7 @@ def test_what_moves_is_refused_with_the_number_and_the_next_step() -> None:
 def test_an_image_without_frames_is_refused_and_axes_are_named(axes: str) -> None:
     data = counts((6, 32, 32))
     image = Image(data[0] if axes == "YX" else data, axes, 65.0, 300.0)
-    with pytest.raises(SuperlensError, match=f"axes {axes} and no two frames.*--axes"):
+    with pytest.raises(SuperlensError, match=f"axes {axes} and no two frames.*`axes`"):
         recipe(image)
 
 

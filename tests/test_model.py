@@ -12,14 +12,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from scipy.signal import fftconvolve
 
 from superlens.camera import Camera
 from superlens.errors import SuperlensError
 from superlens.image import Image
-from superlens.model import FORMAT, NARROWING, CameraConfig, Model, ModelConfig, Narrowing, shipped
+from superlens.model import FORMAT, CameraConfig, Model, ModelConfig, shipped
 from superlens.networks import build
-from superlens.optics import PSF, Objective, relative_kernel
+from superlens.optics import PSF
 from superlens.training import get_weights
 
 ARGUMENTS = {"channels": 2, "scale": 2, "widths": [2, 2, 2]}
@@ -247,7 +246,7 @@ def test_pixel_sizes_within_two_percent_fit(theirs):
 
 
 def test_missing_pixel_size_is_asked_for():
-    with pytest.raises(SuperlensError, match=r"no pixel size .* 62\.6 nm; give it with --pixel-nm"):
+    with pytest.raises(SuperlensError, match=r"no pixel size .* 62\.6 nm; give it with `pixel_nm`"):
         made().check_fits(Image(np.zeros((16, 16))))
 
 
@@ -269,18 +268,6 @@ def test_shipped_start_is_found_and_is_of_the_light_network():
     assert all(np.isfinite(w).all() for w in get_weights(model.network))
 
 
-@pytest.mark.parametrize("psf", [PSF.gaussian(240.0, 31.3), Objective(na=1.3, wavelength_nm=525).psf(31.3)])
-def test_response_is_a_mixture_of_narrower_psfs_that_one_more_blur_makes_the_psf(psf):
-    for narrowing in (NARROWING["YX"], Narrowing(1.5, 1.0), Narrowing(2.0, 1.0, core_share=0.3, core=3.0)):
-        response = narrowing.response(psf)
-        parts = (1 - narrowing.core_share, narrowing.lateral), (narrowing.core_share, narrowing.core)
-        np.testing.assert_allclose(response.data, sum(share * psf.narrowed(by).data for share, by in parts), atol=1e-12)
-        assert response.data.sum() == pytest.approx(1)
-        assert response.fwhm_nm <= 1.001 * psf.narrowed(narrowing.lateral).fwhm_nm
-        again = fftconvolve(response.data, relative_kernel(psf, response), mode="same")
-        assert np.abs(again - psf.data).max() < 1e-3 * psf.data.max()
-
-
 def test_a_model_that_says_nothing_of_a_core_has_none():
-    assert made().config.narrowing.core_share == 0
-    assert made(core_share=0.2, core_factor=3.0).config.narrowing[2:] == (0.2, 3.0)
+    assert made().config.response.core_share == 0
+    assert made(core_share=0.2, core_factor=3.0).config.response[2:] == (0.2, 3.0)

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from superlens.enhancing import enhance
 from superlens.image import Image
 from superlens.methods.deepstorm.detect import Detector
-from superlens.methods.zsdeconv import ZSDeconvConfig, enhance
+from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.model import Model, shipped
 from superlens.optics import PSF
 

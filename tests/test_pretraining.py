@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import fft
 
-from superlens.model import NARROWING
 from superlens.networks import build
 from superlens.observing.conditioning import CHANNELS
+from superlens.optics import RESPONSES
 from superlens.starts import images as pretraining
 from superlens.starts.images import PATCH, batches, calibrate, draw_example, pretrain, specimens
 from superlens.training import get_weights
@@ -69,7 +69,7 @@ def test_stated_noise_is_the_noise(pool):
 @pytest.mark.parametrize("seed", range(12))
 def test_target_is_the_response_that_images_state(seed):
     """target(12 k) = 0.9 otf(8 k) + 0.1 otf(3 k), with squeeze, halo and tails alike; a powered PSF is sampled once more and aliases a little."""
-    assert NARROWING["YX"] == (1.5, 1.0, 0.1, 4.0)
+    assert RESPONSES["YX"] == (1.5, 1.0, 0.1, 4.0)
     otf, target = pretraining._random_otfs(np.random.default_rng(seed))
     assert otf[0, 0] == pytest.approx(1, abs=1e-5)
     assert target[0, 0] == pytest.approx(1, abs=1e-5)

@@ -19,6 +19,7 @@ from scipy import ndimage
 
 from html_page import Page
 from superlens.errors import SuperlensError
+from superlens.optics import PSF
 from superlens.report import (
     Metric,
     NoiseCorrelation,
@@ -80,11 +81,10 @@ def full_data(**changes: object) -> ReportData:
         scale=2,
         cutoff_per_um=4.95,
         psf=PsfPicture(
-            np.exp(-0.5 * (grid / 2.5) ** 2),
-            32.5,
-            "Gaussian, 191 nm",
-            np.exp(-0.5 * (grid / 1.7) ** 2),
+            PSF(np.exp(-0.5 * (grid / 2.5) ** 2), 32.5, source="Gaussian, 191 nm"),
+            PSF(np.exp(-0.5 * (grid / 1.7) ** 2), 32.5),
             "1.5 times narrower",
+            4.95,
         ),
         photon_transfer=PhotonTransfer(
             means,
@@ -96,14 +96,13 @@ def full_data(**changes: object) -> ReportData:
             estimated=frozenset({"gain"}),
         ),
         noise_correlation=NoiseCorrelation(0.01, -0.02),
-        history=tuple(TrainingRecord(k, 1 / (k + 1), 1.2 / (k + 1) if k % 5 == 0 else None, 0.5) for k in range(20)),
+        history=tuple(TrainingRecord(k, 1 / (k + 1), 1.2 / (k + 1) if k % 5 == 0 else None) for k in range(20)),
         chosen_step=10,
         metrics=METRICS,
         parameters={"preset": "fast", "optics": {"na": 1.3, "excitation_nm": None}},
         versions={"superlens": "0.1.0"},
         provenance=Provenance("superlens enhance cell.tif", 7, "CPU, 2 cores", "sha256:ab12", CREATED, 54.2),
         messages=("3 pixels were saturated.",),
-        reference=sharp * 3 + 5,
     )
     return dataclasses.replace(data, **changes)  # type: ignore[arg-type]
 
@@ -201,7 +200,7 @@ def test_hostile_names_stay_text(name: str) -> None:
         versions={name: name},
         metrics=(Metric(name, 1.0, name, name, "warn", name),),
         provenance=Provenance(name, device=name),
-        psf=PsfPicture(np.outer([1, 4, 1], [1, 4, 1]) / 36, 30.0, name),
+        psf=PsfPicture(PSF(np.outer([1, 4, 1], [1, 4, 1]) / 36, 30.0, source=name)),
         noise_correlation=NoiseCorrelation(0.3, 0.3, False, name),
     )
     page = Page(render(data))
@@ -231,7 +230,7 @@ def test_denoise_only_page_has_no_trace_of_super_resolution(minimal: str) -> Non
     [
         ("denoised", "error_map", "chosen_step"),
         ("uncertainty", "prior_only", "cutoff_per_um"),
-        ("pixel_nm", "reference", "noise_correlation"),
+        ("pixel_nm", "noise_correlation"),
         ("photon_transfer",),
         ("residual", "psf"),
     ],
@@ -450,13 +449,6 @@ def test_residual_of_pure_noise_has_unit_spread_and_no_correlation() -> None:
     middle = found.autocorrelation.shape[0] // 2
     assert found.autocorrelation[middle, middle] == pytest.approx(1)
     assert abs(found.autocorrelation[middle, middle + 1]) < 4 / SIDE  # four standard errors of a correlation
-
-
-def test_reference_is_fitted_back_to_the_output() -> None:
-    data = full_data()
-    fitted = analysis.fitted_reference(data)
-    assert fitted is not None
-    np.testing.assert_allclose(fitted, data.output, rtol=1e-9)
 
 
 @given(st.floats(-1e300, 1e300) | st.sampled_from([np.nan, np.inf, -np.inf]))

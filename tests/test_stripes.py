@@ -14,6 +14,7 @@ from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import Image
 from superlens.io import read
 from superlens.observing.correction import even_sensor, without_stripes
+from superlens.runs.choices import Reading
 
 SIDE = 192
 
@@ -155,16 +156,15 @@ def test_a_map_that_does_not_fit_is_refused(bad: str) -> None:
 
 
 def test_the_command_takes_stripes_off_before_anything_else(tmp_path: Path) -> None:
-    from superlens.cli.options import ImageChoice
     from superlens.io import write
 
     counts, added = recorded("flat", 1, 3.0)
     path = write(tmp_path / "cell.tif", Image(counts.astype(np.float32), pixel_nm=65.0))
     with pytest.warns(SuperlensWarning, match="stripes along x"):
-        image = ImageChoice(None, None, remove_stripes="auto").read(path)
+        image = Reading(None, None, remove_stripes="auto").read(path)
     assert np.std(counts[:, 0] - image.data[:, 0] - added) < 0.5 * np.std(added)
     maps = {"offset_map": write(tmp_path / "dark.tif", Image(np.full((SIDE, SIDE), 7.0, np.float32)))}
-    np.testing.assert_allclose(ImageChoice(None, None, **maps).read(path).data, counts, rtol=1e-4)
+    np.testing.assert_allclose(Reading(None, None, **maps).read(path).data, counts, rtol=1e-4)
 
 
 # -- recorded images -----------------------------------------------------------------------------------------------------

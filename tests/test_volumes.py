@@ -8,20 +8,23 @@ import keras
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-
-from superlens.camera import Camera
-from superlens.errors import SuperlensError
-from superlens.image import Image
-from superlens.io import read, write
-from superlens.methods.zsdeconv import BlockOptions, ZSDeconvConfig, adapt, enhance, predict, predict_file
-from superlens.methods.zsdeconv.learn import recipe_of, untrained
+from superlens.methods.zsdeconv.request import BlockOptions
+from superlens.methods.zsdeconv.stream import predict_file
 from superlens.methods.zsdeconv.task import VolumeLens, prepare
 from superlens.methods.zsdeconv.turning import run_light, volume_turns
 from superlens.methods.zsdeconv.volume import interleaved
-from superlens.model import NARROWING, Model, ModelConfig, Narrowing
+
+from superlens.camera import Camera
+from superlens.enhancing import adapt, enhance, predict
+from superlens.errors import SuperlensError
+from superlens.image import Image
+from superlens.io import read, write
+from superlens.methods.zsdeconv.learn import recipe_of, untrained
+from superlens.methods.zsdeconv.settings import ZSDeconvConfig
+from superlens.model import Model, ModelConfig
 from superlens.networks import build
 from superlens.observing.conditioning import BANK_RADIUS_Z, CHANNELS, Normaliser, WienerBank, condition
-from superlens.optics import PSF, Objective
+from superlens.optics import PSF, RESPONSES, Objective, Response
 from superlens.starts.volumes import begin_from_images
 from superlens.streaming import BlockPlan, choose_volume_block
 
@@ -68,7 +71,7 @@ def slim(monkeypatch):
             network="light-volume",
             network_config=WIDTHS,
             axes="ZYX",
-            **NARROWING["ZYX"].stated(),
+            **RESPONSES["ZYX"].stated(),
             spread=1.0,
         ),
         network,
@@ -103,7 +106,7 @@ def test_the_narrow_image_through_the_lens_is_the_recorded_one():
     specimen = np.zeros((24, 64, 64))
     specimen[rng.integers(8, 16, 20), rng.integers(20, 44, 20), rng.integers(20, 44, 20)] = 1
     lens = VolumeLens.of(PSF_3D, 2)
-    sharp = NARROWING["ZYX"].response(PSF_3D).blur(specimen).astype(np.float32)
+    sharp = RESPONSES["ZYX"].of(PSF_3D).blur(specimen).astype(np.float32)
     recorded = PSF_3D.blur(specimen).reshape(24, 32, 2, 32, 2).mean((2, 4))
     assert_allclose(lens.seen(sharp, 2), recorded, atol=0.01 * recorded.max())
 
@@ -159,12 +162,12 @@ def test_a_model_keeps_the_resolution_that_it_states(monkeypatch):
     known, image = settings(steps=0, gain=2.0, read_noise_e=1.5), stack(seed=1)
     usual = enhance(image, PSF_3D, config=known).model
     with monkeypatch.context() as once:
-        once.setitem(NARROWING, "ZYX", Narrowing(1.3, 1.2))
+        once.setitem(RESPONSES, "ZYX", Response(1.3, 1.2))
         softer = enhance(image, PSF_3D, config=known)
-    assert (usual.config.narrowing, softer.model.config.narrowing) == (NARROWING["ZYX"], Narrowing(1.3, 1.2))
+    assert (usual.config.response, softer.model.config.response) == (RESPONSES["ZYX"], Response(1.3, 1.2))
     assert_allclose(predict(softer.model, image).image.data, softer.image.data, atol=1e-5 * np.ptp(softer.image.data))
     assert not np.allclose(predict(usual, image).image.data, softer.image.data, atol=1e-3 * np.ptp(softer.image.data))
-    assert adapt(softer.model, image, steps=1).config.narrowing == Narrowing(1.3, 1.2)
+    assert adapt(softer.model, image, steps=1).config.response == Response(1.3, 1.2)
 
 
 def test_a_time_series_of_volumes_gives_what_each_volume_gives(slim):
@@ -218,7 +221,7 @@ def test_the_block_of_a_volume_is_the_whole_where_memory_allows_and_else_fits():
     assert choose_volume_block((30, 100, 90), 84, 18, 4, 16, **about, memory_bytes=1e11) == (30, (100, 92))
     depth, (y, x) = choose_volume_block((500, 2000, 2000), 84, 18, 4, 16, **about, memory_bytes=8e9)
     assert 1600 * (depth + 36) * (y + 168) * (x + 168) <= 8e9
-    with pytest.raises(SuperlensError, match="--memory-gb"):
+    with pytest.raises(SuperlensError, match="`memory_gb`"):
         choose_volume_block((500, 2000, 2000), 84, 18, 4, 16, **about, memory_bytes=1e8)
 
 

@@ -11,19 +11,20 @@ import keras
 import numpy as np
 import pytest
 from scipy import signal
-
-from superlens.camera import Camera, smoothed_signal
-from superlens.errors import SuperlensError, SuperlensWarning
-from superlens.image import Image
-from superlens.methods.zsdeconv import ZSDeconvConfig, enhance, predict, train
-from superlens.methods.zsdeconv.light import LightRecipe, compact, through
+from superlens.methods.zsdeconv.light import LightRecipe, compact
 from superlens.methods.zsdeconv.paper import INSERT, PaperRecipe
 from superlens.methods.zsdeconv.task import Lens, prepare
 from superlens.methods.zsdeconv.turning import TURNS, run_light
-from superlens.model import NARROWING, Model, ModelConfig, shipped
+
+from superlens.camera import Camera, smoothed_signal
+from superlens.enhancing import enhance, predict, train
+from superlens.errors import SuperlensError, SuperlensWarning
+from superlens.image import Image
+from superlens.methods.zsdeconv.settings import ZSDeconvConfig
+from superlens.model import Model, ModelConfig, shipped
 from superlens.networks import build
 from superlens.observing.conditioning import CHANNELS
-from superlens.optics import PSF, Objective
+from superlens.optics import PSF, RESPONSES, Objective
 from superlens.progress import Cancelled
 from superlens.simulate import scene
 from superlens.training import get_weights
@@ -69,7 +70,7 @@ def slim(monkeypatch):
     keras.utils.set_random_seed(9)
     widths = {"channels": CHANNELS, "widths": (4, 4, 4)}
     network = build("light", widths)
-    stated = NARROWING["YX"].stated()
+    stated = RESPONSES["YX"].stated()
     start = Model(
         ModelConfig(version="0", method="pretraining", network="light", network_config=widths, spread=1.0, **stated),
         network,
@@ -474,7 +475,8 @@ def test_history_and_parameters_tell_how_it_was_made(learned):
     assert told["pixel_nm"] == PIXEL_NM
     assert told["camera_gain"] == 2.0
     assert told["psf_fwhm_nm"] == pytest.approx(learned.model.psf.fwhm_nm, abs=0.1)
-    assert told["target_fwhm_nm"] == pytest.approx(NARROWING["YX"].response(learned.model.psf).fwhm_nm, abs=0.1)
+    assert told["line_fwhm_nm"] == pytest.approx(RESPONSES["YX"].line_fwhm_nm(learned.model.psf), abs=0.1)
+    assert told["carried_per_um"] == pytest.approx(learned.model.psf.cutoff_per_um, abs=0.01)
 
 
 def test_objective_and_its_psf_are_the_same_optics():
@@ -512,15 +514,6 @@ def test_compact_keeps_the_sum_and_the_centre():
     assert small.sum() == pytest.approx(kernel.sum())
     assert np.unravel_index(small.argmax(), small.shape) == (small.shape[0] // 2,) * 2
     assert compact(np.ones((1, 1))).shape == (1, 1)
-
-
-@pytest.mark.parametrize("scale", [1, 2])
-def test_through_is_convolution_and_binning_with_mirrored_edges(scale):
-    rng = np.random.default_rng(0)
-    sharp, kernel = rng.random((12 * scale, 10 * scale)).astype(np.float32), rng.random((5, 7))
-    expected = signal.convolve2d(sharp, kernel, mode="same", boundary="symm")
-    expected = expected.reshape(12, scale, 10, scale).mean((1, 3))
-    np.testing.assert_allclose(through(sharp, kernel, scale), expected, rtol=1e-5)
 
 
 def test_turns_are_eight_and_undone():

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from superlens.enhancing import enhance, predict, train
 from superlens.errors import SuperlensError
-from superlens.methods.zsdeconv import ZSDeconvConfig, enhance, predict, train
+from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from superlens import camera, doctor, fiji, metrics, optics, reconstruct, report, simulate, smlm, tiling, training
+    from superlens import (
+        camera,
+        doctor,
+        fiji,
+        methods,
+        metrics,
+        optics,
+        reconstruct,
+        report,
+        simulate,
+        smlm,
+        tiling,
+        training,
+    )
     from superlens.camera import Camera, check_noise, estimate_camera
+    from superlens.enhancing import adapt, enhance, predict, predict_file, train
     from superlens.errors import SuperlensError, SuperlensWarning
     from superlens.image import Image
     from superlens.io import (
@@ -32,21 +46,15 @@ if TYPE_CHECKING:
         write,
         write_localizations,
     )
-    from superlens.methods.deepstorm import DeepStormConfig, localize, train_deepstorm
-    from superlens.methods.zsdeconv import (
-        BlockOptions,
-        ChannelResult,
-        Result,
-        ZSDeconvConfig,
-        enhance,
-        predict,
-        predict_file,
-        train,
-    )
+    from superlens.methods.deepstorm.calls import localize, train_deepstorm
+    from superlens.methods.deepstorm.settings import DeepStormConfig
+    from superlens.methods.zsdeconv.settings import ZSDeconvConfig
     from superlens.model import ChannelModels, Model, load_model
     from superlens.optics import PSF, Objective
+    from superlens.predicting import BlockOptions
     from superlens.progress import Cancelled, Progress, console, silent
     from superlens.reconstruct import richardson_lucy, sparse_deconvolution, wiener
+    from superlens.result import Channel, Result
     from superlens.samples import sample
     from superlens.simulate import simulate_smlm
     from superlens.smlm import Localizations
@@ -57,9 +65,10 @@ _HOME = {
     "Camera": "camera",
     "check_noise": "camera",
     "estimate_camera": "camera",
-    "richardson_lucy": "reconstruct",
-    "sparse_deconvolution": "reconstruct",
-    "wiener": "reconstruct",
+    "adapt": "enhancing",
+    "enhance": "enhancing",
+    "predict": "enhancing",
+    "train": "enhancing",
     "SuperlensError": "errors",
     "SuperlensWarning": "errors",
     "Image": "image",
@@ -72,17 +81,8 @@ _HOME = {
     "read_sequence": "io",
     "write": "io",
     "write_localizations": "io",
-    "DeepStormConfig": "methods.deepstorm",
-    "localize": "methods.deepstorm",
-    "train_deepstorm": "methods.deepstorm",
-    "BlockOptions": "methods.zsdeconv",
-    "ChannelResult": "methods.zsdeconv",
-    "Result": "methods.zsdeconv",
-    "ZSDeconvConfig": "methods.zsdeconv",
-    "enhance": "methods.zsdeconv",
-    "predict": "methods.zsdeconv",
-    "predict_file": "methods.zsdeconv",
-    "train": "methods.zsdeconv",
+    "BlockOptions": "predicting",
+    "predict_file": "enhancing",
     "ChannelModels": "model",
     "Model": "model",
     "load_model": "model",
@@ -92,42 +92,65 @@ _HOME = {
     "Progress": "progress",
     "console": "progress",
     "silent": "progress",
+    "richardson_lucy": "reconstruct",
+    "sparse_deconvolution": "reconstruct",
+    "wiener": "reconstruct",
+    "Channel": "result",
+    "Result": "result",
     "sample": "samples",
     "simulate_smlm": "simulate",
     "Localizations": "smlm",
 }
-"""Public name to the module that defines it."""
+"""Public name to the module that defines it; those of methods are declared by the methods."""
 
 _MODULES = frozenset(
-    ("camera", "reconstruct", "doctor", "fiji", "metrics", "optics", "report", "simulate", "smlm", "tiling", "training")
+    (
+        "camera",
+        "doctor",
+        "fiji",
+        "methods",
+        "metrics",
+        "optics",
+        "reconstruct",
+        "report",
+        "simulate",
+        "smlm",
+        "tiling",
+        "training",
+    )
 )
 
+
 __all__ = [
-    "PSF",
     "BlockOptions",
     "Camera",
     "Cancelled",
+    "Channel",
     "ChannelModels",
-    "ChannelResult",
+    "DeepStormConfig",
     "Image",
     "LazyImage",
+    "Localizations",
     "Model",
     "Objective",
+    "PSF",
     "Progress",
     "Result",
     "SuperlensError",
     "SuperlensWarning",
     "ZSDeconvConfig",
     "__version__",
+    "adapt",
     "camera",
     "check_noise",
     "console",
-    "reconstruct",
     "doctor",
     "enhance",
     "estimate_camera",
     "fiji",
     "load_model",
+    "localize",
+    "methods",
     "metrics",
     "open_image",
     "open_sequence",
@@ -138,36 +161,42 @@ __all__ = [
     "read_localizations",
     "read_psf",
     "read_sequence",
+    "reconstruct",
     "report",
     "richardson_lucy",
     "sample",
     "silent",
     "simulate",
     "simulate_smlm",
+    "smlm",
     "sparse_deconvolution",
     "tiling",
     "train",
+    "train_deepstorm",
     "training",
     "wiener",
     "write",
     "write_localizations",
-    "DeepStormConfig",
-    "Localizations",
-    "localize",
-    "train_deepstorm",
-    "smlm",
 ]
+
+
+def _names_of_methods() -> dict[str, str]:
+    listed = importlib.import_module(f"{__name__}.methods").methods()
+    return {name: module for method in listed for name, module in method.python.items()}
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name when it is first used (PEP 562)."""
     if name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
-    if name not in _HOME:
+    home = f"{__name__}.{_HOME[name]}" if name in _HOME else None
+    if home is None and not name.startswith("_"):
+        home = _names_of_methods().get(name)
+    if home is None:
         raise AttributeError(
             f"module {__name__!r} has no attribute {name!r}; the public names are in superlens.__all__"
         )
-    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    value = getattr(importlib.import_module(home), name)
     globals()[name] = value
     return value
 

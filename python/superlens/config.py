@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Any, Self
+from types import NoneType, UnionType
+from typing import Any, Literal, Self, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from annotated_types import Ge, Gt, Le
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from superlens.errors import SuperlensError
+from superlens.parameters import Kind, Parameter
 
-__all__ = ["Config"]
+__all__ = ["Config", "parameters_of", "setting"]
 
 _SHOWN_ERRORS = 3
 
@@ -120,6 +123,60 @@ class Config(BaseModel):
         return type(self)(**{**kept, **changes})
 
 
+def setting(default: Any, *, help: str, label: str, unit: str = "", advanced: bool = True, **limits: Any) -> Any:
+    """Declare a field of settings that every door shows; the others are reached by name.
+
+    Parameters
+    ----------
+    default
+    help, label, unit, advanced
+        As in `Parameter`.
+    **limits
+        Those of `pydantic.Field`, like ``ge=0``.
+    """
+    shown: Any = {"label": label, "unit": unit, "advanced": advanced}
+    return Field(default, description=help, json_schema_extra={"shown": shown}, **limits)
+
+
+def parameters_of(settings: type[Config], method: str) -> tuple[Parameter, ...]:
+    """The parameters that settings show, in the order of their fields; none has a default, since presets decide.
+
+    Examples
+    --------
+    >>> class Blur(Config):
+    ...     width: float = setting(1.0, help="Width of the blur.", label="Width", unit="pixels", gt=0)
+    >>> [(p.name, p.kind, p.unit, p.least, p.above) for p in parameters_of(Blur, "blur")]
+    [('width', 'float', 'pixels', 0.0, True)]
+    """
+    found = []
+    for name, field in settings.model_fields.items():
+        extra = field.json_schema_extra
+        if not isinstance(extra, dict) or "shown" not in extra:
+            continue
+        kind, choices = _kind_of(field.annotation)
+        least = next((float(m.ge) for m in field.metadata if isinstance(m, Ge)), None)  # type: ignore[arg-type]
+        above = next((float(m.gt) for m in field.metadata if isinstance(m, Gt)), None)  # type: ignore[arg-type]
+        most = next((float(m.le) for m in field.metadata if isinstance(m, Le)), None)  # type: ignore[arg-type]
+        numbers = [float(n) for n in get_args(field.annotation) if isinstance(n, int) and not isinstance(n, bool)]
+        if kind == "int" and numbers:  # one of a few
+            least, most = min(numbers), max(numbers)
+        shown: Any = extra["shown"]
+        found.append(
+            Parameter(
+                name=name,
+                kind=kind,
+                help=field.description or "",
+                choices=choices,
+                least=least if above is None else above,
+                above=above is not None,
+                most=most,
+                methods=(method,),
+                **shown,
+            )
+        )
+    return tuple(found)
+
+
 def _one_line(config: type[Config], error: ValidationError) -> str:
     details = error.errors(include_url=False)
     parts = [_describe(config, detail) for detail in details[:_SHOWN_ERRORS]]
@@ -152,3 +209,20 @@ def _unknown_field(config: type[Config], detail: ErrorDetails) -> str:
 def _short(value: object, limit: int = 60) -> str:
     text = repr(value)
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def _kind_of(annotation: Any) -> tuple[Kind, tuple[str, ...]]:
+    """What kind of field a type asks for."""
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin in (Union, UnionType):
+        inner = [arg for arg in args if arg is not NoneType]
+        return _kind_of(inner[0])
+    if origin is Literal:
+        if all(isinstance(arg, str) for arg in args):
+            return "choice", tuple(args)
+        return "int", ()
+    if annotation is bool:
+        return "flag", ()
+    if annotation is int:
+        return "int", ()
+    return ("float" if annotation is float else "text"), ()

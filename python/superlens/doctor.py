@@ -277,11 +277,11 @@ class _Watch:
 
 
 def _speed() -> tuple[Speed | None, Finding | None]:
-    from superlens.methods.zsdeconv import ZSDeconvConfig, enhance
+    from superlens.enhancing import enhance, image_method
     from superlens.optics import Objective
     from superlens.samples import sample
 
-    config, watch = ZSDeconvConfig.of("fast"), _Watch()
+    config, watch = image_method(None).settings.of(), _Watch()
     began = time.perf_counter()
     try:
         with warnings.catch_warnings():

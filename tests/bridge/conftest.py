@@ -80,7 +80,8 @@ def caller() -> Caller:
 @pytest.fixture(scope="session")
 def model_file(tmp_path_factory: pytest.TempPathFactory, caller: Caller) -> Path:
     """A model of one step, for pixels of 65 nm."""
-    from superlens.methods.zsdeconv import ZSDeconvConfig, train
+    from superlens.enhancing import train
+    from superlens.methods.zsdeconv.settings import ZSDeconvConfig
     from superlens.optics import Objective
 
     path = tmp_path_factory.mktemp("model") / "quick.zip"

@@ -17,19 +17,21 @@ import pytest
 from click.testing import Result
 
 from superlens.bridge import dispatch as door
-from superlens.bridge.calls import Call, Verb
-from superlens.bridge.dispatch import dispatch
+from superlens.bridge.dispatch import dispatch, for_fiji
 from superlens.bridge.listening import Abandoned, Run, Telling
+from superlens.bridge.menu import command_of
 from superlens.bridge.protocol import LARGEST_BLOCK, InputSpec, Request, Response
-from superlens.bridge.telling import for_fiji
-from superlens.bridge.verbs.learning import ENHANCE
+from superlens.enhancing import enhance, predict
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import Image
 from superlens.io import read, write
-from superlens.methods.zsdeconv import ZSDeconvConfig, enhance, predict
+from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.model import ChannelModels, Model, load_model
 from superlens.optics import PSF, Objective
 from superlens.progress import Cancelled
+from superlens.runs.verb import Outcome, Verb
+from superlens.runs.verb import Request as Asking
+from superlens.runs.verbs import VERBS
 
 Caller = Any
 
@@ -50,6 +52,11 @@ class Ear:
         return self._stopped
 
 
+def verb_of(run: Callable[[Asking], Outcome]) -> Verb:
+    """A verb that does something."""
+    return Verb("act", "", "", "", tuple, run)
+
+
 def in_python(caller: Caller, image: Image, **changes: Any) -> Any:
     config = ZSDeconvConfig.of(steps=2, seed=1, batch=1, patch=32, flips=1, **changes)
     with warnings.catch_warnings():
@@ -66,12 +73,12 @@ def test_enhance_gives_the_pixels_that_python_gives(caller: Caller) -> None:
     answer, images = caller.call("enhance", {**caller.optics, **caller.quick}, [(caller.described(data), data)])
     assert answer.ok, answer.error
     result = in_python(caller, Image(data, pixel_nm=65.0))
-    np.testing.assert_array_equal(images["super-resolved"], result.image.data)
+    np.testing.assert_array_equal(images["sharp"], result.image.data)
     np.testing.assert_array_equal(images["denoised"], result.denoised.data)
     np.testing.assert_array_equal(images["uncertainty"], result.uncertainty.data)
     sharp = answer.outputs[0]
-    assert (sharp.role, sharp.pixel_nm, sharp.scale, sharp.show) == ("super-resolved", 32.5, 2, True)
-    assert answer.messages == for_fiji(result.messages, ENHANCE.command)
+    assert (sharp.role, sharp.pixel_nm, sharp.scale, sharp.show) == ("sharp", 32.5, 2, True)
+    assert answer.messages == for_fiji(result.messages, command_of(VERBS["enhance"]))
 
 
 @pytest.mark.slow
@@ -94,7 +101,7 @@ def test_enhance_by_files_gives_the_files_of_the_command_line(
         str(out / f"cell_{end}.tif") for end in ("sr", "denoised", "uncertainty")
     ]
     told_here, told_there = (json.loads((folder / "run.json").read_text()) for folder in (out, tmp_path / "shell"))
-    assert told_here["images"][0]["sha256"] == told_there["images"][0]["sha256"]
+    assert told_here["results"][0]["sha256"] == told_there["results"][0]["sha256"]
     assert told_here["command"][:2] == ["enhance", "na=1.3"]
 
 
@@ -108,9 +115,9 @@ def test_pixels_in_a_block_can_go_into_files_and_back_into_blocks_at_once(caller
     }
     parameters = {**caller.optics, **caller.quick, **saved}
     spec = caller.described(data, name="my cell/1.tif")
-    answer, images = caller.call("enhance", parameters, [(spec, data)], roles=["super-resolved"])
+    answer, images = caller.call("enhance", parameters, [(spec, data)], roles=["sharp"])
     assert answer.ok, answer.error
-    np.testing.assert_array_equal(read(tmp_path / "out" / "1_sr.tif").data, images["super-resolved"])
+    np.testing.assert_array_equal(read(tmp_path / "out" / "1_sr.tif").data, images["sharp"])
     assert Model.load(tmp_path / "m.zip").config.pixel_nm == 65.0
     assert "<html" in (tmp_path / "r.html").read_text(encoding="utf-8")
     assert set(answer.files) >= {
@@ -131,7 +138,7 @@ def test_predict_keeps_axes_and_sampling_of_a_hyperstack(caller: Caller, model_f
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SuperlensWarning)
         expected = predict(Model.load(model_file), Image(data, "CZYX", 65.0, 300.0))
-    np.testing.assert_array_equal(images["super-resolved"], expected.image.data)
+    np.testing.assert_array_equal(images["sharp"], expected.image.data)
     sharp = answer.outputs[0]
     assert (sharp.axes, sharp.shape, sharp.z_step_nm) == ("CZYX", (2, 2, 66, 94), 300.0)
     assert sharp.channel_names == ("actin", "dna")
@@ -152,7 +159,7 @@ def test_enhance_learns_each_channel_with_its_wavelength_as_python_does(caller: 
         image = Image(data, "CYX", 65.0, channel_names=("actin", "dna"))
         result = enhance(image, lenses, channels=(0, 1), config=config)
     assert result.image is not None
-    np.testing.assert_array_equal(images["super-resolved"], result.image.data)
+    np.testing.assert_array_equal(images["sharp"], result.image.data)
     sharp = answer.outputs[0]
     assert (sharp.axes, sharp.shape, sharp.channel_names) == ("CYX", (2, 80, 96), ("actin", "dna"))
     models = load_model(saved)
@@ -214,8 +221,8 @@ def test_predict_gives_each_channel_to_its_model_and_leaves_out_the_others(
         warnings.simplefilter("ignore", SuperlensWarning)
         expected = predict(models, Image(data, "CYX", 65.0))
     assert expected.image is not None
-    np.testing.assert_array_equal(images["super-resolved"], expected.image.data)
-    np.testing.assert_array_equal(read(tmp_path / "out" / "cell_sr.tif").data, images["super-resolved"])
+    np.testing.assert_array_equal(images["sharp"], expected.image.data)
+    np.testing.assert_array_equal(read(tmp_path / "out" / "cell_sr.tif").data, images["sharp"])
     sharp = answer.outputs[0]
     assert (sharp.axes, sharp.shape, sharp.channels) == ("CYX", (2, 66, 94), (0, 2))
     assert sharp.channel_names == ("actin", "tubulin")
@@ -243,16 +250,16 @@ def test_a_model_of_one_kind_says_that_it_is_applied_to_all_channels(caller: Cal
 
 @pytest.mark.slow
 def test_a_model_is_loaded_once_until_its_file_changes(caller: Caller, model_file: Path, tmp_path: Path) -> None:
-    from superlens.bridge.verbs import learning
+    from superlens.runs.images import load_once
 
     copy = tmp_path / "copy.zip"
     copy.write_bytes(model_file.read_bytes())
     data = caller.noisy()
     image = (caller.described(data), data)
-    first = learning._loaded.cache_info().misses
+    first = load_once.cache_info().misses
     for _ in range(2):
         assert caller.call("predict", {"model": str(copy)}, [image])[0].ok
-    assert learning._loaded.cache_info().misses == first + 1
+    assert load_once.cache_info().misses == first + 1
     copy.write_bytes(b"something else")
     plan = caller.ask("plan", of="predict", parameters={"model": str(copy)}, inputs=(image[0],))
     assert plan.error is not None and "not a superlens model" in plan.error.message
@@ -327,10 +334,10 @@ def test_stripes_are_taken_off_as_by_python(caller: Caller, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("changes", "roles"),
     [
-        ({}, ["super-resolved", "denoised", "uncertainty"]),
-        ({"from_scratch": True}, ["super-resolved", "denoised"]),
+        ({}, ["sharp", "denoised", "uncertainty"]),
+        ({"from_scratch": True}, ["sharp", "denoised"]),
         ({"denoise_only": True}, ["denoised"]),
-        ({"preset": "paper"}, ["super-resolved", "denoised"]),
+        ({"preset": "paper"}, ["sharp", "denoised"]),
     ],
 )
 def test_a_plan_names_what_will_be_made(caller: Caller, changes: Mapping[str, Any], roles: list[str]) -> None:
@@ -447,10 +454,10 @@ def full_disk() -> Callable[[], contextlib.AbstractContextManager[None]]:
 def test_every_failure_becomes_a_record(
     monkeypatch: pytest.MonkeyPatch, error: Exception, kind: str, name: str
 ) -> None:
-    def fail(call: Call) -> Response:
+    def fail(request: Asking) -> Outcome:
         raise error
 
-    monkeypatch.setattr(door, "VERBS", {"fail": Verb(run=fail)})
+    monkeypatch.setattr(door, "VERBS", {"fail": verb_of(fail)})
     record = dispatch(Request(verb="fail")).error
     assert record is not None and (record.kind, record.type) == (kind, name)
     assert (record.traceback is not None) == (kind == "defect")
@@ -458,14 +465,14 @@ def test_every_failure_becomes_a_record(
 
 
 def test_warnings_for_the_user_become_messages_and_others_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    def warn(call: Call) -> Response:
-        warnings.warn("seen --offset", SuperlensWarning, stacklevel=1)
-        warnings.warn("seen --offset", SuperlensWarning, stacklevel=1)
+    def warn(request: Asking) -> Outcome:
+        warnings.warn("seen `out`", SuperlensWarning, stacklevel=1)
+        warnings.warn("seen `out`", SuperlensWarning, stacklevel=1)
         warnings.warn("not for you", RuntimeWarning, stacklevel=1)
-        return Response(messages=("last",))
+        return Outcome(messages=("last",))
 
-    monkeypatch.setattr(door, "VERBS", {"warn": Verb(run=warn, command=ENHANCE.command)})
-    assert dispatch(Request(verb="warn")).messages == ("seen offset", "last")
+    monkeypatch.setattr(door, "VERBS", {"warn": verb_of(warn)})
+    assert dispatch(Request(verb="warn")).messages == ("seen output", "last")
 
 
 # -- being told and being stopped ---------------------------------------------------------------------------------------
@@ -529,12 +536,12 @@ def test_a_running_call_hears_another_one_by_its_name(caller: Caller, tmp_path: 
 def test_a_call_that_waits_for_another_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
     inside, leave = threading.Event(), threading.Event()
 
-    def work(call: Call) -> Response:
+    def work(request: Asking) -> Outcome:
         inside.set()
         assert leave.wait(20)
-        return Response()
+        return Outcome()
 
-    monkeypatch.setattr(door, "VERBS", {"work": Verb(run=work, works=True)})
+    monkeypatch.setattr(door, "VERBS", {"work": verb_of(work)})
     first: list[Response] = []
     thread = threading.Thread(target=lambda: first.append(dispatch(Request(verb="work"))))
     thread.start()

@@ -34,33 +34,35 @@ def test_values_become_those_of_a_macro(value: object, text: str) -> None:
 
 
 SCRIPT = """
-import json, sys, threading
+import json, sys, threading, time
 import jpype, numpy as np
 
 jpype.startJVM(classpath=[sys.argv[1]])
 from superlens.bridge import dispatch as door
-from superlens.bridge.calls import Verb
 from superlens.bridge.inprocess import install, uninstall
-from superlens.bridge.protocol import InputSpec, OutputSpec, Request, Response, read_block, fill_block
+from superlens.bridge.protocol import InputSpec, OutputSpec, Request
+from superlens.runs.verb import Made, Outcome, Verb
 
 names = []
 
-def invert(call):
+def invert(request):
     names.append(threading.current_thread() is threading.main_thread())
-    spec = call.request.inputs[0]
-    fill_block(call.request.outputs[0], call.blocks_out[0], np.float32(-1) * read_block(spec, call.blocks_in[0]))
-    return Response(outputs=call.request.outputs)
+    image = request.images[0].image
+    return Outcome(made=[Made("psf", image.with_data(np.float32(-1) * image.data), "inverted")])
 
-def count(call):
+def count(request):
     for i in range(1000):
-        call.progress._told = -1.0
-        call.progress(i, 1000, "training")
-    return Response()
+        time.sleep(0.11)  # so that none is one too many to see
+        request.session.progress(i, 1000, "training")
+    return Outcome()
 
-def fail(call):
+def verb(run):
+    return Verb("act", "", "", "", tuple, run)
+
+def fail(request):
     raise RuntimeError("boom")
 
-door.VERBS = {**door.VERBS, "invert": Verb(invert), "count": Verb(count), "fail": Verb(fail)}
+door.VERBS = {**door.VERBS, "invert": verb(invert), "count": verb(count), "fail": verb(fail)}
 install()
 Menu, Buffer = jpype.JClass("MenuThread"), jpype.JClass("java.nio.ByteBuffer")
 none = jpype.JArray(Buffer)([])

@@ -16,7 +16,7 @@ import pytest
 from click.testing import Result
 
 from superlens.bridge import launch
-from superlens.bridge.verbs import MENU
+from superlens.bridge.menu import menu
 from superlens.errors import SuperlensError
 
 Caller = Any
@@ -207,7 +207,7 @@ def test_the_menus_of_a_window_reach_the_engine_until_it_is_closed(
 
     told = in_a_process(WITH_A_WINDOW, imagej, tmp_path / "psf.npy")
     assert told["showing"] and told["macro"] == "psf"
-    assert set(told["labels"]) == {command.label for command in MENU.values()}
+    assert set(told["labels"]) == {command.label for command in menu().values()}
     expected = Objective(**caller.optics).psf(65.0).data.astype(np.float32)
     np.testing.assert_array_equal(np.load(tmp_path / "psf.npy"), expected)
 
@@ -377,8 +377,8 @@ def test_a_macro_of_a_fiji_without_a_screen_gives_the_pixels_of_the_shell(
 
 
 def check_predicts(folder: Path, caller: Caller, model_file: Path, tmp_path: Path) -> None:
+    from superlens.enhancing import predict
     from superlens.image import Image
-    from superlens.methods.zsdeconv import predict
     from superlens.model import Model
 
     data = caller.noisy()

@@ -83,7 +83,8 @@ def test_a_table_that_nothing_reads_is_refused_before_the_work(caller: Caller, m
 def test_localize_gives_the_table_and_the_image_that_python_gives(
     caller: Caller, movie: Image, tmp_path: Path, superlens: Callable[..., Result]
 ) -> None:
-    from superlens.methods.deepstorm import Known, localize
+    from superlens.methods.deepstorm.calls import localize
+    from superlens.smlm.estimation import Known
 
     known = {"psf_sigma_nm": 120.0, "offset": 100.0, "gain": 1.0, "read_noise_e": 1.0}
     parameters = {**known, "render_nm": 20.0, "frames": "1-6", "output": str(tmp_path / "out")}

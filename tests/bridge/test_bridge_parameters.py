@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 import click
 import pytest
 
-from superlens.bridge.parameters import Command, export
-from superlens.bridge.verbs import MENU, VERBS
+from superlens.bridge.menu import PING, Command, command_of, export, menu
 from superlens.cli import main
 from superlens.errors import SuperlensError
+from superlens.runs.verbs import VERBS
 
 FILE = Path(__file__).resolve().parents[1] / "protocol" / "params.json"
-COMMANDS = {**MENU, **{verb: item.command for verb, item in VERBS.items() if item.command is not None}}
+MENU = menu()
+COMMANDS = {**MENU, **{name: command_of(verb) for name, verb in VERBS.items()}, "ping": PING}
 NOT_IN_FIJI = {"adapt", "channel", "memory_gb", "pairs", "resume", "verbose"} | {
     # of runs through files, block by block
     *("also", "block", "dry_run", "fill_missing", "memory_gb", "restart", "scheduler", "workers"),
@@ -29,28 +29,26 @@ def every(name: str) -> Command:
 
 
 def test_the_exported_file_is_up_to_date() -> None:
-    assert FILE.read_text(encoding="utf-8") == export(MENU, VERBS), (
-        "run `superlens fiji --params tests/protocol/params.json`"
-    )
+    assert FILE.read_text(encoding="utf-8") == export(), "run `superlens fiji --params tests/protocol/params.json`"
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_keys_are_lower_case_words(name: str) -> None:
-    for parameter in every(name).parameters:
+    for parameter in every(name).fields:
         assert re.fullmatch(r"[a-z][a-z0-9_]*", parameter.key)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_no_key_is_the_end_of_another(name: str) -> None:
     """ImageJ finds ``size=`` inside ``patch_size=``."""
-    keys = [parameter.key for parameter in every(name).parameters]
+    keys = [parameter.key for parameter in every(name).fields]
     assert len(set(keys)) == len(keys)
     assert [(a, b) for a in keys for b in keys if a != b and b.endswith(a)] == []
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_parameter_has_a_label_and_a_help_in_its_own_words(name: str) -> None:
-    for parameter in json.loads(export({name: every(name)}, VERBS))["commands"][name]["params"]:
+    for parameter in (field.described() for field in every(name).fields):
         assert parameter["label"] and parameter["help"], parameter["key"]
         assert "--" not in parameter["help"].replace("--from-scratch", ""), parameter["help"]
         assert parameter["help"].endswith((".", "?"))
@@ -58,7 +56,7 @@ def test_every_parameter_has_a_label_and_a_help_in_its_own_words(name: str) -> N
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_choice_has_choices_and_its_default_is_one_of_them(name: str) -> None:
-    for parameter in (p.described() for p in every(name).parameters):
+    for parameter in (field.described() for field in every(name).fields):
         assert bool(parameter["choices"]) == (parameter["type"] == "choice")
         assert (
             parameter["default"] is None
@@ -70,7 +68,7 @@ def test_a_choice_has_choices_and_its_default_is_one_of_them(name: str) -> None:
 @pytest.mark.parametrize("name", SHARED)
 def test_the_command_line_and_the_menu_have_the_same_options(name: str) -> None:
     options = {option.name for option in main.commands[name].params if isinstance(option, click.Option)}
-    here = {parameter.argument for parameter in MENU[name].parameters if not parameter.client}
+    here = {field.parameter.name for field in MENU[name].fields if not field.client}
     assert options - here <= NOT_IN_FIJI, "give new options words in superlens.bridge, or name them here"
 
 
@@ -122,5 +120,5 @@ def test_a_value_that_cannot_be_is_refused_by_its_key(given: dict[str, object], 
 
 
 def test_messages_name_the_parameters_as_fiji_does() -> None:
-    said = MENU["enhance"].in_words("give --psf-pixel-nm, --psf, --psf-model and --set x, or --na-like")
-    assert said == "give psf_lateral_nm, psf, psf_theory and settings x, or --na-like"
+    said = MENU["enhance"].in_words("give `psf_pixel_nm`, `psf`, `psf_model` and `settings` x, or `channel`")
+    assert said == "give psf_lateral_nm, psf, psf_theory and settings x, or channel"

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from superlens.bridge.listening import SILENT, Run, Telling
+from superlens.bridge.menu import command_of
 from superlens.bridge.protocol import (
     InputSpec,
     OutputSpec,
@@ -22,8 +23,8 @@ from superlens.bridge.protocol import (
     fill_block,
     read_block,
 )
-from superlens.bridge.verbs import VERBS
 from superlens.errors import SuperlensError
+from superlens.runs.verbs import VERBS
 
 PROTOCOL = Path(__file__).resolve().parents[1] / "protocol"
 REQUESTS = sorted(PROTOCOL.glob("*.request.json"))
@@ -38,10 +39,11 @@ def named(path: Path) -> str:
 def test_a_request_of_the_files_is_read_and_its_parameters_are_known(path: Path) -> None:
     asked = Request.from_json(path.read_text(encoding="utf-8"))
     verb = VERBS.get(asked.of or asked.verb)
-    if verb is not None and verb.command is not None:
-        assert verb.command.arguments(asked.parameters).keys() >= set()
+    if verb is not None:
+        assert set(asked.parameters) <= {field.key for field in command_of(verb).fields}
+        assert command_of(verb).arguments(asked.parameters).keys() >= {"inputs"} or verb.inputs == "none"
     else:
-        assert asked.verb in ("finish", "cancel")
+        assert asked.verb in ("ping", "finish", "cancel")
 
 
 @pytest.mark.parametrize("path", REQUESTS, ids=named)
@@ -79,11 +81,10 @@ def test_the_events_of_the_files_are_what_a_listener_is_told() -> None:
         def cancelled(self) -> bool:
             return False
 
-    telling = Telling(Listener(), Run(), preview=True)
+    telling = Telling(Listener(), Run(), preview=True, seconds_between=0.0)
     telling.loading("loading")
     telling.runs_on("CPU, 8 threads, AMD EPYC")
     for event in events[1:]:
-        telling._told = -1.0
         if "preview" in event["info"]:
             telling.glimpse(lambda: np.array([[0.1, 0.1], [0.7, 0.7]], np.float32))
         else:

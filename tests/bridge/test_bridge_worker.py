@@ -162,7 +162,7 @@ def test_the_worker_gives_the_pixels_that_this_process_gives(worker: Worker, cal
     there, far = caller.call("predict", {"model": str(model_file)}, [image], door=worker.door, listener=ear)
     here, near = caller.call("predict", {"model": str(model_file)}, [image])
     assert there.ok and here.ok, there.error
-    for role in ("super-resolved", "denoised", "uncertainty"):  # other numbers of threads round otherwise
+    for role in ("sharp", "denoised", "uncertainty"):  # other numbers of threads round otherwise
         np.testing.assert_allclose(far[role], near[role], rtol=0, atol=1e-5 * np.ptp(near[role]))
     assert "predicting" in ear.stages
     assert MADE and shared_blocks() == [], "no block is left"

@@ -20,9 +20,9 @@ import tifffile
 from click.testing import Result
 from numpy.typing import NDArray
 
-from superlens.cli import folders
 from superlens.image import Image
 from superlens.io import read, write
+from superlens.runs import folders
 
 Run = Callable[..., Result]
 Array = NDArray[np.generic]
@@ -368,7 +368,7 @@ def test_several_images_train_one_model_and_get_a_report_each(superlens: Run, tm
     assert result.exit_code == 0, result.output
     names = {file.name for file in out.iterdir()}
     assert {"a_sr.tif", "b_sr.tif", "a_report.html", "b_report.html", "model.zip", "run.json"} <= names
-    assert len(json.loads((out / "run.json").read_text())["images"]) == 2
+    assert len(json.loads((out / "run.json").read_text())["results"]) == 2
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.io import read, read_psf, write
 from superlens.optics import PSF, Objective
+from superlens.runs.choices import Reading
 
 Run = Callable[..., Result]
 
@@ -75,10 +76,9 @@ def test_a_stack_without_axes_is_asked_for_them(superlens: Run, tmp_path: Path) 
 
 
 def test_axes_and_step_from_the_command_line_reach_the_image(tmp_path: Path) -> None:
-    from superlens.cli.options import ImageChoice
 
     tifffile.imwrite(tmp_path / "stack.tif", stack(), photometric="minisblack", metadata=None)
-    choice = ImageChoice(130.0, "ZYX", 300.0)
+    choice = Reading(130.0, "ZYX", z_step_nm=300.0)
     image = choice.read(tmp_path / "stack.tif")
     assert (image.axes, image.pixel_nm, image.z_step_nm) == ("ZYX", 130.0, 300.0)
     opened = choice.file(tmp_path / "stack.tif").open()

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import tifffile
 from click.testing import Result
+from superlens.methods.zsdeconv.request import BlockOptions
+from superlens.methods.zsdeconv.stream import predict_file
 
 from superlens.camera import Camera
 from superlens.image import Image
 from superlens.io import read, write
-from superlens.methods.zsdeconv import BlockOptions, predict_file
 from superlens.streaming import Workers
 
 Run = Callable[..., Result]

@@ -61,5 +61,5 @@ def test_a_killed_run_leaves_only_its_checkpoint_and_a_stopped_one_all_its_resul
     names = {file.name for file in out.iterdir()}
     stem = sample_path().stem
     assert {f"{stem}_denoised.tif", "model.zip", "report.html", "run.json", ".checkpoint"} <= names
-    (told,) = json.loads((out / "run.json").read_text())["images"]
-    assert told["stopped"] == "cancelled"
+    (told,) = json.loads((out / "run.json").read_text())["results"]
+    assert told["channels"][0]["stopped"] == "cancelled"

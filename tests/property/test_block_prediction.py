@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from superlens.methods.zsdeconv.request import BlockOptions
+from superlens.methods.zsdeconv.stream import predict_file, preview
 
 from superlens.camera import Camera
+from superlens.enhancing import predict
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import Image
 from superlens.io import read, write
-from superlens.methods.zsdeconv import BlockOptions, predict, predict_file, preview
 from superlens.model import Model
 from superlens.progress import Cancelled
 
@@ -173,7 +175,7 @@ def test_another_request_for_the_place_of_an_unfinished_run_is_refused(small_mod
     out = tmp_path / "b.ome.zarr"
     with pytest.raises(Cancelled):
         predict_file(small_model, source, out, options=BlockOptions(block=16), progress=stop_after(2))
-    with pytest.raises(SuperlensError, match="--restart"):
+    with pytest.raises(SuperlensError, match="`restart`"):
         predict_file(small_model, other, out)
     expected = predict(Model.load(small_model), read(other)).image
     assert expected is not None

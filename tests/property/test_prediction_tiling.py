@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from superlens.camera import Camera
+from superlens.enhancing import predict
 from superlens.image import Image
-from superlens.methods.zsdeconv import ZSDeconvConfig, predict
+from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.model import CameraConfig, Model, ModelConfig
 from superlens.networks import architecture, build
 from superlens.observing.conditioning import CHANNELS

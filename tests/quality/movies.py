@@ -26,9 +26,11 @@ from suite.scenes import CAMERA, CAMERA_NM, make, optics
 from suite.scores import score, stage_one
 from suite.store import ROOT
 
+from superlens.enhancing import enhance
 from superlens.errors import SuperlensError
 from superlens.image import Image
-from superlens.methods.zsdeconv import ZSDeconvConfig, enhance, light
+from superlens.methods.zsdeconv import light
+from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.simulate import Scene
 
 

@@ -28,7 +28,6 @@ __all__ = ["SILENT", "Abandoned", "Listener", "Run", "Runs", "Telling"]
 
 _LOSS = re.compile(r"^loss ([-+.\deE]+)$")
 _CHANNEL = re.compile(r"^channel \d+(?: \(.*\))?: ")
-_SECONDS_BETWEEN = 0.1
 _SECONDS_BETWEEN_PREVIEWS = 3.0
 _LARGEST_PREVIEW = 160
 
@@ -124,11 +123,14 @@ class Telling:
     run : Run
     preview : bool
         Whether the listener wants to see what a network makes while it learns.
+    seconds_between : float
+        At least, from one event to the next: no more than a person can see.
     """
 
-    def __init__(self, listener: Listener, run: Run, *, preview: bool = False) -> None:
+    def __init__(self, listener: Listener, run: Run, *, preview: bool = False, seconds_between: float = 0.1) -> None:
         self._listener = listener
         self._run = run
+        self._between = seconds_between
         self._began = time.monotonic()
         self._told = -1.0
         self._latest = (0, 0, "")
@@ -153,7 +155,7 @@ class Telling:
         stage, loss = _understood(message)
         self._follow(stage, done, now)
         self._latest = (done, total, message)
-        if loss is not None or done in (0, total) or now - self._told >= _SECONDS_BETWEEN:
+        if loss is not None or done in (0, total) or now - self._told >= self._between:
             self._told = now
             self._listener.update(message, done, total, self._info(stage, loss, done, total, now))
         self.check()

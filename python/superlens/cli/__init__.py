@@ -1,9 +1,8 @@
-"""The command line: ``superlens enhance | train | predict | psf | evaluate | models | doctor | fiji``.
+"""The command line: ``superlens enhance | train | predict | localize | simulate | psf | stripes | compare | evaluate | models | doctor | fiji``.
 
-Every command only translates: options into the types of the package, results into files and lines. What it may not do is
-decide anything about images. Nothing heavy is imported before a command runs, so that ``superlens --help`` answers at once,
-and nothing ever prompts. `failures` turns whatever goes wrong into one line and an exit code: 2 when the request cannot be
-carried out, 130 when it was stopped, 1 for a defect of the program.
+Every command is a verb of `superlens.runs`: its options are the verb's parameters, its lines the verb's outcome. Nothing heavy is imported
+before a command runs, so that ``superlens --help`` answers at once, and nothing ever prompts. `failures` turns whatever goes wrong into one
+line and an exit code: 2 when the request cannot be carried out, 130 when it was stopped, 1 for a defect of the program.
 """
 
 from __future__ import annotations
@@ -11,15 +10,16 @@ from __future__ import annotations
 import click
 
 from superlens import __version__
-from superlens.cli.about import doctor, models
+from superlens.cli.commands import VerbCommand
 from superlens.cli.failures import Program
 from superlens.cli.hosting import fiji
-from superlens.cli.learn import enhance, predict, train
-from superlens.cli.localize import localize
-from superlens.cli.measure import evaluate, psf
-from superlens.cli.simulate import simulate
+from superlens.runs.verbs import VERBS
 
 __all__ = ["main"]
+
+_METAVARS = {"localize": "MOVIE", "evaluate": "OUT", "stripes": "IMAGE", "compare": "RESULT REFERENCE"}
+_SIMULATORS = {"simulate": "smlm"}
+"""Verbs that are commands of the group ``simulate``, and what they are called there."""
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -31,5 +31,14 @@ def main() -> None:
     """
 
 
-for _command in (enhance, train, predict, localize, simulate, psf, evaluate, models, doctor, fiji):
-    main.add_command(_command)
+@main.group()
+def simulate() -> None:
+    """Make images whose truth is known."""
+
+
+for _verb in VERBS.values():
+    if _verb.name in _SIMULATORS:
+        simulate.add_command(VerbCommand(_verb, _SIMULATORS[_verb.name]))
+    else:
+        main.add_command(VerbCommand(_verb, metavar=_METAVARS.get(_verb.name)))
+main.add_command(fiji)

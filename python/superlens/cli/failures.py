@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import logging
-import os
 import platform
 import re
 import sys
@@ -33,10 +31,8 @@ __all__ = [
     "EXIT_STOPPED",
     "Program",
     "note",
-    "quiet_native_output",
     "in_flags",
     "say",
-    "warn",
 ]
 
 EXIT_DEFECT, EXIT_REFUSED, EXIT_STOPPED = 1, 2, 130
@@ -111,40 +107,6 @@ def note(message: str) -> None:
     if message not in _SHOWN:
         _SHOWN.add(message)
         say(f"note: {message}")
-
-
-def warn(message: str) -> None:
-    """Tell the user something that does not stop the run; goes where all warnings go."""
-    warnings.warn(message, SuperlensWarning, stacklevel=2)
-
-
-@contextlib.contextmanager
-def quiet_native_output() -> Iterator[None]:
-    """Keep what C++ libraries write to standard error while they start off the user's screen.
-
-    TensorFlow speaks before its own log level applies. If the block fails, what was held back is logged, since it may say why.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as held, _redirected(held.fileno()):
-        try:
-            yield
-        except BaseException:
-            held.seek(0)
-            logging.getLogger(__name__).info("while loading: %s", held.read().decode(errors="replace"))
-            raise
-
-
-@contextlib.contextmanager
-def _redirected(target: int) -> Iterator[None]:
-    """Send the process's standard error to another descriptor, for the length of the block."""
-    kept = os.dup(2)
-    os.dup2(target, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 @contextlib.contextmanager

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from superlens.cli.options import path_type
-
 __all__ = ["fiji"]
+
+path_type = click.Path(path_type=Path)
 
 
 @click.command()
@@ -27,10 +27,9 @@ def fiji(folder: Path | None, check: bool, params: Path | None) -> None:
     ImageJ is started.
     """
     if params is not None:
-        from superlens.bridge.parameters import export
-        from superlens.bridge.verbs import MENU, VERBS
+        from superlens.bridge.menu import export
 
-        params.write_text(export(MENU, VERBS), encoding="utf-8")
+        params.write_text(export(), encoding="utf-8")
         return
     from superlens.bridge import launch
 

@@ -1,4 +1,4 @@
-"""Why a result may be trusted: from a `Result` to the numbers of ``run.json`` and to the data of the report page.
+"""Why a result may be trusted: from a `Channel` to the numbers of ``run.json`` and to the data of the report page.
 
 `gather` measures once and keeps what it found; `Evidence.numbers` gives the numbers by name, `Evidence.page` gives them to the
 report with the range that physics asks for, a verdict and a sentence. Measuring is the work of `superlens.evidence.measure`, judging
@@ -21,8 +21,9 @@ import numpy as np
 from scipy import ndimage
 
 from superlens.evidence.checks import checks
-from superlens.evidence.measure import Measured, Planes, measure, transfer_cutoff_per_um
+from superlens.evidence.measure import Measured, Planes, measure
 from superlens.host import versions
+from superlens.optics import RESPONSES
 from superlens.report import (
     NoiseCorrelation,
     PhotonTransfer,
@@ -30,22 +31,26 @@ from superlens.report import (
     PsfPicture,
     ReportData,
     TrainingRecord,
+    Verdict,
+    judge,
+    render,
 )
+from superlens.training.two_stage.state import TwoStageState
 
 if TYPE_CHECKING:
-    from superlens.methods.zsdeconv.apply import Result
+    from superlens.result import Channel
 
 __all__ = ["Evidence", "gather"]
 
-_measured: WeakKeyDictionary[Result, Measured] = WeakKeyDictionary()  # so that metrics and report measure once
+_measured: WeakKeyDictionary[Channel, Measured] = WeakKeyDictionary()  # so that metrics and report measure once
 
 
-def gather(result: Result, *, provenance: Provenance | None = None) -> Evidence:
+def gather(result: Channel, provenance: Provenance | None = None) -> Evidence:
     """Collect what speaks for and against a result.
 
     Parameters
     ----------
-    result : Result
+    result : Channel
         Of `superlens.enhance` or a trained model's prediction; denoising alone will do.
     provenance : Provenance, optional
         Command, device and times of the run; seed and digest of the input are filled in from the result.
@@ -69,11 +74,11 @@ class Evidence:
 
     Attributes
     ----------
-    result : Result
+    result : Channel
     provenance : Provenance or None
     """
 
-    result: Result
+    result: Channel
     provenance: Provenance | None = None
 
     @property
@@ -94,6 +99,19 @@ class Evidence:
         """
         return dict(self.measured.numbers)
 
+    @property
+    def title(self) -> str:
+        """Of the page."""
+        return "Denoising report" if self.measured.planes.sharp is None else "Super-resolution report"
+
+    def verdict(self) -> Verdict:
+        """One judgement of all checks, with its reasons."""
+        return judge(self.page())
+
+    def html(self) -> str:
+        """The report page."""
+        return render(self.page())
+
     def page(self) -> ReportData:
         """The data of the report page, pictures of the middle plane, in the unit of the result."""
         planes, measured = self.measured.planes, self.measured
@@ -103,9 +121,9 @@ class Evidence:
             return None if stack is None else stack[shown] / unit
 
         sharpened = planes.sharp is not None
-        observation, model = self.result.observation, self.result.model
+        observation, psf = self.result.observation, TwoStageState.of(self.result.model).psf
         return ReportData(
-            title="Super-resolution report" if sharpened else "Denoising report",
+            title=self.title,
             image_name=_name(planes, observation.image.name),
             created=datetime.now().astimezone(),
             input=plane(planes.counts),
@@ -119,7 +137,7 @@ class Evidence:
             pixel_nm=observation.image.pixel_nm,
             scale=planes.scale,
             unit="counts" if unit == 1 else "electrons",
-            cutoff_per_um=None if model.psf is None else transfer_cutoff_per_um(model.psf),
+            cutoff_per_um=None if psf is None else psf.cutoff_per_um,
             psf=_psf_picture(self.result),
             photon_transfer=_photon_transfer(self.result),
             noise_correlation=_noise_correlation(self.result),
@@ -140,10 +158,10 @@ def _name(planes: Planes, name: str) -> str:
     return name if number == 1 else f"{name}, plane {planes.shown + 1} of {number}"
 
 
-def _side_views(result: Result, planes: Planes) -> dict[str, Any]:
+def _side_views(result: Channel, planes: Planes) -> dict[str, Any]:
     """The volume of the plane shown along its middle row, on the output's sampling in both directions."""
     image = result.observation.image
-    if result.model.config.axes == "YX" or image.pixel_nm is None or image.z_step_nm is None:
+    if TwoStageState.of(result.model).axes == "YX" or image.pixel_nm is None or image.z_step_nm is None:
         return {}
     slices, fine_nm = image.sizes["Z"], image.pixel_nm / planes.scale
     first = planes.shown // slices * slices
@@ -158,16 +176,20 @@ def _side_views(result: Result, planes: Planes) -> dict[str, Any]:
     return found
 
 
-def _psf_picture(result: Result) -> PsfPicture | None:
-    model = result.model
-    if model.psf is None or result.image is None:
+def _psf_picture(result: Channel) -> PsfPicture | None:
+    state = TwoStageState.of(result.model)
+    psf, response = state.psf, state.response
+    if psf is None or result.image is None:
         return None
-    narrowing = model.config.narrowing if model.config.states_resolution else None
-    response = None if narrowing is None else narrowing.response(model.psf).at_focus().data
-    return PsfPicture(model.psf.at_focus().data, model.psf.pixel_nm, model.psf.source, response, str(narrowing or ""))
+    return PsfPicture(
+        psf=psf,
+        response=None if response is None else response.of(psf),
+        response_words=str(response or ""),
+        carried_per_um=RESPONSES[state.axes].carried_per_um(psf, result.observation.image.pixel_nm),
+    )
 
 
-def _photon_transfer(result: Result) -> PhotonTransfer:
+def _photon_transfer(result: Channel) -> PhotonTransfer:
     camera, estimate = result.observation.camera, result.observation.estimate
     return PhotonTransfer(
         means=estimate.means,
@@ -181,17 +203,18 @@ def _photon_transfer(result: Result) -> PhotonTransfer:
     )
 
 
-def _noise_correlation(result: Result) -> NoiseCorrelation:
+def _noise_correlation(result: Channel) -> NoiseCorrelation:
     noise = result.observation.noise
-    return NoiseCorrelation(*noise.neighbour_correlation, independent=noise.independent, note=noise.note)
+    x, y = noise.neighbour_correlation
+    return NoiseCorrelation(x, y, independent=noise.independent, note=noise.note)
 
 
-def _history(result: Result) -> tuple[TrainingRecord, ...]:
+def _history(result: Channel) -> tuple[TrainingRecord, ...]:
     records = () if result.history is None else result.history.records
     return tuple(TrainingRecord(r.step, r.loss, r.held_out if np.isfinite(r.held_out) else None) for r in records)
 
 
-def _chosen_step(result: Result) -> int | None:
+def _chosen_step(result: Channel) -> int | None:
     """The step of the weights; none when they lie between the start and a step, which the blend among the checks tells."""
     history = result.history
     if history is None or not history.records or 0 < history.blend < 1:
@@ -217,7 +240,7 @@ def _times(numbers: Mapping[str, float]) -> dict[str, float]:
     return {"training_seconds": seconds} if np.isfinite(seconds) else {}
 
 
-def _known_provenance(result: Result, told: Provenance | None) -> Provenance:
+def _known_provenance(result: Channel, told: Provenance | None) -> Provenance:
     """What the caller told, with what the result knows filled in."""
     pixels = np.ascontiguousarray(result.observation.image.data)
     known = told or Provenance()
@@ -228,7 +251,7 @@ def _known_provenance(result: Result, told: Provenance | None) -> Provenance:
     )
 
 
-def _messages(result: Result, planes: Planes) -> tuple[str, ...]:
+def _messages(result: Channel, planes: Planes) -> tuple[str, ...]:
     """Messages of the run without those that the page tells beside the noise plot."""
     observation = result.observation
     elsewhere = {*observation.estimate.notes, observation.noise.note}

@@ -207,10 +207,17 @@ def _told(numbers: Mapping[str, float], sharpened: bool) -> tuple[Metric, ...]:
             ),
             ("width of the PSF", "psf_fwhm_nm", "nm", "Full width at half maximum of the blur in the data."),
             (
-                "stated width of the response",
-                "target_fwhm_nm",
+                "width of a thin line in the result (FWHM)",
+                "line_fwhm_nm",
                 "nm",
-                "A point of the specimen is meant to appear this wide in the output where there is light enough, a thin line about a third wider.",
+                "The resolution to quote: a profile across a thin line in the output reads this width where there is light enough, and more where "
+                "there is not.",
+            ),
+            (
+                "the data carry the image to",
+                "carried_per_um",
+                "cycles/µm",
+                "Beyond this frequency the optics or the camera's pixels pass nothing: finer detail in the output is inferred and was not recorded.",
             ),
         ]
     rows += [

@@ -1,6 +1,6 @@
 """Measuring a result against the data it was made from; no judgement here.
 
-In: a `Result`. Out: `Measured`, numbers by name and the two maps of the page. Nothing here needs the truth: what is compared is always
+In: a `Channel`. Out: `Measured`, numbers by name and the two maps of the page. Nothing here needs the truth: what is compared is always
 the output, seen through the microscope again, with the recorded counts and the noise that the camera model expects of them.
 """
 
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from superlens.camera import NoiseCheck
 from superlens.metrics import (
@@ -23,13 +22,12 @@ from superlens.metrics import (
     residual_whiteness,
     rsp_rse,
 )
-from superlens.optics import PSF, relative_kernel, relative_transfer
-from superlens.optics.sampling import convolve
-from superlens.reconstruct.blur import binned
+from superlens.optics import PSF, RESPONSES, image_of, relative_blur
+from superlens.training.two_stage.state import TwoStageState
 
 if TYPE_CHECKING:
-    from superlens.methods.zsdeconv.apply import Result
     from superlens.model import Model
+    from superlens.result import Channel
 
 __all__ = [
     "Measured",
@@ -37,7 +35,6 @@ __all__ = [
     "kept_within",
     "measure",
     "seen_by_camera",
-    "transfer_cutoff_per_um",
 ]
 
 Array = NDArray[np.floating[Any]]
@@ -71,7 +68,7 @@ class Planes:
     unit: float
 
     @classmethod
-    def of(cls, result: Result) -> Planes:
+    def of(cls, result: Channel) -> Planes:
         """Read them off a result, electrons turned back into counts."""
         observation = result.observation
         unit = observation.camera.gain if result.parameters.get("units") == "electrons" else 1.0
@@ -139,12 +136,12 @@ class Measured:
     error_map: Array
 
 
-def measure(result: Result) -> Measured:
+def measure(result: Channel) -> Measured:
     """Measure a result; every number is a mean over `Planes.measured`, NaN where it does not apply.
 
     Parameters
     ----------
-    result : Result
+    result : Channel
 
     Returns
     -------
@@ -173,8 +170,13 @@ def measure(result: Result) -> Measured:
             passes of a specimen that is as rough there as in the octave below.
         ``blur_over_psf``
             Factor, nearest to 1 within its range, by which the blur in the plane shown is wider than the PSF; NaN where the image cannot tell.
-        ``psf_fwhm_nm``, ``target_fwhm_nm``
-            Width of the blur in the data, and of the response that the output is stated to have.
+        ``psf_fwhm_nm``
+            FWHM of the PSF in the data.
+        ``psf_line_fwhm_nm``, ``line_fwhm_nm``
+            FWHM of a thin line in the recorded image, without its camera pixels, and in an ideal result, through the response that the output
+            is stated to have.
+        ``carried_per_um``
+            Frequency to which the recorded data carry the image, cycles per micrometre; see `superlens.optics.Response.carried_per_um`.
         ``held_out_loss``, ``blend``, ``training_steps``, ``training_seconds``
             Of the training, when this process trained the model.
     """
@@ -196,7 +198,7 @@ def measure(result: Result) -> Measured:
         )
     numbers = {name: _mean([row[name] for row in rows]) for name in rows[0]}
     numbers |= {"flux_through_ends": math.nan} | (
-        _flux_of_stack(planes, result) if result.model.config.axes == "ZYX" else {}
+        _flux_of_stack(planes, result) if TwoStageState.of(result.model).axes == "ZYX" else {}
     )
     x, y = result.observation.noise.neighbour_correlation
     numbers |= {"neighbour_correlation_x": x, "neighbour_correlation_y": y}
@@ -220,51 +222,19 @@ def seen_by_camera(sharp: Array, model: Model) -> Array:
         The sharp image of the light network already shows the specimen through the narrowed PSF, so that only the blur between the
         two PSFs is left to apply; that of the original recipe is meant to be the specimen, and takes the whole PSF.
     """
-    psf, scale = model.psf, model.config.scale
-    if psf is None:
+    state = TwoStageState.of(model)
+    if state.psf is None:
         return sharp
-    sharp = np.asarray(sharp, np.float32)
-    if not model.config.states_resolution:
-        return _binned(convolve(sharp, psf.data, "symmetric"), scale)
-    if psf.data.ndim == 2:
-        kernel = relative_kernel(psf, model.config.narrowing.response(psf))
-        return _binned(convolve(sharp, kernel, "symmetric"), scale)
-    reach = [min(n, m // 2) for n, m in zip(sharp.shape, psf.data.shape, strict=True)]
-    padded = np.pad(sharp, [(r, r) for r in reach], mode="symmetric")
-    target = model.config.narrowing.response(psf)
-    blurred = fft.ifftn(fft.fftn(padded) * relative_transfer(psf, target, padded.shape)).real
-    return _binned(blurred[tuple(slice(r, r + n) for r, n in zip(reach, sharp.shape, strict=True))], scale)
+    blur = state.psf.data if state.response is None else relative_blur(state.psf, state.response.of(state.psf))
+    return image_of(sharp, blur, scale=state.scale)
 
 
-def _binned(fine: Array, scale: int) -> Array:
-    return np.asarray(binned(fine, (*(1,) * (fine.ndim - 2), scale, scale)))
-
-
-def transfer_cutoff_per_um(psf: PSF) -> float:
-    """Frequency, in cycles per micrometre, beyond which the PSF passes less than a hundredth of the contrast.
-
-    It stands for the optical cutoff, which a measured PSF does not tell: for a wide-field PSF it lies 4 % below it.
-    """
-    frequency, along = _transfer_along(psf)
-    last = int(np.argmax(along < 0.01)) or len(along)
-    return float(last * frequency[1])
-
-
-def _transfer_along(psf: PSF) -> tuple[Array, Array]:
-    """Frequencies per micrometre, and what the PSF in focus passes of each, as the mean of both directions."""
-    plane = psf.at_focus()
-    side = 4 * max(plane.data.shape)
-    transfer = np.abs(plane.otf((side, side), rfft=False))
-    along = (transfer[0, : side // 2] + transfer[: side // 2, 0]) / 2
-    return np.arange(side // 2) / side * 1000 / plane.pixel_nm, along
-
-
-def _residuals(result: Result, planes: Planes) -> dict[int, Array]:
+def _residuals(result: Channel, planes: Planes) -> dict[int, Array]:
     """What the camera would see of the output, minus the counts, of the planes that are measured or shown."""
     wanted = sorted({*planes.measured, planes.shown})
     if planes.sharp is None:
         return {i: np.asarray(planes.denoised[i] - planes.counts[i]) for i in wanted}
-    if result.model.config.axes == "YX":
+    if TwoStageState.of(result.model).axes == "YX":
         return {i: seen_by_camera(planes.sharp[i], result.model) - planes.counts[i] for i in wanted}
     slices = result.observation.image.sizes["Z"]
     seen = {
@@ -274,23 +244,23 @@ def _residuals(result: Result, planes: Planes) -> dict[int, Array]:
     return {i: seen[i // slices][i % slices] - planes.counts[i] for i in wanted}
 
 
-def _flux_of_stack(planes: Planes, result: Result) -> dict[str, float]:
+def _flux_of_stack(planes: Planes, result: Channel) -> dict[str, float]:
     """Of all slices together: the sharp stack moves light from slice to slice, and through the ends."""
     found, through = _flux(planes, slice(None)), _through_ends(result)
     return {**found, "flux_tolerance": found["flux_tolerance"] + through, "flux_through_ends": through}
 
 
-def _through_ends(result: Result) -> float:
+def _through_ends(result: Channel) -> float:
     """How much more of the light of a uniform stack its PSF throws beyond the ends than the narrower one.
 
     As much comes in from a specimen that goes on beyond them; of one that ends there, or lies there only, that is the change of flux.
     """
-    model = result.model
-    if model.psf is None or result.image is None:
+    state = TwoStageState.of(result.model)
+    if state.psf is None or result.image is None:
         return 0.0
-    slices, config = result.observation.image.sizes["Z"], model.config
-    narrow = 1.0 if not model.config.states_resolution else kept_within(config.narrowing.response(model.psf), slices)
-    return abs(narrow - kept_within(model.psf, slices))
+    slices = result.observation.image.sizes["Z"]
+    narrow = 1.0 if state.response is None else kept_within(state.response.of(state.psf), slices)
+    return abs(narrow - kept_within(state.psf, slices))
 
 
 def kept_within(psf: PSF, slices: int) -> float:
@@ -380,17 +350,19 @@ def _detail(planes: Planes, i: int, pixel_nm: float | None) -> dict[str, float]:
 
 
 def _beyond_response(planes: Planes, i: int, model: Model) -> float:
-    if planes.sharp is None or model.psf is None or not model.config.states_resolution or np.ptp(planes.sharp[i]) == 0:
+    state = TwoStageState.of(model)
+    psf, response = state.psf, state.response
+    if planes.sharp is None or psf is None or response is None or np.ptp(planes.sharp[i]) == 0:
         return math.nan
-    frequency, power = power_spectrum_radial(planes.sharp[i], model.psf.pixel_nm)
-    limit = model.config.target_factor * transfer_cutoff_per_um(model.psf)
+    frequency, power = power_spectrum_radial(planes.sharp[i], psf.pixel_nm)
+    limit = response.lateral * psf.cutoff_per_um
     beyond, below = frequency > limit, (frequency > limit / 2) & (frequency <= limit)
     weighted = power * frequency  # a ring holds as many coefficients as it is long
     if not beyond.any():
         return math.nan
     excess = weighted
-    if model.config.core_share:
-        passed = np.interp(frequency, *_transfer_along(model.config.narrowing.response(model.psf))) ** 2 * frequency
+    if response.core_share:
+        passed = np.interp(frequency, *response.transfer(psf)) ** 2 * frequency
         excess = np.maximum(weighted - passed * weighted[below].sum() / passed[below].sum(), 0)
     return float(excess[beyond].sum() / weighted.sum())
 
@@ -408,16 +380,19 @@ def _middle(shape: tuple[int, ...]) -> tuple[slice, slice]:
     return y, x
 
 
-def _widths(result: Result) -> dict[str, float]:
-    psf, config = result.model.psf, result.model.config
+def _widths(result: Channel) -> dict[str, float]:
+    state = TwoStageState.of(result.model)
+    psf, response = state.psf, state.response
+    names = ("psf_fwhm_nm", "psf_line_fwhm_nm", "line_fwhm_nm", "carried_per_um")
     if psf is None or result.image is None:
-        return {"psf_fwhm_nm": math.nan, "target_fwhm_nm": math.nan}
-    stated = config.narrowing.response(psf).fwhm_nm if config.states_resolution else math.nan
-    return {"psf_fwhm_nm": psf.fwhm_nm, "target_fwhm_nm": stated}
+        return dict.fromkeys(names, math.nan)
+    stated = math.nan if response is None else response.line_fwhm_nm(psf)
+    carried = RESPONSES[state.axes].carried_per_um(psf, result.observation.image.pixel_nm)
+    return dict(zip(names, (psf.fwhm_nm, psf.line_fwhm_nm, stated, carried), strict=True))
 
 
-def _blur_over_psf(result: Result, planes: Planes) -> float:
-    psf, pixel_nm = result.model.psf, result.observation.image.pixel_nm
+def _blur_over_psf(result: Channel, planes: Planes) -> float:
+    psf, pixel_nm = TwoStageState.of(result.model).psf, result.observation.image.pixel_nm
     if psf is None or psf.data.ndim != 2 or result.image is None or pixel_nm is None:
         return math.nan
     found = blur_width(planes.counts[planes.shown], psf, pixel_nm, covariance=result.observation.noise.covariance)
@@ -426,7 +401,7 @@ def _blur_over_psf(result: Result, planes: Planes) -> float:
     return 1.0 if found.verdict == "fits" else min((found.low, found.high), key=lambda f: abs(math.log(f)))
 
 
-def _training(result: Result) -> dict[str, float]:
+def _training(result: Channel) -> dict[str, float]:
     history = result.history
     records = [] if history is None else history.records
     if history is None or not records:

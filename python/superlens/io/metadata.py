@@ -134,7 +134,10 @@ def facts(
     channels = data.shape[order.index("C")] if "C" in order else 1
     names = stored.channel_names if len(stored.channel_names) == channels and any(stored.channel_names) else ()
     waves = stored.emission_nm if len(stored.emission_nm) == channels and any(stored.emission_nm) else ()
-    history = stored.note.get("history")
+    noted = stored.note.get("history")
+    history = dict(noted) if isinstance(noted, dict) else {}
+    if axes is not None:
+        history["axes_given"] = order
     return {
         "data": data,
         "axes": order,
@@ -143,7 +146,7 @@ def facts(
         "frame_interval_s": stored.frame_interval_s,
         "channel_names": names,
         "name": stem(path),
-        "history": history if isinstance(history, dict) else {},
+        "history": history,
         "emission_nm": waves,
     }
 

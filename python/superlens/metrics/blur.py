@@ -119,7 +119,7 @@ def blur_width(
     """
     if min(counts.shape) < 64 or np.ptp(counts) == 0:
         return None
-    curve = _radial_transfer(psf)
+    curve = psf.radial_transfer()
     frequency, power, modes = _rings(np.asarray(counts, np.float64), pixel_nm, _LOWEST * _cutoff(*curve))
     if len(frequency) < 12:
         return None
@@ -138,14 +138,6 @@ def blur_width(
         one_is_adequate=bool(np.interp(0, np.log(_FACTORS), profile) < _EXPLAINED * len(frequency)),
         fwhm_nm=psf.fwhm_nm,
     )
-
-
-def _radial_transfer(psf: PSF) -> tuple[Float64, Float64]:
-    """Frequencies in cycles per micrometre and the modulus of the OTF there, mean of both axes."""
-    side = 4 * max(psf.data.shape)
-    transfer = np.abs(psf.otf((side, side), rfft=False))
-    along = (transfer[0, : side // 2] + transfer[: side // 2, 0]) / 2
-    return np.arange(side // 2) / side * 1000 / psf.pixel_nm, along
 
 
 def _cutoff(frequency: Float64, transfer: Float64) -> float:

@@ -1,72 +1,34 @@
 """Networks: Keras graphs from arrays to arrays, built by name.
 
-A network knows channels-last batches ``(B, [Z,] Y, X, C)`` and nothing of files, nanometres or noise models. Every architecture here is
-one function that returns a `keras.Model`; `build` finds it by the name that is stored in a model file, so that loading a file runs
-no code but ours.
+A network knows channels-last batches ``(B, [Z,] Y, X, C)`` and nothing of files, nanometres or noise models. A family of them is one
+file, which says every fact of each as an `Architecture`. `build` finds a network by the name that is stored in a model file, so that
+loading a file runs no code but ours. Keras is loaded when a network is first asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from superlens.errors import SuperlensError
-from superlens.networks.deepstorm import (
-    DEEPSTORM_ALIGN,
-    DEEPSTORM_CAMERA_HALO,
-    DEEPSTORM_HALO,
-    deepstorm,
-    deepstorm_camera,
-)
-from superlens.networks.light import LIGHT_ALIGN, LIGHT_HALO, LIGHT_REACH_Z, light_two_stage, light_two_stage_volume
-from superlens.networks.rcan import two_stage_rcan
-from superlens.networks.unet import UNET_ALIGN, UNET_HALO, two_stage_unet
+from superlens.networks.architecture import Architecture
 
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["Architecture", "architecture", "build", "names"]
+__all__ = ["Architecture", "architecture", "build", "names", "register"]
 
+_FAMILIES = ("deepstorm", "light", "rcan", "unet")
+"""Files of this folder that declare networks, in `ARCHITECTURES`."""
 
-@dataclass(frozen=True, slots=True)
-class Architecture:
-    """What a caller must know of a network to feed it.
-
-    Attributes
-    ----------
-    make : callable
-        Returns the `keras.Model`; its keyword arguments are the ``config`` of a model file.
-    align : int
-        Sides of an input must be multiples of this many pixels.
-    halo : int
-        Radius of the receptive field, in input pixels: what a tile must carry on each side. 0 where the whole window counts.
-    axes : {"YX", "ZYX"}
-        Whether it takes images or volumes.
-    reach_z : int
-        Radius of the receptive field along z, in slices.
-    """
-
-    make: Callable[..., keras.Model]
-    align: int
-    halo: int
-    axes: Literal["YX", "ZYX"] = "YX"
-    reach_z: int = 0
-
-
-_ARCHITECTURES: Mapping[str, Architecture] = {
-    "deepstorm": Architecture(deepstorm, DEEPSTORM_ALIGN, DEEPSTORM_HALO),
-    "deepstorm-camera": Architecture(deepstorm_camera, DEEPSTORM_ALIGN, DEEPSTORM_CAMERA_HALO),
-    "light": Architecture(light_two_stage, LIGHT_ALIGN, LIGHT_HALO),
-    "light-volume": Architecture(light_two_stage_volume, LIGHT_ALIGN, LIGHT_HALO, "ZYX", LIGHT_REACH_Z),
-    "rcan": Architecture(two_stage_rcan, 1, 0, "ZYX"),
-    "unet": Architecture(two_stage_unet, UNET_ALIGN, UNET_HALO),
-}
+_ADDED: dict[str, Architecture] = {}
+_SHIPPED: dict[str, Architecture] = {}
 
 
 def names() -> tuple[str, ...]:
     """Names that `build` knows."""
-    return tuple(_ARCHITECTURES)
+    return tuple(_known())
 
 
 def architecture(name: str) -> Architecture:
@@ -77,12 +39,34 @@ def architecture(name: str) -> Architecture:
     SuperlensError
         If there is none of that name.
     """
-    try:
-        return _ARCHITECTURES[name]
-    except KeyError:
+    known = _known()
+    if name not in known:
         raise SuperlensError(
-            f"network is {name!r}; expected one of {', '.join(names())}. Was the model made by a newer superlens?"
-        ) from None
+            f"network is {name!r}; expected one of {', '.join(known)}. Was the model made by a newer superlens?"
+        )
+    return known[name]
+
+
+def register(added: Architecture) -> None:
+    """Add a network for the life of this process; one that was added under the same name before is replaced.
+
+    Raises
+    ------
+    SuperlensError
+        If superlens has a network of that name.
+    """
+    known = _known()
+    if added.name in known and added.name not in _ADDED:
+        raise SuperlensError(f"there is a network {added.name!r} already; give the new one another name")
+    _ADDED[added.name] = added
+
+
+def _known() -> dict[str, Architecture]:
+    if not _SHIPPED:
+        for family in _FAMILIES:
+            declared = importlib.import_module(f"superlens.networks.{family}").ARCHITECTURES
+            _SHIPPED.update({one.name: one for one in declared})
+    return {**_SHIPPED, **_ADDED}
 
 
 def build(name: str, config: Mapping[str, Any]) -> keras.Model:

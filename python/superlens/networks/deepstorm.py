@@ -4,7 +4,7 @@
 again without skip connections. `deepstorm_camera` works at camera sampling and enlarges last, by sub-pixel convolutions: a molecule is
 as wide on the fine grid as the enlargement is large, so that the original spends most of its work on interpolated pixels.
 
-In: frames ``(B, Y, X, 1)`` at camera sampling, normalised; any side that is a multiple of `DEEPSTORM_ALIGN`. Out: the density
+In: frames ``(B, Y, X, 1)`` at camera sampling, normalised; sides multiples of 2. Out: the density
 ``(B, upsampling * Y, upsampling * X, 1)``, linear.
 
 References
@@ -17,18 +17,10 @@ from __future__ import annotations
 import keras
 from keras import layers
 
+from superlens.networks.architecture import Architecture
 from superlens.networks.blocks import SubPixel
 
-__all__ = ["DEEPSTORM_ALIGN", "DEEPSTORM_CAMERA_HALO", "DEEPSTORM_HALO", "deepstorm", "deepstorm_camera"]
-
-DEEPSTORM_ALIGN = 2
-"""Three 2x2 poolings of a frame that was enlarged by 4, 8 or 16 times."""
-
-DEEPSTORM_HALO = 8
-"""Camera pixels; the receptive field is widest for the smallest enlargement. Held by a delta test."""
-
-DEEPSTORM_CAMERA_HALO = 12
-"""Camera pixels: one for each convolution at camera sampling and what the head adds. Held by a delta test."""
+__all__ = ["ARCHITECTURES", "deepstorm", "deepstorm_camera"]
 
 _UPSAMPLING = (4, 8, 16)
 
@@ -133,3 +125,30 @@ def _active(x: keras.KerasTensor, width: int, name: str) -> keras.KerasTensor:
 
 def _small(shape: tuple[int, ...], dtype: str | None = None) -> keras.KerasTensor:
     return 0.1 * keras.initializers.HeNormal()(shape, dtype)
+
+
+ARCHITECTURES = (
+    Architecture(
+        "deepstorm",
+        deepstorm,
+        outputs=("density",),
+        inputs="frame",
+        align=2,  # three 2x2 poolings of a frame that was enlarged by 4, 8 or 16 times
+        reach=8,  # widest for the smallest enlargement
+        bytes_per_pixel=40_000,
+        training_bytes=80_000_000,
+        precision="float32",
+        sampling="upsampling",
+    ),
+    Architecture(
+        "deepstorm-camera",
+        deepstorm_camera,
+        outputs=("density",),
+        inputs="frame",
+        align=2,
+        reach=12,  # one for each convolution at camera sampling, and what the head adds
+        bytes_per_pixel=8_000,
+        training_bytes=80_000_000,
+        sampling="upsampling",
+    ),
+)

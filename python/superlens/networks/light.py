@@ -28,18 +28,10 @@ from collections.abc import Callable
 import keras
 from keras import layers, ops
 
+from superlens.networks.architecture import Architecture
 from superlens.networks.blocks import FoldPlanes, Neighbours, SubPixel, UnfoldPlanes
 
-__all__ = ["LIGHT_ALIGN", "LIGHT_HALO", "LIGHT_REACH_Z", "light_two_stage", "light_two_stage_volume"]
-
-LIGHT_ALIGN = 4
-"""Two 2x2 poolings: sides are multiples of 4."""
-
-LIGHT_HALO = 68
-"""Receptive field radius of both stages, 67 pixels, rounded up to a multiple of 4; held by a delta test."""
-
-LIGHT_REACH_Z = 10
-"""Slices that the network for volumes sees on each side: one for each of five mixing layers in each stage; held by a delta test."""
+__all__ = ["ARCHITECTURES", "light_two_stage", "light_two_stage_volume"]
 
 
 def light_two_stage(*, channels: int = 5, scale: int = 2, widths: tuple[int, ...] = (32, 64, 128)) -> keras.Model:
@@ -210,3 +202,38 @@ class _StopGradient(layers.Layer):
 
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return shape
+
+
+_STAGES = {"denoised": ("denoise",), "sharp": ("sharpen",), "log_sigma": ("spread",)}
+_HEADS = {"denoised": "denoise_head", "sharp": "sharpen_head"}
+
+ARCHITECTURES = (
+    Architecture(
+        "light",
+        light_two_stage,
+        outputs=("denoised", "sharp", "log_sigma"),
+        inputs="conditioned",
+        align=4,  # two 2x2 poolings
+        reach=68,  # of both stages, 67 pixels, rounded up to a multiple of 4
+        bytes_per_pixel=4_000,
+        training_bytes=80_000_000,
+        says_resolution=True,
+        stages=_STAGES,
+        heads=_HEADS,
+    ),
+    Architecture(
+        "light-volume",
+        light_two_stage_volume,
+        axes="ZYX",
+        outputs=("denoised", "sharp", "log_sigma"),
+        inputs="conditioned",
+        align=4,
+        reach=68,
+        slices=10,  # one for each of five mixing layers in each stage
+        bytes_per_pixel=1_600,
+        training_bytes=150_000_000,
+        says_resolution=True,
+        stages=_STAGES,
+        heads=_HEADS,
+    ),
+)

@@ -1,7 +1,7 @@
-"""Losses: what an image is asked to agree with, and how smooth it is asked to be.
+"""Losses: how far images are from what they shall agree with, and how smooth they are asked to be.
 
-Everything takes channels-last tensors ``(B, Y, X, C)`` and returns a scalar tensor, differentiable, on any Keras backend. Blur is a
-true convolution (an asymmetric kernel is not mirrored) with zeros outside; callers crop what the border has touched.
+Everything takes channels-last tensors ``(B, Y, X, C)`` and returns a scalar tensor, differentiable, on any Keras backend. What the
+microscope makes of an image is left to `superlens.networks.forward`.
 
 References
 ----------
@@ -16,22 +16,16 @@ from typing import Any
 
 import numpy as np
 from keras import ops
-from numpy.typing import NDArray
+
+from superlens.networks.forward import KerasForward
 
 __all__ = [
     "absolute",
-    "blur",
-    "camera_pixels",
     "crop",
-    "filtered",
     "laplace_nll",
     "hessian",
     "log_mse",
-    "mirrored",
-    "optics_margin",
     "sparse_density",
-    "squared",
-    "through_optics",
     "total_variation",
 ]
 
@@ -41,11 +35,6 @@ Tensor = Any  # keras.KerasTensor or the backend's own
 def absolute(a: Tensor, b: Tensor) -> Tensor:
     """Mean absolute difference."""
     return ops.mean(ops.abs(a - b))
-
-
-def squared(a: Tensor, b: Tensor) -> Tensor:
-    """Mean squared difference."""
-    return ops.mean(ops.square(a - b))
 
 
 def log_mse(a: Tensor, b: Tensor, *, floor: float = 1e-5) -> Tensor:
@@ -76,125 +65,6 @@ def laplace_nll(error: Tensor, log_sigma: Tensor) -> Tensor:
     """
     bounded = ops.clip(log_sigma, -9.0, 4.0)
     return ops.mean(bounded + math.sqrt(2.0) * ops.abs(error) * ops.exp(-bounded))
-
-
-def blur(image: Tensor, kernel: NDArray[np.floating]) -> Tensor:
-    """Convolve with a centred kernel, zeros outside.
-
-    Parameters
-    ----------
-    image : tensor, shape (B, Y, X, 1)
-    kernel : ndarray, shape (odd, odd)
-    """
-    flipped = np.ascontiguousarray(kernel[::-1, ::-1], dtype=np.float32)[:, :, None, None]
-    return ops.conv(image, ops.convert_to_tensor(flipped), strides=1, padding="same", data_format="channels_last")
-
-
-def through_optics(image: Tensor, kernel: NDArray[np.floating], scale: int) -> Tensor:
-    """Blur on the fine grid and bin to camera pixels, without a border.
-
-    One strided convolution for a small kernel; products of Fourier transforms for a large one, such as that of an Airy pattern with
-    its rings, where the circular border falls into what is left out.
-
-    Parameters
-    ----------
-    image : tensor, shape (B, scale * Y, scale * X, 1)
-    kernel : ndarray, shape (odd, odd)
-        Centred, on the fine grid.
-    scale : int
-
-    Returns
-    -------
-    tensor, shape (B, Y - 2 * m, X - 2 * m, 1)
-        With ``m = optics_margin(kernel, scale)``: camera pixels nearer to the border are left out.
-    """
-    height, width = image.shape[1:3]
-    if min(kernel.shape) > _LARGE_KERNEL and height is not None and width is not None:
-        blurred = _circular(image, kernel, (height, width))
-        return crop(camera_pixels(blurred, scale), optics_margin(kernel, scale))
-    extra = optics_margin(kernel, scale) * scale - kernel.shape[0] // 2
-    padded = np.pad(np.asarray(kernel, np.float64), extra)
-    binned = np.zeros(tuple(side + scale - 1 for side in padded.shape))
-    for i in range(scale):
-        for j in range(scale):
-            binned[i : i + padded.shape[0], j : j + padded.shape[1]] += padded / scale**2
-    flipped = np.ascontiguousarray(binned[::-1, ::-1], dtype=np.float32)[:, :, None, None]
-    return ops.conv(image, ops.convert_to_tensor(flipped), strides=scale, padding="valid", data_format="channels_last")
-
-
-_LARGE_KERNEL = 25  # side from which Fourier transforms are faster
-
-
-def _circular(image: Tensor, kernel: NDArray[np.floating], yx_shape: tuple[int, int]) -> Tensor:
-    wide = np.zeros(yx_shape)
-    rows, columns = (np.arange(side) - side // 2 for side in kernel.shape)
-    np.add.at(wide, np.ix_(rows % yx_shape[0], columns % yx_shape[1]), kernel)
-    transfer = np.fft.fft2(wide).astype(np.complex64)
-    re, im = (ops.convert_to_tensor(part) for part in (transfer.real.copy(), transfer.imag.copy()))
-    plane = image[..., 0]
-    x, y = ops.fft2((plane, ops.zeros_like(plane)))
-    blurred, _ = ops.ifft2((x * re - y * im, x * im + y * re))
-    return blurred[..., None]
-
-
-def optics_margin(kernel: NDArray[np.floating], scale: int) -> int:
-    """Camera pixels at each side that `through_optics` can't know."""
-    return -(-(int(kernel.shape[0]) // 2) // scale)
-
-
-def filtered(volume: Tensor, transfer: NDArray[np.complexfloating]) -> Tensor:
-    """Multiply the spectra of volumes by a transfer function; the borders are periodic.
-
-    Parameters
-    ----------
-    volume : tensor, shape (B, Z, Y, X, 1)
-        Z, Y and X as those of `transfer`. Two volumes of a batch share one transform, as its real and its imaginary part.
-    transfer : ndarray, shape (Z, Y, X), complex
-        Of a real kernel.
-
-    Returns
-    -------
-    tensor, the shape of `volume`
-    """
-    x = volume[..., 0]
-    single = x.shape[0] is None or x.shape[0] % 2
-    pair = (x, ops.zeros_like(x)) if single else (x[0::2], x[1::2])
-    moved = np.ascontiguousarray(np.moveaxis(transfer, 0, -1)).astype(np.complex64)
-    re, im = ops.convert_to_tensor(moved.real.copy()), ops.convert_to_tensor(moved.imag.copy())
-    a, b = (_z_last(part) for part in ops.fft2(pair))
-    a, b = ops.fft((a, b))
-    a, b = a * re - b * im, a * im + b * re
-    a, b = ops.fft((a, -b))  # the inverse transform, but for its sign and size
-    a, b = (ops.moveaxis(part / transfer.shape[0], -1, 1) for part in (a, -b))
-    a, b = ops.ifft2((a, b))
-    both = a if single else ops.reshape(ops.stack([a, b], axis=1), (-1, *transfer.shape))
-    return both[..., None]
-
-
-def _z_last(x: Tensor) -> Tensor:
-    return ops.moveaxis(x, 1, -1)
-
-
-def mirrored(volume: Tensor, margins: tuple[int, int, int]) -> Tensor:
-    """Continue volumes ``(B, Z, Y, X, C)`` by their own mirror image, so many voxels on each side of Z, Y and X."""
-    for axis, margin in enumerate(margins, start=1):
-        if margin:
-            side = volume.shape[axis]
-            first = ops.flip(ops.take(volume, range(margin), axis=axis), axis)
-            last = ops.flip(ops.take(volume, range(side - margin, side), axis=axis), axis)
-            volume = ops.concatenate([first, volume, last], axis=axis)
-    return volume
-
-
-def camera_pixels(image: Tensor, scale: int) -> Tensor:
-    """The mean over each ``scale x scale`` block: fine grid to camera grid."""
-    if scale == 1:
-        return image
-    if len(image.shape) == 5:
-        return ops.average_pool(
-            image, (1, scale, scale), strides=(1, scale, scale), padding="valid", data_format="channels_last"
-        )
-    return ops.average_pool(image, scale, strides=scale, padding="valid", data_format="channels_last")
 
 
 def crop(image: Tensor, margin: int) -> Tensor:
@@ -254,5 +124,6 @@ def sparse_density(
     """
     across = np.exp(-0.5 * np.arange(-3, 4) ** 2)
     kernel = np.outer(across, across) / across.sum() ** 2
-    difference = blur(density, kernel_sum * kernel) - blur(gain * spikes, kernel)
+    forward = KerasForward(kernel, edges="dark")
+    difference = forward(kernel_sum * density) - forward(gain * spikes)
     return ops.mean(ops.square(difference)) + sparsity * ops.mean(ops.abs(density))

@@ -17,7 +17,9 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-__all__ = ["two_stage_rcan"]
+from superlens.networks.architecture import Architecture
+
+__all__ = ["ARCHITECTURES", "two_stage_rcan"]
 
 _GROUPS, _BLOCKS = 2, 2
 
@@ -75,3 +77,20 @@ def _conv(x: keras.KerasTensor, channels: int, name: str) -> keras.KerasTensor:
         channels, 3, padding="same", name=f"{name}_conv" if head else name, dtype="float32" if head else None
     )(x)
     return layers.LeakyReLU(0.2, name=name if head else f"{name}_relu", dtype="float32" if head else None)(x)
+
+
+ARCHITECTURES = (
+    Architecture(
+        "rcan",
+        two_stage_rcan,
+        axes="ZYX",
+        outputs=("denoised", "sharp"),
+        align=1,
+        reach=0,
+        whole=True,
+        bytes_per_pixel=8_000,
+        training_bytes=150_000_000,
+        precision="float32",
+        stages={"denoised": ("denoise",), "sharp": ("deconvolve",)},
+    ),
+)

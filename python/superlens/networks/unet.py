@@ -17,13 +17,9 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-__all__ = ["UNET_ALIGN", "UNET_HALO", "two_stage_unet"]
+from superlens.networks.architecture import Architecture
 
-UNET_ALIGN = 16
-"""Four 2x2 poolings: sides are multiples of 16."""
-
-UNET_HALO = 272
-"""Receptive field radius of both stages, 268 pixels (138 of the first), rounded up to 16; held by a delta test."""
+__all__ = ["ARCHITECTURES", "two_stage_unet"]
 
 _DEPTH = 4
 
@@ -83,3 +79,18 @@ def _unet(x: keras.KerasTensor, base: int, name: str) -> keras.KerasTensor:
 def _conv(x: keras.KerasTensor, channels: int, name: str) -> keras.KerasTensor:
     dtype = "float32" if channels == 1 else None  # the heads stay exact under mixed precision
     return layers.Conv2D(channels, 3, padding="same", activation="relu", name=name, dtype=dtype)(x)
+
+
+ARCHITECTURES = (
+    Architecture(
+        "unet",
+        two_stage_unet,
+        outputs=("denoised", "sharp"),
+        align=16,  # four 2x2 poolings
+        reach=272,  # of both stages, 268 pixels (138 of the first), rounded up to a multiple of 16
+        bytes_per_pixel=8_000,
+        training_bytes=600_000_000,
+        precision="float32",
+        stages={"denoised": ("denoise",), "sharp": ("deconvolve", "head")},
+    ),
+)

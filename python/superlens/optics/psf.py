@@ -21,7 +21,17 @@ from scipy.special import ndtr
 from superlens.errors import SuperlensError, SuperlensWarning, require_length_nm
 from superlens.image import Image
 from superlens.optics import measured
-from superlens.optics.sampling import Border, box_holding, centred_crop, convolve, fwhm_px, rebin, sample, spectrum
+from superlens.optics.sampling import (
+    Border,
+    box_holding,
+    centred_crop,
+    convolve,
+    fwhm_px,
+    rebin,
+    sample,
+    spectrum,
+    width_at_half_px,
+)
 
 __all__ = ["PSF", "require_odd"]
 
@@ -259,6 +269,53 @@ class PSF:
             return None
         line = self.data[:, self.data.shape[1] // 2, self.data.shape[2] // 2]
         return fwhm_px(line, integrated=False) * self.z_step_nm
+
+    @property
+    def line_fwhm_nm(self) -> float:
+        """FWHM of a profile across the image of a thin line in focus, in nm, as it is read off the image: pixels included.
+
+        Geometric mean of a line along x and one along y; ``inf`` when the PSF ends before its lines fall to half.
+        """
+        plane = self.at_focus().data
+        widths = [width_at_half_px(plane.sum(axis=axis)) for axis in (0, 1)]
+        return float(np.sqrt(widths[0] * widths[1])) * self.pixel_nm
+
+    @property
+    def line_fwhm_z_nm(self) -> float | None:
+        """The same along z through a line that lies in the plane; None in 2D, ``inf`` when the stack is too short to see it."""
+        if self.z_step_nm is None:
+            return None
+        y, x = (side // 2 for side in self.data.shape[1:])
+        widths = [
+            width_at_half_px(profile) for profile in (self.data[:, y].sum(axis=1), self.data[:, :, x].sum(axis=1))
+        ]
+        return float(np.sqrt(widths[0] * widths[1])) * self.z_step_nm
+
+    @property
+    def cutoff_per_um(self) -> float:
+        """Frequency, in cycles per micrometre, beyond which the PSF in focus passes less than a hundredth of the contrast.
+
+        It stands for the optical cutoff, which a measured PSF does not tell: for a wide-field PSF it lies 4 % below it.
+        """
+        frequency, along = self.radial_transfer()
+        last = int(np.argmax(along < 0.01)) or len(along)
+        return float(last * frequency[1])
+
+    def radial_transfer(self) -> tuple[Floats, Floats]:
+        """What the PSF in focus passes of each frequency.
+
+        Returns
+        -------
+        frequency : ndarray, shape (K,), cycles per micrometre
+            From 0 to the Nyquist frequency of the PSF's pixels.
+        transfer : ndarray, shape (K,)
+            Modulus of the transfer function, mean of x and y; 1 at frequency 0.
+        """
+        plane = self.at_focus()
+        side = 4 * max(plane.data.shape)
+        transfer = np.abs(plane.otf((side, side), rfft=False))
+        along = (transfer[0, : side // 2] + transfer[: side // 2, 0]) / 2
+        return np.arange(side // 2) / side * 1000 / plane.pixel_nm, along
 
     def check_against(self, pixel_nm: float) -> None:
         """Refuse a PSF that cannot belong to an image of this pixel size.

@@ -13,7 +13,7 @@ from scipy import fft
 
 from superlens.errors import SuperlensError
 from superlens.optics.psf import PSF
-from superlens.optics.sampling import spectrum
+from superlens.optics.sampling import centred, spectrum
 
 __all__ = ["relative_kernel", "relative_transfer"]
 
@@ -85,16 +85,9 @@ def relative_transfer(psf: PSF, target: PSF, shape: tuple[int, ...], *, floor: f
         1 at frequency 0.
     """
     _require_same_grid(psf, target)
-    wide, narrow = (_wrapped_spectrum(p.data, shape) for p in (psf, target))
+    wide, narrow = (fft.fftn(centred(p.data, shape)) for p in (psf, target))
     quotient = wide * narrow.conj() / (np.abs(narrow) ** 2 + floor**2)
     return np.asarray(quotient / quotient.flat[0].real)
-
-
-def _wrapped_spectrum(data: Floats, shape: tuple[int, ...]) -> NDArray[np.complex128]:
-    grid = np.zeros(shape)
-    places = [(np.arange(side) - side // 2) % length for side, length in zip(data.shape, shape, strict=True)]
-    np.add.at(grid, np.ix_(*places), data)
-    return np.asarray(fft.fftn(grid))
 
 
 def _require_same_grid(psf: PSF, target: PSF) -> None:

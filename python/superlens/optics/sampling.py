@@ -4,11 +4,13 @@ A pixel of a camera averages the light that falls on its area. So every lateral 
 a pixel: `pixel_average` makes such integrals of a radial curve, `rebin` moves them exactly to other pixels
 through the cumulative sum (whose values at the pixel edges are known without error), and `fwhm_px` takes the
 pixel's own width out again. The axial direction is sampled and not integrated, since an optical section is
-taken at a focus setting: `sample` interpolates it. `convolve` is the one convolution of the optics.
+taken at a focus setting: `sample` interpolates it. `convolve` is the one convolution of the optics; `centred` and `good_shape` lay out
+the periodic grids of others.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -22,13 +24,16 @@ from superlens.errors import SuperlensError
 __all__ = [
     "Border",
     "box_holding",
+    "centred",
     "centred_crop",
     "convolve",
     "fwhm_px",
+    "good_shape",
     "pixel_average",
     "rebin",
     "sample",
     "spectrum",
+    "width_at_half_px",
 ]
 
 Floats = NDArray[np.float64]
@@ -168,6 +173,19 @@ def _half_width(side: Floats) -> float:
     return float(np.sqrt(low))
 
 
+def width_at_half_px(profile: Floats) -> float:
+    """Full width at half of the middle value, in pixels, read between pixels along straight lines as from a plot; ``inf`` without a crossing."""
+    middle = len(profile) // 2
+    width = 0.0
+    for side in (profile[middle:], profile[middle::-1]):
+        below = np.nonzero(side < side[0] / 2.0)[0]
+        if side[0] <= 0 or len(below) == 0:
+            return float("inf")
+        last = int(below[0])
+        width += last - (side[0] / 2.0 - side[last]) / (side[last - 1] - side[last])
+    return width
+
+
 def box_holding(data: Floats, energy: float) -> tuple[int, ...]:
     """Sides of the smallest centred box with this share of the sum; lateral sides shrink together."""
     whole = float(data.sum())
@@ -238,3 +256,24 @@ def spectrum(data: Floats, shape: tuple[int, ...], *, real: bool = True) -> NDAr
     rolled = np.roll(padded, [-(side // 2) for side in data.shape], axis=tuple(range(data.ndim)))
     result: NDArray[np.complex128] = fft.rfftn(rolled) if real else fft.fftn(rolled)
     return result
+
+
+def centred(kernel: NDArray[np.floating], shape: Sequence[int]) -> Floats:
+    """Lay a kernel on a torus with its centre at index 0; what is longer than the torus wraps around."""
+    result = np.asarray(kernel, np.float64)
+    for axis, (side, n) in enumerate(zip(kernel.shape, shape, strict=True)):
+        folded = np.zeros((n, *np.delete(result.shape, axis)))
+        np.add.at(folded, (np.arange(side) - side // 2) % n, np.moveaxis(result, axis, 0))
+        result = np.moveaxis(folded, 0, axis)
+    return result
+
+
+def good_shape(sizes: Sequence[int], multiples: Sequence[int]) -> tuple[int, ...]:
+    """Round up to sides that are multiples and that the Fourier transform is quick at; the last axis is the real one."""
+    result = []
+    for axis, (size, multiple) in enumerate(zip(sizes, multiples, strict=True)):
+        size = math.ceil(size / multiple) * multiple
+        while fft.next_fast_len(size, real=axis == len(sizes) - 1) != size:
+            size += multiple
+        result.append(size)
+    return tuple(result)

@@ -7,19 +7,19 @@ that a network must beat.
 With ``scale=2`` the estimate and the PSF live on a grid twice as fine in y and x, and a camera pixel is the mean of its
 2x2 fine pixels. The estimate then has the level of the image, not a quarter of it.
 
-The image is a window on a larger specimen: `Blur` keeps a margin of one PSF radius around it, so that light from
+The image is a window on a larger specimen: `microscope` keeps a margin of one PSF radius around it, so that light from
 outside is explained by sources outside instead of by ringing at the border.
 """
 
-from superlens.reconstruct.blur import Blur
 from superlens.reconstruct.filters import wiener
 from superlens.reconstruct.lucy import blind_noise_variance, blind_stop, richardson_lucy, richardson_lucy_iterates
+from superlens.reconstruct.microscope import microscope
 from superlens.reconstruct.sparse import sparse_deconvolution
 
 __all__ = [
-    "Blur",
     "blind_noise_variance",
     "blind_stop",
+    "microscope",
     "richardson_lucy",
     "richardson_lucy_iterates",
     "sparse_deconvolution",

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from superlens.errors import SuperlensError
-from superlens.reconstruct.blur import binned, centred, checked_image, checked_psf, good_shape, mirrored, repeated
+from superlens.optics import ForwardModel
+from superlens.optics.sampling import good_shape
+from superlens.reconstruct.microscope import checked_image, checked_psf, mirrored
 
-__all__ = ["wiener"]
+__all__ = ["regularised_inverse", "wiener"]
 
 Array: TypeAlias = NDArray[Any]
 Float32: TypeAlias = NDArray[np.float32]
@@ -26,7 +28,7 @@ def wiener(image: Array, psf: Array, *, noise_to_signal: float, scale: int = 1, 
     image : ndarray, shape (Y, X) or (Z, Y, X), counts minus offset
         Finite; negative values are welcome.
     psf : ndarray
-        On the fine grid; see `Blur`.
+        On the fine grid; see `microscope`.
     noise_to_signal : float
         Power of the noise over power of the signal, above 0; 0.001 is sharp and noisy, 0.1 is smooth.
     scale : int
@@ -65,38 +67,28 @@ def wiener(image: Array, psf: Array, *, noise_to_signal: float, scale: int = 1, 
     mean = float(image.mean())
     padded = mirrored(image - mean, padded_shape, camera)
 
-    periodic = _PeriodicBlur(padded_shape, psf, scale, workers)
-    estimate = _regularised_inverse(periodic, padded, noise_to_signal)
-    fine = tuple(slice(c.start * f, c.stop * f) for c, f in zip(camera, periodic.factors, strict=True))
+    blur = checked_psf(psf, image.ndim)
+    model = ForwardModel(padded_shape, blur, scale=scale, edges="periodic", workers=workers)
+    estimate = regularised_inverse(model, padded, noise_to_signal, workers=workers)
+    fine = tuple(slice(c.start * f, c.stop * f) for c, f in zip(camera, model.factors, strict=True))
     return np.asarray(estimate[fine] + mean, np.float32)
 
 
-class _PeriodicBlur:
-    """`Blur` on a torus that is all window: commutes with shifts by camera pixels."""
+def regularised_inverse(model: ForwardModel, image: Array, noise_to_signal: float, *, workers: int = 1) -> Float32:
+    """The estimate of `wiener` on a torus that is all image.
 
-    def __init__(self, shape: tuple[int, ...], psf: Array, scale: int, workers: int) -> None:
-        self.factors = tuple(1 if axis < len(shape) - 2 else scale for axis in range(len(shape)))
-        self._shape = tuple(n * f for n, f in zip(shape, self.factors, strict=True))
-        self.workers = workers
-        self._otf = fft.rfftn(centred(checked_psf(psf, len(shape)), self._shape).astype(np.float32), workers=workers)
-
-    def apply(self, specimen: Array) -> Float32:
-        blurred = fft.irfftn(fft.rfftn(specimen, workers=self.workers) * self._otf, self._shape, workers=self.workers)
-        return binned(blurred, self.factors)
-
-    def adjoint(self, image: Array) -> Float32:
-        spread = repeated(np.asarray(image, np.float32) * np.float32(1 / math.prod(self.factors)), self.factors)
-        spectrum = fft.rfftn(spread, workers=self.workers) * self._otf.conj()
-        result: Float32 = fft.irfftn(spectrum, self._shape, workers=self.workers)
-        return result
-
-
-def _regularised_inverse(blur: _PeriodicBlur, image: Array, noise_to_signal: float) -> Float32:
+    Parameters
+    ----------
+    model : ForwardModel
+        With periodic edges: it commutes with shifts by camera pixels.
+    image : ndarray, shape ([Z,] Y, X)
+        In camera pixels.
+    noise_to_signal, workers
+        As in `wiener`.
+    """
     delta = np.zeros(image.shape, np.float32)
     delta.flat[0] = 1
-    gram = fft.rfftn(blur.apply(blur.adjoint(delta)), workers=blur.workers).real
-    ratio = noise_to_signal * float(
-        gram.flat[0]
-    )  # binning and spreading lose a constant factor, the gain at frequency 0
-    weights = fft.rfftn(np.asarray(image, np.float32), workers=blur.workers) / (gram + ratio)
-    return blur.adjoint(fft.irfftn(weights, image.shape, workers=blur.workers))
+    gram = fft.rfftn(model.apply(model.adjoint(delta)), workers=workers).real
+    lost = float(gram.flat[0])  # the factor that binning and spreading lose, the gain at frequency 0
+    weights = fft.rfftn(np.asarray(image, np.float32), workers=workers) / (gram + noise_to_signal * lost)
+    return model.adjoint(fft.irfftn(weights, image.shape, workers=workers))

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage, signal
 
 from superlens.errors import SuperlensError
-from superlens.reconstruct.blur import Blur, centred, checked_psf, mirrored, repeated
+from superlens.optics import ForwardModel
+from superlens.optics.forward import repeated
+from superlens.optics.sampling import centred
+from superlens.reconstruct.microscope import checked_psf, microscope, mirrored
 
 __all__ = ["blind_noise_variance", "blind_stop", "richardson_lucy", "richardson_lucy_iterates"]
 
@@ -38,7 +41,7 @@ def richardson_lucy_iterates(
         Poisson model knows no negative counts. Over dark regions this lifts the mean; to avoid it, add a constant to
         the image and give it as `background`.
     psf : ndarray
-        On the fine grid; see `Blur`.
+        On the fine grid; see `microscope`.
     scale : int
         Fine pixels for each camera pixel along y and x.
     background : float, counts
@@ -63,9 +66,9 @@ def richardson_lucy_iterates(
     >>> bool(np.allclose(next(iterates), 1))
     True
     """
-    blur = Blur(np.shape(image), psf, scale=scale, workers=workers)
-    for estimate, _ in _iterate(blur, image, background):
-        yield estimate[blur.window].copy()
+    forward = microscope(np.shape(image), psf, scale=scale, workers=workers)
+    for estimate, _ in _iterate(forward, image, background):
+        yield estimate[forward.window].copy()
 
 
 def richardson_lucy(
@@ -117,13 +120,13 @@ def richardson_lucy(
         most = int(iterations)
     else:
         raise SuperlensError(f"iterations is {iterations!r}; expected a whole number from 1, or 'auto'.")
-    blur = Blur(np.shape(image), psf, scale=scale, workers=workers)
-    for count, (estimate, _) in enumerate(_iterate(blur, image, background), start=1):
+    forward = microscope(np.shape(image), psf, scale=scale, workers=workers)
+    for count, (estimate, _) in enumerate(_iterate(forward, image, background), start=1):
         if count >= most and callback is None:
             break
-        if callback is not None and (callback(count, estimate[blur.window].copy()) or count >= most):
+        if callback is not None and (callback(count, estimate[forward.window].copy()) or count >= most):
             break
-    return estimate[blur.window].copy()
+    return estimate[forward.window].copy()
 
 
 def blind_stop(
@@ -172,8 +175,8 @@ def blind_stop(
     if noise_variance is None:
         noise_variance = _photon_like_variance(image, blind_noise_variance(image, psf, scale=scale))
     noise = np.sqrt(noise_variance) * np.random.default_rng(0).standard_normal(image.shape)
-    blur = Blur(image.shape, psf, scale=scale, workers=workers)
-    runs = [_held_out_errors(blur, psf, image, sign * noise, background) for sign in (1, -1)]
+    forward = microscope(image.shape, psf, scale=scale, workers=workers)
+    runs = [_held_out_errors(forward, psf, image, sign * noise, background) for sign in (1, -1)]
     best, least = 1, math.inf
     for count, errors in enumerate(zip(*runs, strict=True), start=1):
         if sum(errors) < least:
@@ -192,7 +195,7 @@ def blind_noise_variance(image: Array, psf: Array, *, scale: int = 1) -> float:
         With noise that is independent from pixel to pixel; its variance may differ. Values that are not finite are
         replaced by the mean.
     psf : ndarray
-        On the fine grid; see `Blur`.
+        On the fine grid; see `microscope`.
     scale : int
         Fine pixels for each camera pixel along y and x.
 
@@ -225,7 +228,7 @@ def blind_noise_variance(image: Array, psf: Array, *, scale: int = 1) -> float:
     return float(power[quiet].mean() / np.sum(window**2))
 
 
-def _iterate(blur: Blur, image: Array, background: float) -> Iterator[tuple[Float32, Float32]]:
+def _iterate(forward: ForwardModel, image: Array, background: float) -> Iterator[tuple[Float32, Float32]]:
     """Yield each estimate on the whole domain (reused, do not keep) and the model of the image it was made from."""
     image = np.asarray(image, np.float32)
     seen = np.isfinite(image)
@@ -236,46 +239,48 @@ def _iterate(blur: Blur, image: Array, background: float) -> Iterator[tuple[Floa
         raise SuperlensError(
             f"image has a mean of {level:.4g} above zero and background is {background}; nothing to deconvolve."
         )
-    weights = blur.adjoint(seen)
+    weights = forward.adjoint(seen)
     usable = weights > _LEAST_WEIGHT * weights.max()
     inverse = np.where(usable, 1 / np.where(usable, weights, 1), 0).astype(np.float32)
-    estimate = np.full(blur.domain, start, np.float32)
+    estimate = np.full(forward.domain, start, np.float32)
     floor = np.float32(_LEAST_MODEL * level)
-    model = blur.apply(estimate) + np.float32(background)
+    model = forward.apply(estimate) + np.float32(background)
     while True:
         ratio = data / np.maximum(model, floor)
         ratio *= seen
-        estimate *= blur.adjoint(ratio)
+        estimate *= forward.adjoint(ratio)
         estimate *= inverse
         np.maximum(estimate, 0, out=estimate)  # rounding of the transforms
-        model = blur.apply(estimate) + np.float32(background)
+        model = forward.apply(estimate) + np.float32(background)
         yield estimate, model
 
 
-def _held_out_errors(blur: Blur, psf: Array, image: Array, noise: Array, background: float) -> Iterator[float]:
+def _held_out_errors(
+    forward: ForwardModel, psf: Array, image: Array, noise: Array, background: float
+) -> Iterator[float]:
     """Yield the error of each iterate of a recorrupted image against its other half, less a constant."""
-    target = _sharpened(image - 2 * noise - background, psf, blur)
-    for estimate, _ in _iterate(blur, image + noise / 2, background):
-        seen = estimate[blur.window]
+    target = _sharpened(image - 2 * noise - background, psf, forward)
+    for estimate, _ in _iterate(forward, image + noise / 2, background):
+        seen = estimate[forward.window]
         yield float(np.mean(seen * (seen - 2 * target)))
 
 
-def _sharpened(image: Array, psf: Array, blur: Blur) -> Float32:
+def _sharpened(image: Array, psf: Array, forward: ForwardModel) -> Float32:
     """Return the specimen through the narrowed PSF, on the fine grid, without bias where the image carries it."""
-    factors = blur.factors
-    camera = tuple(n // f for n, f in zip(blur.domain, factors, strict=True))
-    window = tuple(slice(w.start // f, w.stop // f) for w, f in zip(blur.window, factors, strict=True))
+    factors = forward.factors
+    camera = tuple(n // f for n, f in zip(forward.domain, factors, strict=True))
+    window = tuple(slice(w.start // f, w.stop // f) for w, f in zip(forward.window, factors, strict=True))
     spectrum = fft.rfftn(repeated(mirrored(image, camera, window), factors))
     psf = checked_psf(psf, image.ndim)
-    wide, narrow = (np.abs(fft.rfftn(centred(p, blur.domain))) for p in (psf, _narrowed(psf)))
-    for axis, (n, factor) in enumerate(zip(blur.domain, factors, strict=True)):
+    wide, narrow = (np.abs(fft.rfftn(centred(p, forward.domain))) for p in (psf, _narrowed(psf)))
+    for axis, (n, factor) in enumerate(zip(forward.domain, factors, strict=True)):
         frequency = fft.rfftfreq(n) if axis == image.ndim - 1 else fft.fftfreq(n)
         box = np.sinc(factor * frequency) / np.sinc(frequency)  # binning; repeating does it once more
         seen = np.abs(frequency) < 0.5 / factor
         along = [-1 if i == axis else 1 for i in range(image.ndim)]
         wide = wide * np.where(seen, box**2, 0).reshape(along)
     filter_ = np.divide(narrow, wide, out=np.zeros_like(wide), where=wide > narrow / _MOST_GAIN)
-    return np.asarray(fft.irfftn(spectrum * filter_, blur.domain)[blur.window], np.float32)
+    return np.asarray(fft.irfftn(spectrum * filter_, forward.domain)[forward.window], np.float32)
 
 
 def _narrowed(psf: Array) -> Array:

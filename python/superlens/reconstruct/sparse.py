@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from superlens.errors import SuperlensError
-from superlens.reconstruct.blur import checked_image, good_shape, mirrored
+from superlens.optics.sampling import good_shape
 from superlens.reconstruct.lucy import richardson_lucy
+from superlens.reconstruct.microscope import checked_image, mirrored
 
 __all__ = ["sparse_deconvolution"]
 
@@ -49,7 +50,7 @@ def sparse_deconvolution(
     image : ndarray, shape (Y, X) or (Z, Y, X), counts minus offset
         Finite. With ``scale > 1`` it is first interpolated to the fine grid by cubic splines.
     psf : ndarray
-        On the fine grid; see `Blur`.
+        On the fine grid; see `microscope`.
     fidelity, sparsity : float
         Weights for an image whose maximum is 1; the image is scaled to that inside. More noise asks for less fidelity.
     continuity_z : float

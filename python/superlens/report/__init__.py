@@ -27,9 +27,8 @@ from superlens.report.localization import (
     DriftCourse,
     LocalizationReport,
     ModelNote,
-    render_localizations,
 )
-from superlens.report.verdict import Verdict, judge
+from superlens.report.verdict import Verdict, judge, judge_localizations
 
 __all__ = [
     "Condition",
@@ -45,6 +44,7 @@ __all__ = [
     "TrainingRecord",
     "Verdict",
     "judge",
+    "judge_localizations",
     "render",
     "render_channels",
     "render_localizations",
@@ -80,33 +80,58 @@ def render(data: ReportData) -> str:
     return build(data)
 
 
-def render_channels(pages: Sequence[tuple[str, ReportData]], *, created: datetime) -> str:
-    """Turn the report data of several channels into one self-contained page that shows each.
+def render_channels(
+    shown: Sequence[tuple[str, Verdict, str]], *, title: str, image_name: str, created: datetime
+) -> str:
+    """Put the pages of several channels into one self-contained page that shows each.
 
     Parameters
     ----------
-    pages : sequence of (str, ReportData)
-        What a channel is called, and its data.
+    shown : sequence of (str, Verdict, str)
+        What a channel is called, its verdict, and its page.
+    title, image_name : str
     created : datetime
 
     Returns
     -------
     str
-        HTML that loads nothing: a table of the verdicts, and the page that `render` gives for each channel.
+        HTML that loads nothing: a table of the verdicts, and the page of each channel.
 
     Examples
     --------
     >>> from datetime import datetime
-    >>> import numpy as np
-    >>> plane = np.random.default_rng(0).poisson(20.0, (32, 32)).astype("float32")
-    >>> data = ReportData("Denoising", "cell.tif", datetime(2030, 1, 1), plane, denoised=plane)
-    >>> page = render_channels([("channel 0", data), ("channel 1", data)], created=datetime(2030, 1, 1))
-    >>> page.count("<iframe")
+    >>> one = ("channel 0", Verdict("ok", "Use it", "", ()), "<p>")
+    >>> render_channels([one, one], title="Denoising", image_name="cell.tif", created=datetime(2030, 1, 1)).count("<iframe")
     2
     """
     from superlens.report.templates import template
 
-    shown = [(name, judge(data), render(data)) for name, data in pages]
-    return template("channels.html.j2").render(
-        title=pages[0][1].title, image_name=pages[0][1].image_name, created=created, pages=shown
-    )
+    return template("channels.html.j2").render(title=title, image_name=image_name, created=created, pages=list(shown))
+
+
+def render_localizations(data: LocalizationReport) -> str:
+    """Turn the data of a localization into one self-contained HTML page.
+
+    Parameters
+    ----------
+    data : LocalizationReport
+
+    Returns
+    -------
+    str
+        HTML that loads nothing: pictures, plots, style and script are inside. Every text from outside is escaped. The same data give the
+        same page.
+
+    Examples
+    --------
+    >>> found = {"frame": np.array([1, 2]), "x_nm": np.array([120.0, 900.0]), "y_nm": np.array([300.0, 310.0])}
+    >>> plane, fine = np.ones((16, 16)), np.ones((160, 160))
+    >>> page = render_localizations(
+    ...     LocalizationReport("Localization", "cell.tif", datetime(2030, 1, 1), plane, 100.0, fine, 10.0, found, (1, 2))
+    ... )
+    >>> page.startswith("<!doctype html>")
+    True
+    """
+    from superlens.report.localization_page import build  # Matplotlib is loaded when a page is drawn, not before
+
+    return build(data)

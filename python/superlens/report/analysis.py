@@ -22,7 +22,6 @@ __all__ = [
     "block_means",
     "choose_crops",
     "choose_lines",
-    "fitted_reference",
     "noise_sigma",
     "profile_fwhm",
     "radial_power",
@@ -110,13 +109,12 @@ def residual_statistics(data: ReportData) -> Residual | None:
     spread = 1.4826 * float(np.median(np.abs(finite - np.median(finite))))
     z = residual / (sigma if sigma is not None else (spread or 1.0))
     values = z[np.isfinite(z)]
-    correlation = data.residual_autocorrelation
     return Residual(
         z=z,
         mean=float(values.mean()),
         sd=float(values.std()),
         beyond_3=float(np.mean(np.abs(values) > 3)),
-        autocorrelation=autocorrelation(z) if correlation is None else np.asarray(correlation, dtype=float),
+        autocorrelation=autocorrelation(z),
         modelled=sigma is not None,
     )
 
@@ -183,18 +181,6 @@ def block_means(data: ReportData, side: int = 8) -> tuple[Array, Array]:
     coarse = _blocks(_finite(data.input), side)
     fine = _blocks(_finite(data.output), side * data.output_scale)
     return coarse.ravel(), fine.ravel()
-
-
-def fitted_reference(data: ReportData) -> Array | None:
-    """The reference after the straight-line fit (gain and offset) that brings it nearest to the output."""
-    if data.reference is None:
-        return None
-    reference, output = _finite(data.reference), _finite(data.output)
-    spread = float(np.var(reference))
-    if spread == 0:
-        return reference
-    slope = float(np.mean((reference - reference.mean()) * (output - output.mean()))) / spread
-    return np.asarray(slope * (reference - reference.mean()) + output.mean())
 
 
 def choose_crops(data: ReportData, lines: tuple[Line, ...] = ()) -> tuple[Crop, ...]:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from superlens.errors import SuperlensError
+from superlens.optics import PSF
 
 __all__ = [
     "CITATIONS",
@@ -97,14 +98,11 @@ class TrainingRecord:
         Loss on the training regions.
     held_out_loss : float or None
         Loss on held-out regions under a second noise draw, None where it was not evaluated.
-    blend : float or None
-        Share of the adapted weights in the network used: 0 is the pretrained prior, 1 is fully adapted to the data.
     """
 
     step: int
     train_loss: float
     held_out_loss: float | None = None
-    blend: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,38 +166,20 @@ class PsfPicture:
 
     Parameters
     ----------
-    data : ndarray, shape (Y, X) or (Z, Y, X), sum 1
-        Centred; of a stack the middle plane is shown.
-    pixel_nm : float
-        Lateral sampling of ``data``.
-    words : str
-        Where it comes from, for example ``"vectorial, NA 1.3, 525 nm"``.
-    response : ndarray or None
-        What the super-resolved image is said to show of a point, shaped and sampled like ``data``; None when it makes no such statement.
+    psf : PSF
+        On the output grid; of a stack the plane in focus is shown.
+    response : PSF or None
+        What the super-resolved image is said to show of a point, on the same grid; None when it makes no such statement.
     response_words : str
         How the response follows from the PSF, for example ``"1.5 times narrower"``.
+    carried_per_um : float or None
+        Frequency to which the recorded data carry the image, cycles per micrometre.
     """
 
-    data: Array
-    pixel_nm: float
-    words: str = ""
-    response: Array | None = None
+    psf: PSF
+    response: PSF | None = None
     response_words: str = ""
-
-    def __post_init__(self) -> None:
-        if np.ndim(self.data) not in (2, 3):
-            raise SuperlensError(
-                f"psf.data has {np.ndim(self.data)} axes; expected (Y, X) or (Z, Y, X). Pass one channel of the PSF."
-            )
-        if not self.pixel_nm > 0:
-            raise SuperlensError(
-                f"psf.pixel_nm is {self.pixel_nm}; expected a positive number. Give the sampling of the PSF in nm."
-            )
-
-    @property
-    def plane(self) -> Array:
-        """The lateral plane in focus, shape (Y, X)."""
-        return self.data if self.data.ndim == 2 else self.data[self.data.shape[0] // 2]
+    carried_per_um: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,8 +230,6 @@ class ReportData:
         Pixels of the output grid that rest on the pretrained prior alone, or their share when only that is known.
     residual : ndarray or None, shape (Y, X), counts
         The output seen through the microscope (blurred, binned to the camera grid) minus the input.
-    residual_autocorrelation : ndarray or None, shape (odd, odd)
-        Centred, 1 in the middle; computed from ``residual`` when absent.
     noise_sigma : ndarray or None, shape (Y, X), counts
         Standard deviation of the camera noise; computed from ``photon_transfer`` when absent.
     error_map : ndarray or None, shape (Y, X) or that of ``sr``, counts
@@ -264,7 +242,7 @@ class ReportData:
     unit : {"counts", "electrons"}
         Of all intensities but those of the photon transfer.
     cutoff_per_um : float or None, cycles per micrometre
-        Optical cutoff 2 NA / wavelength.
+        Optical cutoff of the PSF.
     psf : PsfPicture or None
     photon_transfer : PhotonTransfer or None
     noise_correlation : NoiseCorrelation or None
@@ -278,8 +256,6 @@ class ReportData:
     provenance : Provenance
     messages : tuple of str
         Warnings of the run, in order.
-    reference : ndarray or None, shape of the output
-        A better image of the same specimen, when one exists; shown after a linear fit to the output.
     side_views : mapping of str to ndarray, shape (rows, X * scale)
         Of a volume: what lies under a line through the middle, image by image, first slice on top, at the sampling of the output.
     citations : tuple of (str, str)
@@ -295,7 +271,6 @@ class ReportData:
     uncertainty: Array | None = None
     prior_only: Array | float | None = None
     residual: Array | None = None
-    residual_autocorrelation: Array | None = None
     noise_sigma: Array | None = None
     error_map: Array | None = None
     pixel_nm: float | None = None
@@ -312,7 +287,6 @@ class ReportData:
     versions: Mapping[str, str] = field(default_factory=dict)
     provenance: Provenance = field(default_factory=Provenance)
     messages: tuple[str, ...] = ()
-    reference: Array | None = None
     side_views: Mapping[str, Array] = field(default_factory=dict)
     citations: tuple[tuple[str, str], ...] = CITATIONS
 
@@ -333,8 +307,7 @@ class ReportData:
         _require_shape("sr", self.sr, (fine,))
         for name in ("denoised", "residual", "noise_sigma"):
             _require_shape(name, getattr(self, name), (camera,))
-        for name in ("uncertainty", "reference"):
-            _require_shape(name, getattr(self, name), (self.output.shape,))
+        _require_shape("uncertainty", self.uncertainty, (self.output.shape,))
         if isinstance(self.prior_only, np.ndarray) and self.prior_only.ndim:
             _require_shape("prior_only", self.prior_only, (self.output.shape,))
         _require_shape("error_map", self.error_map, (camera, fine))

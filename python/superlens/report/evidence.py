@@ -12,7 +12,7 @@ from datetime import datetime
 import numpy as np
 
 from superlens.report import analysis, plots
-from superlens.report.analysis import Residual
+from superlens.report.analysis import Line, Residual
 from superlens.report.data import Provenance, ReportData
 from superlens.report.pictures import Contrast, Picture, paint
 from superlens.report.plots import Plot
@@ -150,32 +150,45 @@ def uncertainty(data: ReportData, contrast: Contrast) -> Section | None:
     return Section(pictures, facts=tuple(facts), notes=notes)
 
 
-def psf(data: ReportData) -> Section | None:
-    """The PSF with its cuts and widths."""
-    psf = data.psf
-    if psf is None:
+def psf(data: ReportData, lines: Sequence[Line] = ()) -> Section | None:
+    """The PSF, the stated response and the finest detail of the output beside each other, with the numbers to quote."""
+    shown = data.psf
+    if shown is None:
         return None
-    plane = np.asarray(psf.plane, dtype=float)
-    y, x = (side // 2 for side in plane.shape)
-    widths = tuple(analysis.profile_fwhm(cut) * psf.pixel_nm for cut in (plane[y], plane[:, x]))
-    shown = np.sqrt(np.maximum(plane / plane.max(), 0))
-    picture = paint(shown, Contrast(0.0, 1.0), alt="Point spread function", name="PSF, square root of its values",
-                    colours="magma", unit="of the maximum (root)", pixel_nm=psf.pixel_nm)  # fmt: skip
-    facts = [
-        ("Origin", psf.words or "not stated"),
-        ("Full width at half maximum", f"x {number(widths[0], 4)} nm, y {number(widths[1], 4)} nm"),
-        ("Sampling", f"{number(psf.pixel_nm)} nm, {plane.shape[1]} × {plane.shape[0]} pixels"),
-    ]
-    if psf.response is not None:
-        facts.append(("Stated response of the output", psf.response_words))
+    plane = shown.psf.at_focus()
+    root = np.sqrt(plane.data / plane.data.max())
+    picture = paint(root, Contrast(0.0, 1.0), alt="Point spread function", name="PSF, square root of its values",
+                    colours="magma", unit="of the maximum (root)", pixel_nm=plane.pixel_nm)  # fmt: skip
+    facts = [("Origin", plane.source or "not stated")]
+    if shown.response is not None:
+        facts.append(("Width of a thin line in the result (FWHM)", f"{number(shown.response.line_fwhm_nm, 3)} nm"))
+    width = f"{number(plane.line_fwhm_nm, 3)} nm"
     if data.pixel_nm is not None:
-        facts.append(
-            (
-                "Width in camera pixels",
-                f"x {number(widths[0] / data.pixel_nm, 3)}, y {number(widths[1] / data.pixel_nm, 3)}",
-            )
-        )
-    return Section((picture,), (Plot(plots.psf_profile(psf, (widths[0], widths[1]))),), tuple(facts))
+        width += f", {number(plane.line_fwhm_nm / data.pixel_nm, 3)} camera pixels"
+    facts.append(("Width of a thin line in the recorded image (FWHM)", width))
+    if shown.carried_per_um is not None:
+        period = f"a period of {number(1000 / shown.carried_per_um, 3)} nm"
+        facts.append(("The data carry the image to", f"{number(shown.carried_per_um, 3)} cycles/µm, {period}"))
+    facts.append(("FWHM of the PSF", f"{number(plane.fwhm_nm, 3)} nm"))
+    if shown.response is not None:
+        facts.append(("Stated response of the output, compared with the PSF", shown.response_words))
+    drawn = (Plot(plots.thin_line(shown, _finest(data, lines))), Plot(plots.transfer(shown)))
+    return Section((picture,), drawn, tuple(facts))
+
+
+def _finest(data: ReportData, lines: Sequence[Line]) -> tuple[np.ndarray, np.ndarray] | None:
+    """The output along line A over its peak, in nm from the peak, without what lies below the lower of the valleys beside it."""
+    line = next((line for line in lines if line.label == "A"), None)
+    if line is None or data.output_nm is None:
+        return None
+    values = analysis.sample_line(data.output, line)
+    reach = values.size // 8 + 1
+    middle = values.size // 2
+    top = middle - reach + int(np.argmax(values[middle - reach : middle + reach + 1]))
+    floor = min(values[: top + 1].min(), values[top:].min())
+    if not values[top] > floor:
+        return None
+    return (np.arange(values.size) - top) * data.output_nm, (values - floor) / (values[top] - floor)
 
 
 def origin(data: ReportData) -> tuple[tuple[str, str], ...]:

@@ -62,7 +62,7 @@ def build(data: ReportData) -> str:
         flux=evidence.flux(data),
         errors=evidence.errors(data),
         uncertainty=evidence.uncertainty(data, contrast),
-        psf=evidence.psf(data),
+        psf=evidence.psf(data, lines),
         facts=evidence.origin(data),
         parameters=flatten(data.parameters),
         number=number,
@@ -77,9 +77,6 @@ def _layers(data: ReportData) -> list[_Layer]:
         found.append(_Layer("denoised", data.denoised, coarse, data.pixel_nm))
     if data.sr is not None:
         found.append(_Layer("super-resolved", data.sr, 1.0, fine_nm))
-    reference = analysis.fitted_reference(data)
-    if reference is not None:
-        found.append(_Layer("reference", reference, 1.0, fine_nm))
     return found
 
 

@@ -19,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from superlens.optics import PSF
 from superlens.report.analysis import Residual
 from superlens.report.data import Array, PhotonTransfer, PsfPicture, ReportData
 from superlens.report.words import number
@@ -37,9 +38,10 @@ __all__ = [
     "photon_transfer",
     "power_of_ten",
     "profile",
-    "psf_profile",
     "spectra",
     "svg",
+    "thin_line",
+    "transfer",
     "vertical",
 ]
 
@@ -47,7 +49,6 @@ COLOURS = {
     "input": "#8a8f98",
     "denoised": "#0072b2",
     "super-resolved": "#d55e00",
-    "reference": "#009e73",
 }
 _INK, _RULE = "#1b1e23", "#d9dce1"
 _STYLE: dict[RcKeyType, Any] = {
@@ -113,7 +114,7 @@ def profile(curves: Sequence[Curve], *, unit: str, label: str, intensity: str) -
                 axes.fill_between(
                     curve.x, low, high, color=colour, alpha=0.18, linewidth=0, label=f"{curve.name} ± 2 stated σ"
                 )
-            axes.plot(curve.x, curve.y, color=colour, label=curve.name, linestyle=_dash(curve.name))
+            axes.plot(curve.x, curve.y, color=colour, label=curve.name)
         axes.set_xlabel(f"distance along line {label} ({unit})")
         axes.set_ylabel(intensity)
         legend_above(axes)
@@ -133,7 +134,7 @@ def spectra(
         top = max(float(curve.y.max()) for curve in curves) or 1.0
         bottom = min(float(curve.y[curve.y > 0].min(initial=top)) for curve in curves)
         for curve in curves:
-            axes.plot(curve.x, curve.y, color=COLOURS[curve.name], label=curve.name, linestyle=_dash(curve.name))
+            axes.plot(curve.x, curve.y, color=COLOURS[curve.name], label=curve.name)
         if floor is not None and floor > 0:
             axes.axhline(floor, color=_INK, linewidth=0.9, linestyle=":", label="noise floor of the camera")
             bottom = min(bottom, floor)
@@ -154,12 +155,10 @@ def spectra(
 
 
 def losses(data: ReportData) -> Markup:
-    """Training and held-out loss over the steps, the chosen step, and the blend where it varies."""
+    """Training and held-out loss over the steps, and the chosen step."""
     steps = np.array([record.step for record in data.history])
     train = np.array([record.train_loss for record in data.history], dtype=float)
     held_out = _optional([record.held_out_loss for record in data.history])
-    blend = _optional([record.blend for record in data.history])
-    blended = bool(np.isfinite(blend).any())
 
     def draw(axes: Axes) -> None:
         axes.plot(steps, train, color=COLOURS["input"], label="training", marker="o" if steps.size < 3 else None)
@@ -182,17 +181,10 @@ def losses(data: ReportData) -> Markup:
         if data.chosen_step is not None:
             vertical(axes, data.chosen_step, f"chosen: step {data.chosen_step}")
         axes.set_ylabel("loss (normalised)")
-        axes.set_xlabel("" if blended else "optimiser step")
+        axes.set_xlabel("optimiser step")
         legend_above(axes)
 
-    def draw_blend(axes: Axes) -> None:
-        seen = np.isfinite(blend)
-        axes.step(steps[seen], blend[seen], where="post", color=COLOURS["denoised"])
-        axes.set_ylim(-0.05, 1.05)
-        axes.set_ylabel("share of the\nadapted weights")
-        axes.set_xlabel("optimiser step")
-
-    return svg("Training and held-out loss over the optimiser steps", draw, below=draw_blend if blended else None)
+    return svg("Training and held-out loss over the optimiser steps", draw)
 
 
 def photon_transfer(transfer: PhotonTransfer) -> Markup:
@@ -259,41 +251,70 @@ def flux(coarse: Array, fine: Array, *, output_name: str, side: int, intensity: 
     return svg(f"Block means of the {output_name} image over those of the input", draw)
 
 
-def psf_profile(psf: PsfPicture, widths: tuple[float, float]) -> Markup:
-    """Horizontal and vertical cut through the middle of the PSF, and the narrower response that the output claims."""
-    plane = psf.plane / psf.plane.max()
-    y, x = (side // 2 for side in plane.shape)
-    reach = min(plane.shape[1] // 2, max(int(3 * max(widths) / psf.pixel_nm), 4)) if np.isfinite(widths).all() else x
+def thin_line(psf: PsfPicture, found: tuple[Array, Array] | None) -> Markup:
+    """Profiles across a thin line through the PSF and through the stated response, and across the finest detail of the output.
+
+    Parameters
+    ----------
+    psf : PsfPicture
+    found : tuple of ndarray, or None
+        Positions in nm and intensities of a profile of the output, its peak near 0.
+    """
+    plane = psf.psf.at_focus()
+    reach = 1.5 * plane.line_fwhm_nm
+
+    def across(one: PSF, axis: int) -> tuple[Array, Array]:
+        line = one.at_focus().data.sum(axis=axis)
+        return (np.arange(line.size) - line.size // 2) * one.pixel_nm, line / line.max()
+
+    x, y = (across(plane, axis)[1] for axis in (0, 1))
+    differ = x.shape != y.shape or float(np.abs(x - y).max()) > 0.02
 
     def draw(axes: Axes) -> None:
-        across = (np.arange(plane.shape[1]) - x) * psf.pixel_nm
-        down = (np.arange(plane.shape[0]) - y) * psf.pixel_nm
-        axes.plot(across, plane[y], color=COLOURS["denoised"], marker="o", markersize=2, label="along x")
-        axes.plot(down, plane[:, x], color=COLOURS["reference"], linestyle="--", label="along y")
+        axes.axhline(0.5, color=_INK, linewidth=0.8, linestyle=":")
+        for axis, name in enumerate(("x", "y") if differ else ("",)):
+            label = f"through the PSF, along {name}" if differ else "through the PSF"
+            axes.plot(*across(plane, axis), color=COLOURS["denoised"], linestyle=("-", "--")[axis], label=label)
         if psf.response is not None:
-            label = "stated response of the output"
-            cut = psf.response[len(psf.response) // 2]
-            axes.plot(across, cut / cut.max(), color=COLOURS["super-resolved"], label=label)
-        axes.set_xlim(-reach * psf.pixel_nm, reach * psf.pixel_nm)
-        axes.set_xlabel("distance from the centre (nm)")
-        axes.set_ylabel("PSF relative to its maximum")
+            label = "through the stated response"
+            axes.plot(*across(psf.response, 0), color=COLOURS["super-resolved"], label=label)
+        if found is not None:
+            axes.plot(*found, "o", color=COLOURS["input"], markersize=3.5, label="output along line A")
+        if np.isfinite(reach):
+            axes.set_xlim(-reach, reach)
+        axes.set_ylim(-0.05, 1.08)
+        axes.set_xlabel("distance from the line (nm)")
+        axes.set_ylabel("intensity over peak")
         legend_above(axes)
 
-    return svg("Cuts through the centre of the point spread function", draw)
+    return svg("Profiles across a thin line", draw)
 
 
-def svg(title: str, draw: Callable[[Axes], None], *, below: Callable[[Axes], None] | None = None) -> Markup:
+def transfer(psf: PsfPicture) -> Markup:
+    """What the PSF and the stated response pass of each frequency, and where the data end."""
+    frequency, passed = psf.psf.radial_transfer()
+
+    def draw(axes: Axes) -> None:
+        axes.plot(frequency, passed, color=COLOURS["denoised"], label="PSF")
+        if psf.response is not None:
+            axes.plot(*psf.response.radial_transfer(), color=COLOURS["super-resolved"], label="stated response")
+        if psf.carried_per_um is not None:
+            vertical(axes, psf.carried_per_um, "the data end here")
+        axes.set_xlim(0, min(2.5 * psf.psf.cutoff_per_um, float(frequency[-1])))
+        axes.set_ylim(0, 1.03)
+        axes.set_xlabel("spatial frequency (cycles/µm)")
+        axes.set_ylabel("contrast passed")
+        legend_above(axes)
+
+    return svg("Transfer of the PSF and of the stated response", draw)
+
+
+def svg(title: str, draw: Callable[[Axes], None]) -> Markup:
     """Draw on one pair of axes and return an SVG element without any fixed size, style sheet or foreign address."""
     stream = io.StringIO()
-    height = _HEIGHT if below is None else _HEIGHT + 1.2
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(_WIDTH, height), layout="constrained")
-        if below is None:
-            draw(figure.add_subplot())
-        else:
-            upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-            draw(upper)
-            below(lower)
+        figure = Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained")
+        draw(figure.add_subplot())
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = stream.getvalue()
     body = text[text.index("<svg") :]
@@ -305,13 +326,8 @@ def svg(title: str, draw: Callable[[Axes], None], *, below: Callable[[Axes], Non
     inside = inside.replace(_INK, "currentColor").replace(_RULE, "var(--rule)")
     for name, colour in COLOURS.items():
         inside = inside.replace(colour, f"var(--{name})")
-    box = f"0 0 {_WIDTH * 72:g} {height * 72:g}"
+    box = f"0 0 {_WIDTH * 72:g} {_HEIGHT * 72:g}"
     return Markup(f'<svg class="plot" role="img" viewBox="{box}" aria-label="{title}"><title>{title}</title>{inside}')
-
-
-def _dash(name: str) -> str:
-    """Line style: the reference is dashed, so that an output that equals it is not hidden."""
-    return "--" if name == "reference" else "-"
 
 
 def legend_above(axes: Axes) -> None:

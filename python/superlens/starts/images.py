@@ -27,9 +27,10 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from superlens import __version__, simulate
-from superlens.model import NARROWING, Model, ModelConfig
-from superlens.networks import build, losses
+from superlens.model import Model, ModelConfig
+from superlens.networks import architecture, build, losses
 from superlens.observing.conditioning import BANK_RADIUS, CHANNELS, Normaliser, wiener_kernels
+from superlens.optics import RESPONSES
 from superlens.progress import Progress, console, silent
 from superlens.training import (
     Checkpoint,
@@ -42,6 +43,7 @@ from superlens.training import (
     precision,
     set_weights,
 )
+from superlens.training.two_stage.state import TwoStageState
 
 __all__ = [
     "Batch",
@@ -299,7 +301,7 @@ def _random_otfs(rng: Rng) -> tuple[Array, Array]:
             core = fft.rfft2(psf / psf.sum()).real
         return ((1 - halo) * core + halo * _gauss_otf(k * width * halo_width)).astype(np.float32)
 
-    stated = NARROWING["YX"]
+    stated = RESPONSES["YX"]
     return otf(fwhm), (1 - stated.core_share) * otf(fwhm / stated.lateral) + stated.core_share * otf(fwhm / stated.core)
 
 
@@ -485,20 +487,19 @@ def write_start(
     provenance: dict[str, Any],
 ) -> None:
     """Write trained weights as a start: in full precision while its stated errors are calibrated, in half of it in the file."""
-    about = {"channels": CHANNELS, "scale": 2}
+    about = architecture(name).arguments(2)
     exact = build(name, about)
     set_weights(exact, get_weights(trained))
+    state = TwoStageState(axes=axes, response=RESPONSES[axes], spread=calibrate(exact))
     config = ModelConfig(
         version=__version__,
         method="pretraining",
         network=name,
         network_config=about,
-        axes=axes,
-        **NARROWING[axes].stated(),
-        spread=calibrate(exact),
+        state=state.stored(),
         provenance=provenance,
     )
-    Model(config, exact, None).save(out, dtype="float16")
+    Model(config, exact).save(out, dtype="float16")
 
 
 if __name__ == "__main__":

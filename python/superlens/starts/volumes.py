@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from superlens.model import NARROWING, Model, shipped
+from superlens.model import Model, shipped
 from superlens.networks import build
 from superlens.observing.conditioning import CHANNELS, WienerBank, condition
-from superlens.optics import PSF, Objective
+from superlens.optics import PSF, RESPONSES, Objective
 from superlens.progress import Progress, console, silent
 from superlens.simulate import volumes
 from superlens.starts.images import Batch, Exposed, drawn_ahead, in_order, two_stage_loss, write_start
@@ -71,7 +71,7 @@ class Optics:
 def draw_optics(rng: Rng) -> Optics:
     """Draw an objective, a modality and a sampling, as broadly as microscopes differ."""
     psf = _random_psf(rng)
-    target = NARROWING["ZYX"].response(psf)
+    target = RESPONSES["ZYX"].of(psf)
     return Optics(
         psf.otf(SHAPE).astype(np.complex64),
         target.otf(SHAPE).astype(np.complex64),

@@ -23,7 +23,8 @@ from scipy import ndimage
 
 import superlens as sl
 from superlens.camera import Camera
-from superlens.methods.deepstorm import DeepStormConfig, Localized
+from superlens.methods.deepstorm.apply import Localized
+from superlens.methods.deepstorm.settings import DeepStormConfig
 from superlens.model import Model, shipped
 from superlens.simulate import (
     Background,

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from superlens.methods.zsdeconv import Result, ZSDeconvConfig, enhance
+from superlens.enhancing import enhance
+from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.metrics import psnr_fitted
+from superlens.result import Result
 from superlens.simulate import Scene
 
 from .baselines import oracle_lucy

@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, optimize
+from superlens.methods.zsdeconv.task import Lens, prepare
 
 import superlens as sl
 from superlens.camera import NoiseCheck
-from superlens.methods.zsdeconv import Result, ZSDeconvConfig, enhance
+from superlens.enhancing import enhance
 from superlens.methods.zsdeconv.apply import apply
 from superlens.methods.zsdeconv.learn import learn
-from superlens.methods.zsdeconv.task import Lens, prepare, through
+from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.metrics import (
     blur_width,
     decorrelation_resolution,
@@ -38,6 +39,7 @@ from superlens.metrics import (
 from superlens.optics import PSF
 from superlens.progress import silent
 from superlens.reconstruct import blind_stop, richardson_lucy, richardson_lucy_iterates
+from superlens.result import Result
 
 from .ours import pixels
 from .scores import upsampled
@@ -90,7 +92,7 @@ def _without_truth(image: sl.Image, psf: PSF) -> Outcome:
     iteration = blind_stop(data, fine.data, scale=2)
     lucy = richardson_lucy(data, fine.data, iterations=iteration, scale=2)
     ours = pixels(result)
-    seen = through(ours, Lens.of(fine, 2).kernel, 2)
+    seen = Lens.of(fine, 2).seen(ours, 2)
     white = residual_whiteness(data - seen, result.observation.sigma[0])
     numbers = {
         "raw_decorrelation_nm": decorrelation_resolution(data, _CAMERA_NM),

@@ -19,8 +19,7 @@ from PIL import ImageDraw, ImageFont
 from superlens import simulate
 from superlens.camera import Camera
 from superlens.image import Image
-from superlens.model import NARROWING
-from superlens.optics import PSF, Objective
+from superlens.optics import PSF, RESPONSES, Objective
 from superlens.simulate import Scene
 
 __all__ = [
@@ -154,7 +153,7 @@ def truth(scene: Scene) -> Array:
 
 def stated(scene: Scene) -> Array:
     """The specimen as our sharp images state to show it: through their response, which has a finer core."""
-    return np.asarray(NARROWING["YX"].response(scene.psf).blur(scene.truth), np.float32)
+    return np.asarray(RESPONSES["YX"].of(scene.psf).blur(scene.truth), np.float32)
 
 
 def _specimen(kind: str) -> Callable[..., Array]:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from superlens.methods.zsdeconv import ZSDeconvConfig, enhance, predict
+from superlens.enhancing import enhance, predict
+from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.metrics import psnr_fitted
 
 from .ours import numbers_of, pixels, run

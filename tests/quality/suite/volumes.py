@@ -16,17 +16,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from superlens.methods.zsdeconv.task import prepare
 
 import superlens as sl
 from superlens.camera import Camera
 from superlens.evidence.measure import seen_by_camera
 from superlens.image import Image
-from superlens.methods.zsdeconv import ZSDeconvConfig
 from superlens.methods.zsdeconv.learn import recipe_of, untrained
-from superlens.methods.zsdeconv.task import prepare
+from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.metrics import flux_ratio, psnr_fitted
-from superlens.model import NARROWING
-from superlens.optics import PSF, Objective
+from superlens.optics import PSF, RESPONSES, Objective
 from superlens.simulate import volumes
 from superlens.training import Plan, fit
 
@@ -134,7 +133,7 @@ def _recorded(specimen: Array, modality: str, photons: float, rng: np.random.Gen
     inside = tuple(
         slice(a // 2, n - a // 2) for n, a in zip(specimen.shape, (_AROUND[0], *[_AROUND[1]] * 2), strict=True)
     )
-    psfs = (psf, psf.narrowed(1.5, 1.3), NARROWING["ZYX"].response(psf))
+    psfs = (psf, psf.narrowed(1.5, 1.3), RESPONSES["ZYX"].of(psf))
     blurred, *sharp = (p.blur(specimen, "wrap")[inside] for p in psfs)
     depth, height, width = blurred.shape
     camera = np.maximum(blurred, 0).reshape(depth, height // 2, 2, width // 2, 2).mean((2, 4))

@@ -6,15 +6,16 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from superlens.config import Config
-from superlens.errors import SuperlensError
+from superlens.config import setting
+from superlens.method import Settings
+from superlens.networks import architecture, names
 
 __all__ = ["DeepStormConfig"]
 
 Range = tuple[float, float]
 
 
-class DeepStormConfig(Config):
+class DeepStormConfig(Settings):
     """Settings of a training; `of` fills them for a preset.
 
     The ranges say what is simulated: each patch draws its own values, evenly for widths and on a logarithmic scale for the rest.
@@ -23,8 +24,8 @@ class DeepStormConfig(Config):
     ----------
     preset : {"fast", "standard", "paper"}
         The recipe the other fields started from.
-    network : {"deepstorm-camera", "deepstorm"}
-        Architecture; see `superlens.networks`.
+    network : str
+        A network of `superlens.networks` that gives densities.
     upsampling : {4, 8, 16}
         Fine pixels along a camera pixel.
     normalise : {"molecule", "range"}
@@ -64,7 +65,7 @@ class DeepStormConfig(Config):
     """
 
     preset: Literal["fast", "standard", "paper"] = "fast"
-    network: Literal["deepstorm-camera", "deepstorm"] = "deepstorm-camera"
+    network: str = "deepstorm-camera"
     upsampling: Literal[4, 8, 16] = 8
     normalise: Literal["molecule", "range"] = "molecule"
     sigma_pixels: float = Field(default=1.1, ge=0.5, le=4.0)
@@ -77,10 +78,10 @@ class DeepStormConfig(Config):
     photon_spread: Range = (0.05, 0.4)
     structured: float = Field(default=0.5, ge=0, le=1)
     misjudged: float = Field(default=0.1, ge=0, le=0.5)
-    steps: int = Field(default=600, ge=0)
-    minutes: float | None = Field(default=None, gt=0)
-    seed: int = Field(default=0, ge=0)
-    from_scratch: bool = False
+    steps: int = setting(600, label="Most steps", help="Most training steps.", ge=0)
+    minutes: float | None = setting(None, label="Most minutes", unit="min", help="Most minutes of training.", gt=0)
+    seed: int = setting(0, label="Seed", help="Same seed, steps and device: same pixels. Default: 0.", ge=0)
+    from_scratch: bool = setting(False, label="Train from scratch", help="Do not start from the pretrained model.")
     batch: int = Field(default=16, ge=1)
     patch: int = Field(default=32, ge=16, multiple_of=2)
     learning_rate: float = Field(default=3e-4, gt=0)
@@ -90,7 +91,12 @@ class DeepStormConfig(Config):
     label_shift: float = Field(default=0.0, ge=-1, le=1)
 
     @classmethod
-    def of(cls, preset: str = "fast", **changes: Any) -> DeepStormConfig:
+    def presets(cls) -> tuple[str, ...]:
+        """Names that `of` knows, the usual one first."""
+        return tuple(_PRESETS)
+
+    @classmethod
+    def of(cls, preset: str = "fast", **changes: Any) -> Self:
         """Settings of a preset, with some of them changed.
 
         Raises
@@ -98,14 +104,15 @@ class DeepStormConfig(Config):
         SuperlensError
             If there is no such preset or field, or a value is out of its range.
         """
-        if preset not in _PRESETS:
-            raise SuperlensError(f"preset is {preset!r}; expected one of {', '.join(_PRESETS)}")
         alone = _FROM_NOTHING.get(preset, {}) if changes.get("from_scratch") else {}
-        return cls(**{**_PRESETS[preset], **alone, **changes, "preset": preset})
+        return super().of(preset, **{**_PRESETS.get(preset, {}), **alone, **changes})
 
-    @classmethod
-    def _of_values(cls, values: dict[str, Any]) -> DeepStormConfig:
-        return cls.of(str(values.pop("preset", "fast")), **values)
+    @model_validator(mode="after")
+    def _gives_densities(self) -> Self:
+        fitting = [name for name in names() if architecture(name).outputs == ("density",)]
+        if self.network not in fitting:
+            raise ValueError(f"network is {self.network!r}; expected one of {', '.join(fitting)}")
+        return self
 
     @model_validator(mode="after")
     def _ranges_grow(self) -> Self:

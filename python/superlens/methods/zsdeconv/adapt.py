@@ -10,56 +10,19 @@ Qiao et al., Nat. Commun. 15, 4180 (2024): a general model over all time points,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
-from superlens.errors import SuperlensError
 from superlens.image import Image
-from superlens.methods.zsdeconv.apply import Result, apply
-from superlens.methods.zsdeconv.learn import Bench, Learned, learn
+from superlens.methods.zsdeconv.learn import learn, training_for
+from superlens.methods.zsdeconv.predictor import require_zsdeconv
+from superlens.methods.zsdeconv.prepared import prepare
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.task import prepare
-from superlens.model import ChannelModels, Model
-from superlens.observing.observation import observe
-from superlens.progress import Cancelled, Progress, silent
+from superlens.model import Model
+from superlens.progress import Cancelled, Progress
+from superlens.training.two_stage.recipe import TwoStageTraining
+from superlens.training.two_stage.state import TwoStageState
 
-__all__ = ["Adapter", "adapt", "predict_adapted"]
-
-
-def adapt(
-    model: Model | ChannelModels, image: Image, *, steps: int = 50, progress: Progress = silent
-) -> Model | ChannelModels:
-    """Train a model a few steps further on one image of its kind.
-
-    Parameters
-    ----------
-    model : Model or ChannelModels
-        Of the zsdeconv method; stays as it is.
-    image : Image
-        Usually one time point.
-    steps : int
-        The most that are taken.
-    progress : Progress
-
-    Returns
-    -------
-    Model or ChannelModels
-        As `model`, with other weights and a note of them in its provenance.
-
-    Raises
-    ------
-    SuperlensError
-        If the image does not fit the model.
-
-    Examples
-    --------
-    >>> sharper = adapt(model, movie.select(t=7), steps=50)  # doctest: +SKIP
-    """
-    if steps < 1:
-        raise SuperlensError(f"steps is {steps}; expected 1 or more steps of adaptation")
-    return Adapter(model, steps)(image, progress)
+__all__ = ["Adapter"]
 
 
 class Adapter:
@@ -67,35 +30,26 @@ class Adapter:
 
     Parameters
     ----------
-    model : Model or ChannelModels
-        As for `adapt`.
+    model : Model
+        Stays as it is.
     steps : int
     """
 
-    def __init__(self, model: Model | ChannelModels, steps: int) -> None:
-        self._model, self._steps = model, steps
-        self._benches: dict[int, Bench] = {}
+    def __init__(self, model: Model, steps: int) -> None:
+        require_zsdeconv(model)
+        self._model, self._steps, self._state = model, steps, TwoStageState.of(model)
+        self._training: TwoStageTraining | None = None
 
-    def __call__(self, image: Image, progress: Progress) -> Model | ChannelModels:
+    def __call__(self, image: Image, progress: Progress) -> Model:
         """A model that lasts until the next call."""
-        model = self._model
-        if isinstance(model, Model):
-            return self._one(0, model, image, progress)
-        kept = model.picked(image)
-        parts = [self._one(at, one, kept.select(c=at), progress) for at, one in enumerate(model.models)]
-        return ChannelModels(model.channels, tuple(parts))
-
-    def _one(self, channel: int, model: Model, image: Image, progress: Progress) -> Model:
-        if model.config.method != "zsdeconv":
-            raise SuperlensError(f"the model was made by {model.config.method}; expected one made by zsdeconv")
-        model.check_fits(image)
-        known = {} if model.camera is None else _known(model)
-        changes = {"steps": self._steps, "minutes": None, **known}
-        config = ZSDeconvConfig(**model.config.settings).with_changes(changes)
-        task = prepare([image], model.psf, config, narrowing=model.config.narrowing)
-        task = replace(task, psf=model.psf, pixel_nm=model.config.pixel_nm, normaliser=model.normaliser)
-        bench = self._benches.get(channel) or self._benches.setdefault(channel, Bench(task))
-        learned = learn(task, None, progress, begin=model, bench=bench)
+        model, state = self._model, self._state
+        state.check_fits(image)
+        changes = {"steps": self._steps, "minutes": None, **state.known_camera}
+        config = ZSDeconvConfig(**state.settings).with_changes(changes)
+        prepared = prepare([image], state.psf, config, response=state.response)
+        prepared = replace(prepared, psf=state.psf, pixel_nm=state.pixel_nm, normaliser=state.normaliser)
+        self._training = self._training or training_for(prepared, model)
+        learned = learn(prepared, None, progress, begin=model, training=self._training)
         if learned.history is not None and learned.history.stopped == "cancelled":
             raise Cancelled
         made = learned.model.config.provenance
@@ -104,65 +58,4 @@ class Adapter:
         told = {"adapted_to": image.name, "adapted_steps": made["steps"], "adapted_blend": made["blend"]}
         blend = made["blend"] or before.get("blend", 0.0)
         settled = model.config.with_changes({"provenance": {**before, **told, "blend": blend}})
-        return Model(settled, learned.model.network, model.psf)
-
-
-def _known(model: Model) -> dict[str, float]:
-    camera = model.camera
-    assert camera is not None
-    return {"gain": camera.gain, "read_noise_e": camera.read_noise_e, "offset": camera.offset}
-
-
-def predict_adapted(model: Model, image: Image, steps: int, progress: Progress) -> Result:
-    """Predict an image, each frame with a model adapted to it."""
-    model.check_fits(image)
-    (whole,) = observe([image], **({} if model.camera is None else _known(model)))
-    frames = [image.select(t=t) for t in range(image.sizes["T"])] if "T" in image.axes else [image]
-    results, adapter = [], Adapter(model, steps)
-    for at, frame in enumerate(frames):
-        own = adapter(frame, _within(progress, at, len(frames)))
-        assert isinstance(own, Model)
-        (observation,) = observe([frame], **({} if model.camera is None else _known(model)))
-        results.append(apply(Learned(own, None), observation, silent))
-    progress(len(frames), len(frames), "adapting")
-    if "T" not in image.axes:
-        return results[0]
-    note = f"each of {len(frames)} frames was predicted by the model after up to {steps} more steps on that frame"
-    first = results[0]
-    return replace(
-        first,
-        image=_joined([result.image for result in results], image),
-        denoised=_some(_joined([result.denoised for result in results], image)),
-        uncertainty=_joined([result.uncertainty for result in results], image),
-        prior_only=None if first.prior_only is None else np.concatenate([_mask(r) for r in results]),
-        observation=whole,
-        model=model,
-        parameters={**first.parameters, "adapted_steps": steps},
-        messages=tuple(dict.fromkeys([*(m for result in results for m in result.messages), note])),
-    )
-
-
-def _mask(result: Result) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-    assert result.prior_only is not None  # all frames go the same way
-    return result.prior_only
-
-
-def _joined(images: Sequence[Image | None], like: Image) -> Image | None:
-    made = [image for image in images if image is not None]
-    if len(made) < len(images):
-        return None
-    return replace(
-        like, data=np.stack([image.data for image in made]), pixel_nm=made[0].pixel_nm, history=made[0].history
-    )
-
-
-def _some(image: Image | None) -> Image:
-    assert image is not None  # a denoised image is always made
-    return image
-
-
-def _within(progress: Progress, at: int, number: int) -> Progress:
-    def tell(done: int, total: int, message: str) -> None:
-        progress(at, number, "adapting")
-
-    return tell
+        return Model(settled, learned.model.network, model.arrays)

@@ -11,12 +11,31 @@ from typing import Literal
 
 from superlens.errors import SuperlensError
 from superlens.image import Image
-from superlens.methods.zsdeconv.learn import STARTS
-from superlens.methods.zsdeconv.task import LEAST_SLICES
-from superlens.model import shipped
+from superlens.methods.zsdeconv.prepared import LEAST_SLICES
+from superlens.methods.zsdeconv.settings import ZSDeconvConfig
+from superlens.methods.zsdeconv.start import shipped_name
 from superlens.optics import PSF, Objective
 
-__all__ = ["refuse_frames_as_slices", "spatial_axes"]
+__all__ = ["decided", "refuse_frames_as_slices", "spatial_axes"]
+
+
+def decided(
+    images: Sequence[Image], optics: Objective | PSF | None, settings: ZSDeconvConfig
+) -> tuple[ZSDeconvConfig, str]:
+    """Settings for planes or for volumes, as they say themselves or as the images ask for; and a line for the user, or none.
+
+    Raises
+    ------
+    SuperlensError
+        When an image calls frames what seem to be slices.
+    """
+    if not any(image.history.get("axes_given") for image in images) and settings.asked_axes != "YX":
+        wanted = settings.asked_axes == "ZYX" or any(image.z_step_nm is not None for image in images)
+        refuse_frames_as_slices(images, [optics], wanted=wanted)
+    if settings.axes != "auto":
+        return settings, ""
+    axes, why = spatial_axes(images, [None] if settings.denoise_only else [optics], preset=settings.preset)
+    return settings.for_axes(axes), why
 
 
 def spatial_axes(
@@ -90,6 +109,7 @@ def _lacking(images: Sequence[Image], optics: Sequence[Objective | PSF | None], 
         return "there are no optics"
     if any(isinstance(lens, PSF) and lens.data.ndim == 2 for lens in optics):
         return "the PSF is a single plane; give a PSF stack to take the image as a volume"
-    if preset != "paper" and STARTS["light-volume"] not in shipped():
+    usual = ZSDeconvConfig.of(preset, axes="ZYX")
+    if not usual.from_scratch and shipped_name(usual.network) is None:
         return "the weights for volumes are not installed"
     return ""

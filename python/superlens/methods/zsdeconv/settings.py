@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+import yaml
+from pydantic import Field, PrivateAttr, model_validator
 
-from superlens.config import Config
+from superlens.config import setting
 from superlens.errors import SuperlensError
+from superlens.method import Settings
+from superlens.networks import architecture, names
 
 __all__ = ["ZSDeconvConfig"]
 
 
-class ZSDeconvConfig(Config):
+class ZSDeconvConfig(Settings):
     """Settings of ZS-DeconvNet; `of` fills them for a preset.
 
     Attributes
     ----------
     preset : {"fast", "standard", "paper"}
         The recipe the other fields started from.
-    network : {"light", "unet", "light-volume", "rcan"}
-        Architecture; see `superlens.networks`. The first two take images, the others volumes.
-    axes : {"YX", "ZYX"}
-        Whether every plane is an image of its own, or the slices of a stack are a volume.
+    network : str
+        A two-stage network of `superlens.networks`, for images or for volumes as `axes` says.
+    axes : {"auto", "YX", "ZYX"}
+        Whether every plane is an image of its own, or the slices of a stack are a volume; "auto" asks the images.
     pairs : {"recorrupt", "interleave", "temporal"}
         Where noisy pairs come from: one image re-corrupted into two; the even and odd slices of a stack, with a term that amends the gap
-        between them (volumes only); or neighbouring frames of a scene that stands still (network light only).
+        between them (volumes only); or neighbouring frames of a scene that stands still (images and a network that is told the noise only).
     scale : {1, 2}
         Fine pixels in a camera pixel along each axis.
     steps : int
@@ -56,19 +60,41 @@ class ZSDeconvConfig(Config):
     """
 
     preset: Literal["fast", "standard", "paper"] = "fast"
-    network: Literal["light", "unet", "light-volume", "rcan"] = "light"
-    axes: Literal["YX", "ZYX"] = "YX"
-    pairs: Literal["recorrupt", "interleave", "temporal"] = "recorrupt"
-    scale: Literal[1, 2] = 2
-    steps: int = Field(default=120, ge=0)
-    minutes: float | None = Field(default=None, gt=0)
-    seed: int = Field(default=0, ge=0)
-    denoise_only: bool = False
-    from_scratch: bool = False
-    offset: float | None = None
-    gain: float | None = Field(default=None, gt=0)
-    read_noise_e: float | None = Field(default=None, ge=0)
-    units: Literal["counts", "electrons"] = "counts"
+    network: str = "light"
+    axes: Literal["auto", "YX", "ZYX"] = "auto"
+    scale: Literal[1, 2] = setting(2, label="Scale", help="Fine pixels along a camera pixel; default: 2.")
+    steps: int = setting(120, label="Most steps", help="Most training steps.", ge=0)
+    minutes: float | None = setting(None, label="Most minutes", unit="min", help="Most minutes of training.", gt=0)
+    seed: int = setting(0, label="Seed", help="Same seed, steps and device: same pixels. Default: 0.", ge=0)
+    denoise_only: bool = setting(
+        False, label="Denoise only", help="Denoise without super-resolving; needs no optics.", advanced=False
+    )
+    from_scratch: bool = setting(False, label="Train from scratch", help="Do not start from the pretrained model.")
+    pairs: Literal["recorrupt", "interleave", "temporal"] = setting(
+        "recorrupt",
+        label="Noisy pairs",
+        help="Noisy pairs: re-corrupted images (default), odd and even slices, or neighbouring frames of a still scene.",
+    )
+    offset: float | None = setting(
+        None, label="Camera offset", unit="counts", help="Camera counts without light; estimated when not given."
+    )
+    gain: float | None = setting(
+        None,
+        label="Camera gain",
+        unit="counts per electron",
+        help="Camera counts per electron; estimated when not given.",
+        gt=0,
+    )
+    read_noise_e: float | None = setting(
+        None,
+        label="Camera read noise",
+        unit="electrons",
+        help="Camera read noise in electrons; estimated when not given.",
+        ge=0,
+    )
+    units: Literal["counts", "electrons"] = setting(
+        "counts", label="Unit of the output", help="Unit of the output; electrons need `gain`."
+    )
     alpha: tuple[float, float] = (0.8, 1.25)
     beta1: tuple[float, float] = (1.0, 1.0)
     beta2: tuple[float, float] = (1.0, 1.0)
@@ -80,22 +106,31 @@ class ZSDeconvConfig(Config):
     depth: int = Field(default=16, ge=5)
     flips: int = Field(default=8, ge=1, le=8)
 
+    _asked: dict[str, Any] = PrivateAttr(default_factory=dict)  # what was said beyond the preset
+
+    @classmethod
+    def presets(cls) -> tuple[str, ...]:
+        """Names that `of` knows, the usual one first."""
+        return tuple(_PRESETS)
+
     @model_validator(mode="after")
     def _check_together(self) -> Self:
-        volumes = self.network in ("light-volume", "rcan")
-        if volumes != (self.axes == "ZYX"):
+        fitting = _two_stage("ZYX" if self.axes == "ZYX" else "YX")
+        if self.network not in fitting:
             raise ValueError(
-                f"network is {self.network} and axes {self.axes}; expected light or unet for YX, light-volume or rcan for ZYX"
+                f"network is {self.network!r} and axes {self.axes}; expected one of {', '.join(fitting)} for {self.axes}"
             )
-        if self.pairs == "interleave" and not volumes:
+        plain = architecture(self.network).inputs == "image"
+        if self.pairs == "interleave" and self.axes != "ZYX":
             raise ValueError(
                 f"pairs is interleave and axes {self.axes}; expected ZYX, since it is slices that are interleaved"
             )
-        if self.pairs == "temporal" and self.network != "light":
-            raise ValueError(f"pairs is temporal and network {self.network}; expected light")
-        if self.network == "rcan" and self.pairs != "interleave":
+        if self.pairs == "temporal" and (plain or self.axes != "YX"):
+            told = [name for name in _two_stage("YX") if architecture(name).inputs == "conditioned"]
+            raise ValueError(f"pairs is temporal and network {self.network}; expected {' or '.join(told)}")
+        if plain and self.axes == "ZYX" and self.pairs != "interleave":
             raise ValueError(
-                f"network is rcan and pairs {self.pairs}; expected interleave, which its recipe is made of"
+                f"network is {self.network} and pairs {self.pairs}; expected interleave, which its recipe is made of"
             )
         return self
 
@@ -110,17 +145,58 @@ class ZSDeconvConfig(Config):
         """
         if preset not in _PRESETS:
             raise SuperlensError(f"preset is {preset!r}; expected one of {', '.join(_PRESETS)}")
+        axes = changes.get("axes", "auto")
+        if axes == "auto":
+            axes = changes["axes"] = _axes_of(changes)
         values = {
             **_PRESETS[preset],
-            **(_FOR_VOLUMES[preset] if changes.get("axes") == "ZYX" else {}),
+            **(_FOR_VOLUMES[preset] if axes == "ZYX" else {}),
             **(_FROM_NOTHING.get(preset, {}) if changes.get("from_scratch") else {}),
             **changes,
         }
-        return cls(**{**values, "preset": preset})
+        made = cls(**{**values, "preset": preset})
+        made._asked = dict(changes)
+        return made
+
+    @property
+    def asked_axes(self) -> str | None:
+        """The axes that were asked for in words, or by other settings."""
+        return None if self.axes == "auto" else self.axes if "axes" in self._asked else None
+
+    def to_yaml(self) -> str:
+        """Write the settings as YAML; while it is open whether stacks are volumes, only those that were asked for, since it decides the others."""
+        if self.axes != "auto":
+            return super().to_yaml()
+        told = self.model_dump(mode="json", include={"preset", *self._asked})
+        text: str = yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
+        return text
+
+    def for_axes(self, axes: Literal["YX", "ZYX"]) -> ZSDeconvConfig:
+        """The same settings for planes or volumes, with what the preset says for them where nothing else was said."""
+        return self.of(self.preset, **{**self._asked, "axes": axes})
+
+    def with_changes(self, changes: Mapping[str, Any]) -> ZSDeconvConfig:
+        """Give the same settings with some of them changed and everything checked again."""
+        made = super().with_changes(changes)
+        made._asked = {**self._asked, **changes}
+        return made
 
     @classmethod
     def _of_values(cls, values: dict[str, Any]) -> ZSDeconvConfig:
         return cls.of(str(values.pop("preset", "fast")), **values)
+
+
+def _axes_of(changes: Mapping[str, Any]) -> str:
+    """The axes that other settings ask for."""
+    if "network" in changes:
+        return architecture(changes["network"]).axes
+    return {"interleave": "ZYX", "temporal": "YX"}.get(str(changes.get("pairs")), "auto")
+
+
+def _two_stage(axes: str) -> list[str]:
+    """Networks of these axes that denoise and sharpen."""
+    known = {name: architecture(name) for name in names()}
+    return [name for name, one in known.items() if one.axes == axes and one.outputs[:2] == ("denoised", "sharp")]
 
 
 _FROM_NOTHING: dict[str, dict[str, Any]] = {

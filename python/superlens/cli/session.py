@@ -1,0 +1,97 @@
+"""What a shell brings to a request: a bar, lines on standard output and error, a polite end on Ctrl-C, the engine started quietly."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from superlens.cli.failures import note, say
+from superlens.progress import Cancelled, Progress, console
+from superlens.quiet import quiet_native_output
+
+__all__ = ["ShellSession", "Work", "working"]
+
+
+class Work:
+    """Progress on the console, and Ctrl-C turned into a polite request to stop."""
+
+    def __init__(self, show: Progress) -> None:
+        self._show = show
+        self._pending = False
+        self.stopped = False
+        self.began = datetime.now().astimezone()
+
+    def progress(self, done: int, total: int, message: str) -> None:
+        """Show where the work is; raise `Cancelled` once after a request to stop."""
+        self._show(done, total, message)
+        if self._pending:
+            self._pending = False
+            raise Cancelled
+
+    def request_stop(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal: the first asks for an end, the second ends at once."""
+        if self.stopped:
+            raise KeyboardInterrupt
+        self.stopped = self._pending = True
+        say("stopping; what was learned is kept. Press Ctrl-C again to end at once.")
+
+
+class ShellSession(Work):
+    """A request from a shell; see `superlens.runs.verb.Session`."""
+
+    resumes = True
+
+    def __init__(self, show: Progress, *, verbose: bool = False) -> None:
+        super().__init__(show)
+        self._verbose = verbose
+
+    def command(self) -> list[str]:
+        """The line that started this process."""
+        return ["superlens", *sys.argv[1:]]
+
+    def engine(self, device: str | None, threads: int | None) -> str:
+        """Load the engine quietly, choose device and threads, and set up the log."""
+        logging.basicConfig(format="%(message)s", level=logging.WARNING)
+        logging.getLogger("superlens").setLevel(logging.INFO if self._verbose else logging.WARNING)
+        logging.getLogger("superlens.progress").setLevel(logging.INFO)
+        with quiet_native_output():
+            from superlens.training import device_in_use, select_device
+
+            select_device(device, threads)
+            return device_in_use()
+
+    def note(self, message: str) -> None:
+        """Print a note."""
+        note(message)
+
+    def wrote(self, path: Path) -> None:
+        """Print the path."""
+        click.echo(str(path))
+
+    def check(self) -> None:
+        """Nothing ends a request from a shell but its signals."""
+
+
+@contextlib.contextmanager
+def working(*, verbose: bool = False) -> Iterator[ShellSession]:
+    """Show progress, and let Ctrl-C end the work politely, for the length of the block."""
+    with console() as show:
+        session = ShellSession(show, verbose=verbose)
+        if threading.current_thread() is not threading.main_thread():
+            yield session
+            return
+        before = {number: signal.signal(number, session.request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield session
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,27 @@
+"""What a training will give and take, before a pixel is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from superlens.image import Image
+from superlens.method import Forecast
+from superlens.methods.zsdeconv.settings import ZSDeconvConfig
+from superlens.networks import architecture
+
+__all__ = ["forecast"]
+
+
+def forecast(settings: ZSDeconvConfig, images: Sequence[Image]) -> Forecast:
+    """What a training on such images takes and gives; the images may lack their pixels."""
+    network = architecture(settings.network)
+    scales = {"denoised": 1} if settings.denoise_only else {"sharp": settings.scale, "denoised": 1}
+    if network.says_error and not settings.from_scratch and not settings.denoise_only:
+        scales["uncertainty"] = settings.scale
+    return Forecast(
+        scales=scales,
+        key=f"{network.name} {settings.batch} {settings.patch}",
+        patch_pixels=settings.batch * settings.patch**2,
+        steps=settings.steps,
+        room_bytes=network.training_bytes,
+    )

@@ -1,0 +1,153 @@
+"""From images and optics to everything that is fixed before learning begins, or a refusal in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from superlens.camera import smoothed_signal
+from superlens.errors import SuperlensError, require_length_nm
+from superlens.image import Image
+from superlens.methods.zsdeconv.settings import ZSDeconvConfig
+from superlens.observing.conditioning import Normaliser
+from superlens.observing.observation import Observation, observe
+from superlens.optics import PSF, RESPONSES, Objective, Response
+from superlens.training.two_stage.optics import SharpOptics
+
+__all__ = ["LEAST_SLICES", "Prepared", "prepare"]
+
+LEAST_SLICES = 5
+"""Fewer slices are not a volume."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """Everything that is fixed before learning begins.
+
+    Attributes
+    ----------
+    config : ZSDeconvConfig
+    observations : list of Observation
+        One for each image.
+    pixel_nm : float or None
+        Camera pixel; None when no optics are needed and the file states none.
+    psf : PSF or None
+        On the fine grid; None for denoising only.
+    optics : SharpOptics
+    normaliser : Normaliser
+        Measured over all images.
+    """
+
+    config: ZSDeconvConfig
+    observations: list[Observation]
+    pixel_nm: float | None
+    psf: PSF | None
+    optics: SharpOptics
+    normaliser: Normaliser
+
+
+def prepare(
+    images: Sequence[Image],
+    optics: Objective | PSF | None,
+    config: ZSDeconvConfig,
+    *,
+    response: Response | None = None,
+) -> Prepared:
+    """Check everything that can be checked before a minute is spent; the response is that of the axes unless a model's is given.
+
+    Raises
+    ------
+    SuperlensError
+        If an image can't be worked on, the optics don't fit it, or the settings contradict each other.
+    """
+    if not images:
+        raise SuperlensError("images is empty; expected at least one")
+    if config.units == "electrons" and config.gain is None:
+        raise SuperlensError("units is electrons and no gain is given; give the camera's gain, in counts per electron")
+    if config.axes == "auto":
+        config = config.for_axes("YX")
+    pixel_nm = _one_pixel_size(images, needed=not config.denoise_only)
+    volumes = config.axes == "ZYX"
+    z_step_nm = _one_step(images, needed=not config.denoise_only) if volumes else None
+    psf = None if config.denoise_only else _fine_psf(optics, pixel_nm, config.scale, z_step_nm)
+    if psf is not None and pixel_nm is not None:
+        _refuse_wider_than_image(psf, pixel_nm, images)
+    observations = observe(images, offset=config.offset, gain=config.gain, read_noise_e=config.read_noise_e)
+    smooth = [smoothed_signal(plane) for o in observations for plane in o.counts]
+    return Prepared(
+        config=config,
+        observations=observations,
+        pixel_nm=pixel_nm,
+        psf=psf,
+        optics=SharpOptics.of(psf, config.axes, config.scale, response or RESPONSES[config.axes]),
+        normaliser=Normaliser.measure(
+            np.concatenate([s.ravel() for s in smooth]), np.concatenate([o.sigma.ravel() for o in observations])
+        ),
+    )
+
+
+def _one_pixel_size(images: Sequence[Image], *, needed: bool) -> float | None:
+    sizes = sorted({image.pixel_nm for image in images if image.pixel_nm is not None})
+    if not sizes:
+        if needed:
+            raise SuperlensError(
+                f"{images[0].name or 'the image'} has no pixel size; give it with `pixel_nm`, in nanometres"
+            )
+        return None
+    if sizes[-1] > 1.02 * sizes[0]:
+        raise SuperlensError(
+            f"the images have pixels of {sizes[0]:g} and {sizes[-1]:g} nm; one model needs one pixel size: "
+            "run them separately"
+        )
+    return sizes[0]
+
+
+def _refuse_wider_than_image(psf: PSF, pixel_nm: float, images: Sequence[Image]) -> None:
+    width = psf.fwhm_nm / pixel_nm
+    for image in images:
+        side = min(image.data.shape[-2:])
+        if width > side:
+            raise SuperlensError(
+                f"the PSF is {width:.0f} camera pixels wide (FWHM) and {image.name or 'the image'} only {side}; "
+                "expected a PSF smaller than the image. Is it the right PSF file and pixel size?"
+            )
+
+
+def _one_step(images: Sequence[Image], *, needed: bool) -> float | None:
+    for image in images:
+        called, slices = image.name or "the image", image.sizes.get("Z", 1)
+        if slices < LEAST_SLICES:
+            raise SuperlensError(
+                f"{called} has {slices} slice{'s' * (slices != 1)} along Z; a volume needs at least {LEAST_SLICES}. Set `volume` to false to take each "
+                "slice as an image, or `axes` if another axis is Z"
+            )
+        if needed and image.z_step_nm is None:
+            raise SuperlensError(f"{called} has no z-step; give it with `z_step_nm`, in nanometres")
+    steps = sorted({image.z_step_nm for image in images if image.z_step_nm is not None})
+    if steps and steps[-1] > 1.02 * steps[0]:
+        raise SuperlensError(
+            f"the stacks have z-steps of {steps[0]:g} and {steps[-1]:g} nm; one model needs one: run them separately"
+        )
+    return steps[0] if steps else None
+
+
+def _fine_psf(optics: Objective | PSF | None, pixel_nm: float | None, scale: int, z_step_nm: float | None) -> PSF:
+    if optics is None or pixel_nm is None:
+        raise SuperlensError("optics is missing; give `na` and `wavelength_nm`, or `psf`, or ask for `denoise_only`")
+    require_length_nm("pixel_nm", pixel_nm)
+    fine_nm = pixel_nm / scale
+    if isinstance(optics, Objective):
+        psf = optics.psf(fine_nm, z_step_nm=z_step_nm)
+    elif z_step_nm is None:
+        psf = optics.at_focus().resample(fine_nm)
+    elif optics.data.ndim == 2:
+        raise SuperlensError(
+            "the PSF is a single plane and the image a volume; give a PSF stack, or `na` and `wavelength_nm`, "
+            "or set `volume` to false to take each slice as an image"
+        )
+    else:
+        psf = optics.resample(fine_nm, z_step_nm)
+    psf.check_against(pixel_nm)
+    return psf

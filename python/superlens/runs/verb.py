@@ -1,0 +1,279 @@
+"""What can be asked for, and one asking of it: the same value for a shell, a menu and a notebook.
+
+A `Verb` is a name, the parameters that may be said with it, and a function from a `Request` to an `Outcome`. A request holds what was
+said, the images that came with it, and the `Session` of the door: where to tell how far the work is, how to start the engine, what to
+call the request in a record.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from superlens.errors import SuperlensError
+from superlens.parameters import Parameter
+from superlens.runs.choices import ChannelOptics, Reading, gathered
+from superlens.runs.folders import OutputFolder, find_inputs
+
+if TYPE_CHECKING:
+    from superlens.image import Image
+
+__all__ = ["Made", "Outcome", "Plan", "Request", "Session", "Sheet", "Source", "Verb"]
+
+
+class Session(Protocol):
+    """What a door brings to a request.
+
+    Attributes
+    ----------
+    began : datetime
+    resumes : bool
+        Whether a run that was killed may be gone on with: only then a checkpoint is kept.
+    stopped : bool
+        Whether the user has asked for an early end.
+    """
+
+    began: datetime
+    resumes: bool
+    stopped: bool
+
+    def progress(self, done: int, total: int, message: str) -> None:
+        """Hear where the work is; may raise to end it."""
+
+    def command(self) -> list[str]:
+        """What was asked for, in words, for the record."""
+
+    def engine(self, device: str | None, threads: int | None) -> str:
+        """Load the networks' engine, and return what it runs on in words."""
+
+    def note(self, message: str) -> None:
+        """Tell the user something now."""
+
+    def wrote(self, path: Path) -> None:
+        """Tell the user that a file is there."""
+
+    def check(self) -> None:
+        """End the request if nothing of it is wanted any more."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """An image that a request works on.
+
+    Attributes
+    ----------
+    image : Image
+    file : Path
+        Where it came from; for pixels that came in no file a path that does not exist, whose stem is the image's name.
+    """
+
+    image: Image
+    file: Path
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Made:
+    """An image that a request has made.
+
+    Attributes
+    ----------
+    role : str
+    image : Image
+    name : str
+        Stem of its file, and title.
+    scale : int
+        Fine pixels along a pixel of the input.
+    channels : tuple of int
+        Index along C of the input of each channel; empty when the image has all of them.
+    show : bool
+        Whether it is what the user came for.
+    path : Path or None
+        The file that holds it.
+    """
+
+    role: str
+    image: Image
+    name: str
+    scale: int = 1
+    channels: tuple[int, ...] = ()
+    show: bool = True
+    path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """Numbers to show as a table: names of the columns, and rows with a value or None for each."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[float | int | str | None, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What came of a request.
+
+    Attributes
+    ----------
+    made : sequence of Made
+        Images, those in files too.
+    sheet : Sheet or None
+    text : str
+        Lines for a person.
+    messages : sequence of str
+        What the user should know.
+    files : sequence of Path
+        That were written, in the order in which to name them.
+    early : bool
+        Whether the user ended the work before its time.
+    info : mapping
+        What else there is.
+    failed : bool
+        Whether what was looked at is not as it should be.
+    """
+
+    made: Sequence[Made] = ()
+    sheet: Sheet | None = None
+    text: str = ""
+    messages: Sequence[str] = ()
+    files: Sequence[Path] = ()
+    early: bool = False
+    info: Mapping[str, Any] = field(default_factory=dict)
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """What a request would make and take.
+
+    Attributes
+    ----------
+    made : sequence of Made
+        Images whose data are only a shape and a type.
+    memory_bytes, planes : int
+    seconds : float or None
+    in_files : bool
+        Whether the inputs lie in files, so that they need not be handed over.
+    """
+
+    made: Sequence[Made]
+    memory_bytes: int
+    planes: int
+    seconds: float | None = None
+    in_files: bool = False
+
+
+@dataclass(eq=False)
+class Request:
+    """One asking of a verb.
+
+    Attributes
+    ----------
+    verb : Verb
+    given : mapping
+        What was said, by name; None or absent where nothing was.
+    session : Session
+    images : sequence of Source
+        Images that came in no file.
+    """
+
+    verb: Verb
+    given: Mapping[str, Any]
+    session: Session
+    images: Sequence[Source] = ()
+
+    def get(self, name: str, otherwise: Any = None) -> Any:
+        """What was said of a parameter."""
+        value = self.given.get(name)
+        return otherwise if value is None else value
+
+    def path(self, name: str) -> Path | None:
+        """A path among what was said."""
+        value = self.given.get(name)
+        return None if value is None else Path(value)
+
+    @property
+    def reading(self) -> Reading:
+        """How files are read."""
+        made: Reading = gathered(Reading, self.given)
+        return made
+
+    @property
+    def optics(self) -> ChannelOptics:
+        """Channels and their optics."""
+        made: ChannelOptics = gathered(ChannelOptics, self.given)
+        return made
+
+    @functools.cached_property
+    def files(self) -> list[Path]:
+        """The image files that are named."""
+        named = [Path(path) for path in self.get("inputs", ())]
+        return find_inputs(named) if named else []
+
+    def sources(self, *, checked: bool = True) -> list[Source]:
+        """Read every image of the request once; unless `checked` is false, those that cannot be worked on are refused.
+
+        Raises
+        ------
+        SuperlensError
+            When there is none, or one cannot be read or worked on.
+        """
+        from superlens.image import check_image
+
+        reading, found = self.reading, []
+        found += [Source(reading.read(path), path) for path in self.files]
+        for source in self.images:
+            if checked:
+                check_image(source.image)
+            image = reading.corrected(source.image) if checked and reading.corrects else source.image
+            found.append(Source(image, source.file))
+        if not found:
+            raise SuperlensError("there is no image; open one, or name a file in `inputs`.")
+        return found
+
+    def engine(self) -> str:
+        """Load the engine on the device that is asked for, and return it in words."""
+        return self.session.engine(self.get("device"), self.get("threads"))
+
+    def folder(self, path: Path, *more: Path | None) -> OutputFolder:
+        """A folder to write to, in which the inputs, and more, are not overwritten."""
+        spared = [source.file for source in self.images] + self.files + [one for one in more if one is not None]
+        return OutputFolder(path, tuple(spared))
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """Something that can be asked for.
+
+    Attributes
+    ----------
+    name : str
+    help : str
+        What it does and writes, for a shell.
+    summary : str
+        One sentence, for a menu.
+    label : str
+        Of the menu item; empty for what is in no menu.
+    parameters : callable
+        Gives the parameters, asked each time, since methods may have been added.
+    run : callable
+    plan : callable or None
+        Says what it would make, without doing it.
+    inputs : {"images", "one", "none"}
+        Files that a shell takes as arguments.
+    works : bool
+        Whether it keeps the machine busy: of such requests one runs at a time.
+    """
+
+    name: str
+    help: str
+    summary: str
+    label: str
+    parameters: Callable[[], tuple[Parameter, ...]]
+    run: Callable[[Request], Outcome]
+    plan: Callable[[Request], Plan] | None = None
+    inputs: Literal["images", "one", "none"] = "none"
+    works: bool = True

@@ -1,0 +1,92 @@
+"""Turned and mirrored copies of images and volumes: to learn from, and to average a prediction over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["TURNS", "Turn", "aligned", "averaged", "turns_of", "unchanged_by"]
+
+Array = NDArray[np.float32]
+Turn: TypeAlias = Callable[[Array], Array]
+
+
+def _turn(quarters: int, mirror: bool) -> tuple[Turn, Turn]:
+    def turn(image: Array) -> Array:
+        turned = np.rot90(image, quarters)
+        return turned[::-1] if mirror else turned
+
+    def back(image: Array) -> Array:
+        return np.rot90(image[::-1] if mirror else image, -quarters)
+
+    return turn, back
+
+
+TURNS: tuple[tuple[Turn, Turn], ...] = tuple(_turn(q, m) for m in (False, True) for q in (0, 2, 1, 3))
+"""The eight turned and mirrored copies of a plane, each with its way back."""
+
+
+def turns_of(axes: int, number: int = len(TURNS)) -> list[tuple[Turn, Turn]]:
+    """Turned and mirrored copies, each with its way back, of images (2 axes) or volumes (3 axes)."""
+    return _volume_turns(number) if axes == 3 else list(TURNS[:number])
+
+
+def _volume_turns(number: int) -> list[tuple[Turn, Turn]]:
+    """Turned and mirrored copies of a volume, each with its way back; every other one is upside down along z."""
+
+    def of(i: int, turn: Turn, back: Turn) -> tuple[Turn, Turn]:
+        step = -1 if i % 2 else 1
+        return (
+            lambda v: np.moveaxis(turn(np.moveaxis(v[::step], 0, 2)), 2, 0),
+            lambda v: np.moveaxis(back(np.moveaxis(v, 0, 2)), 2, 0)[::step],
+        )
+
+    return [of(i, *pair) for i, pair in enumerate(TURNS[:number])]
+
+
+def unchanged_by(turn: Turn, kernel: NDArray[np.floating[Any]]) -> bool:
+    """Whether a way to turn leaves a kernel as it is."""
+    given = kernel.astype(np.float32)
+    turned = turn(given)
+    return turned.shape == given.shape and bool(np.allclose(turned, given, atol=1e-3 * np.abs(given).max()))
+
+
+def averaged(network: keras.Model, channels: Array, *, flips: int, align: int) -> list[Array]:
+    """Run a network on one plane or volume, averaged over turned and mirrored copies.
+
+    Parameters
+    ----------
+    network : keras.Model
+        For images or for volumes, as the channels are.
+    channels : ndarray, shape ([Z,] Y, X, C)
+        Any shape; padded to what the network takes.
+    flips : int
+        Number of copies, 1 to 8.
+    align : int
+        Of the network.
+
+    Returns
+    -------
+    list of ndarray, shape ([Z,] factor * Y, factor * X)
+        One for each output.
+    """
+    height, width = channels.shape[-3:-1]
+    padded = aligned(channels, align)
+    sums: list[Array] = []
+    for turn, back in turns_of(channels.ndim - 1, flips):
+        outputs = network.predict_on_batch(np.ascontiguousarray(turn(padded))[None])
+        made = [back(o[0, ..., 0]) for o in outputs]
+        sums = made if not sums else [a + b for a, b in zip(sums, made, strict=True)]
+    factors = [one.shape[-1] // padded.shape[-2] for one in sums]
+    return [(one / np.float32(flips))[..., : f * height, : f * width] for one, f in zip(sums, factors, strict=True)]
+
+
+def aligned(channels: Array, align: int) -> Array:
+    """Mirror ``([Z,] Y, X, C)`` at the far ends of its sides to multiples of ``align``."""
+    height, width = channels.shape[-3:-1]
+    frame = [(0, 0)] * (channels.ndim - 3) + [(0, -height % align), (0, -width % align), (0, 0)]
+    return np.pad(channels, frame, mode="symmetric")
