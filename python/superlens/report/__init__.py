@@ -124,6 +124,7 @@ def render_localizations(data: LocalizationReport) -> str:
 
     Examples
     --------
+    >>> import numpy as np
     >>> found = {"frame": np.array([1, 2]), "x_nm": np.array([120.0, 900.0]), "y_nm": np.array([300.0, 310.0])}
     >>> plane, fine = np.ones((16, 16)), np.ones((160, 160))
     >>> page = render_localizations(

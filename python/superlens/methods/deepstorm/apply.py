@@ -29,8 +29,7 @@ from superlens.smlm.usual import JudgedFrames
 from superlens.streaming.movie import Recording, check_movie, compared, frames_of
 
 if TYPE_CHECKING:
-    from superlens.report import Provenance
-    from superlens.report.verdict import Verdict
+    from superlens.report import Provenance, Verdict
     from superlens.simulate.likeness import Likeness
 
 __all__ = ["Localized", "localize_movie"]
@@ -110,10 +109,9 @@ class Localized:
     @property
     def verdict(self) -> Verdict:
         """Whether to use the result, with the reasons, as the report page gives it."""
-        from superlens.methods.deepstorm.page import page_of
-        from superlens.report.verdict import judge_localizations
+        from superlens.methods.deepstorm.page import LocalizationEvidence
 
-        return judge_localizations(page_of(self, self.mean))
+        return LocalizationEvidence(self).verdict()
 
     @property
     def metrics(self) -> dict[str, float | None]:
