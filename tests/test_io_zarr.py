@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from superlens.errors import SuperlensError, SuperlensWarning
+from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.io import find_images, open_image, read, write
 from superlens.io.blockwise import block_format, create_blocks, open_blocks
@@ -161,20 +161,6 @@ def test_zarr_folders_are_images_among_others(tmp_path: Path) -> None:
         write(tmp_path / name, Image(noise()))
     assert [path.name for path in find_images([tmp_path])] == ["a.tif", "b.ome.zarr"]
     assert [path.name for path in find_images([tmp_path / "b.ome.zarr"])] == ["b.ome.zarr"]
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_of_an_acquisition_that_was_stopped_the_frames_that_are_there_are_read(tmp_path: Path, version: Any) -> None:
-    data = noise((6, 2, 20, 30))
-    path = write(tmp_path / "a.ome.zarr", Image(data, "TCYX", pixel_nm=65.0), ngff=version)
-    chunk = (lambda t, c: f"{t}/{c}/0/0") if version == "0.4" else (lambda t, c: f"c/{t}/{c}/0/0")
-    for t, c in ((4, 0), (4, 1), (5, 0), (5, 1)):
-        (path / "0" / chunk(t, c)).unlink()
-    with pytest.warns(SuperlensWarning, match="announces 6 frames, and 2 of them are missing.*frames 1 to 4 of 6"):
-        np.testing.assert_array_equal(read(path).data, data[:4])
-    assert read(path, fill_missing=True).sizes["T"] == 6
-    (path / "0" / chunk(3, 1)).unlink()
-    assert "lacks 5 of its 12 chunks" in refused(path)
 
 
 # -- what is refused

@@ -11,7 +11,7 @@ import pytest
 import tifffile
 
 from superlens.errors import SuperlensError, SuperlensWarning
-from superlens.smlm.recording import check_movie, open_movie
+from superlens.streaming.movie import check_movie, open_movie
 
 COUNTS = np.random.default_rng(0).integers(90, 300, (5, 16, 20)).astype(np.uint16)
 

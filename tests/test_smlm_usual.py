@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from superlens.image import Image
-from superlens.methods.deepstorm import Localized, localize
+from superlens.methods.deepstorm.apply import Localized
+from superlens.methods.deepstorm.calls import localize
 from superlens.simulate import Background, DensitySites, Independent, PhotonLaw, SmlmScene, simulate_smlm
 from superlens.simulate.movie import Movie
 from superlens.smlm import Known, Localizations, estimate_movie, match, scores

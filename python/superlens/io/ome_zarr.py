@@ -2,8 +2,7 @@
 
 An image is read at its full sampling; coarser levels are passed over. Axes come from the metadata, sizes from
 its scale and units, channel names from the display settings. Nothing but metadata is read until pixels are asked for. Chunks that
-are not stored stand for a fill value, or were lost on the way, which nobody can tell apart: they are refused unless asked for. Where just
-the last frames are missing, the others are read.
+are not stored stand for a fill value, or were lost on the way, which nobody can tell apart: they are refused unless asked for.
 
 References
 ----------
@@ -14,16 +13,14 @@ Moore et al., "OME-NGFF: a next-generation file format for expanding bioimaging 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from superlens.errors import SuperlensError, SuperlensWarning
+from superlens.errors import SuperlensError
 from superlens.io.deferred import Deferred, Region
 from superlens.io.metadata import StoredImage, parse_note, time_s
 from superlens.io.paths import ZARR_MARKERS
@@ -36,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["open_zarr", "zarr_version"]
 
 _LEGACY_ORDER = "TCZYX"  # the axes of NGFF up to 0.2, which does not name them
-_MOST_CHUNKS = 1 << 20
 _LETTERS = {"time": "T", "channel": "C"}
 
 
@@ -64,8 +60,10 @@ def open_zarr(path: Path, *, fill_missing: bool = False, series: int | None = No
     """
     try:
         node, told = _image_node(path, series)
-        stored, array = _described(path, node, told)
-        return stored if fill_missing else _without_missing(path, stored, array)
+        stored = _described(path, node, told)
+        if not fill_missing:
+            _refuse_missing(path, stored[1])
+        return stored[0]
     except SuperlensError:
         raise
     except Exception as error:  # damaged metadata make the library raise anything; all of it means the same to the user
@@ -230,38 +228,10 @@ def _channel_names(told: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(str(channel.get("label") or "") for channel in channels if isinstance(channel, dict))
 
 
-def _without_missing(path: Path, stored: StoredImage, array: zarr.Array[Any]) -> StoredImage:
-    """Refuse an image that lacks chunks, unless these are all of the last frames, as after an acquisition that was stopped."""
+def _refuse_missing(path: Path, array: zarr.Array[Any]) -> None:
     there, all_of_them = array.nchunks_initialized, array.nchunks
-    if there == all_of_them:
-        return stored
-    frames = _whole_frames(array, stored.axes.find("T"))
-    if frames:
-        announced = array.shape[stored.axes.index("T")]
-        warnings.warn(
-            f"{path.name} announces {announced} frames, and {announced - frames} of them are missing. The acquisition was stopped "
-            f"early, or they are blank and were not stored. Read: frames 1 to {frames} of {announced}. To have all, give "
-            "`fill_missing`.",
-            SuperlensWarning,
-            stacklevel=4,
+    if there < all_of_them:
+        raise SuperlensError(
+            f"{path.name} lacks {all_of_them - there} of its {all_of_them} chunks: cut short, or empty parts were not "
+            f"stored. Copy it again, or take them for the value {array.fill_value} with `fill_missing`."
         )
-        shape = [frames if axis == "T" else side for axis, side in zip(stored.axes, array.shape, strict=True)]
-        return replace(stored, data=Deferred.by(_reader(path, array), shape, array.dtype))
-    raise SuperlensError(
-        f"{path.name} lacks {all_of_them - there} of its {all_of_them} chunks: cut short, or empty parts were not "
-        f"stored. Copy it again, or take them for the value {array.fill_value} with `fill_missing`."
-    )
-
-
-def _whole_frames(array: zarr.Array[Any], axis: int) -> int:
-    """How many frames are there when all chunks of these are stored, and none of later ones; 0 otherwise."""
-    if axis < 0 or array.shards is not None or array.nchunks > _MOST_CHUNKS:
-        return 0
-    folder = Path(str(getattr(array.store, "root", ""))) / array.path
-    grid = [math.ceil(side / chunk) for side, chunk in zip(array.shape, array.chunks, strict=True)]
-    stored = np.array([(folder / array.metadata.encode_chunk_key(at)).is_file() for at in np.ndindex(*grid)], bool)
-    by_frame = np.moveaxis(stored.reshape(grid), axis, 0).reshape(grid[axis], -1)
-    whole = int(by_frame.all(axis=1).sum())
-    if not by_frame[:whole].all() or by_frame[whole:].any():
-        return 0
-    return min(whole * array.chunks[axis], array.shape[axis])

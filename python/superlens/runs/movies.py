@@ -166,7 +166,7 @@ def _loaded(path: Path, method: MovieMethod) -> Model:
 
 def _movie(request: Request) -> tuple[Image | LazyImage, Path]:
     """The movie of a request: lazily from its file, or from memory, where a stack is taken for frames."""
-    from superlens.smlm.recording import check_movie, open_movie
+    from superlens.streaming.movie import check_movie, open_movie
 
     files = [Path(path) for path in request.get("inputs", ())]
     if len(files) + len(request.images) != 1:

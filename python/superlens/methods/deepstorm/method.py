@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from superlens.result import Result
     from superlens.smlm import Localizations
     from superlens.smlm.estimation import Known
-    from superlens.smlm.recording import Recording
+    from superlens.streaming.movie import Recording
 
 __all__ = ["METHOD", "DeepStorm"]
 

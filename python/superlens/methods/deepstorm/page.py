@@ -56,7 +56,7 @@ class LocalizationEvidence:
 
 
 def page_of(found: Localized, rendered: Image, provenance: Provenance | None = None) -> LocalizationReport:
-    """Lay a result out for `superlens.report.localization.render_localizations`.
+    """Lay a result out for `superlens.report.render_localizations`.
 
     Parameters
     ----------

@@ -11,12 +11,14 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from superlens.camera import refuse_offset
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import Image
 from superlens.io import LazyImage, open_image
 from superlens.io.metadata import UnnamedFrames
 from superlens.simulate.likeness import Likeness, compare_with_simulation
 from superlens.smlm.estimation import Known, MovieEstimate, estimate_movie, sample_frames
+from superlens.smlm.usual import UsualFrame
 
 __all__ = ["Recording", "check_movie", "compared", "estimate_conditions", "frames_of", "open_movie"]
 
@@ -157,6 +159,7 @@ def _widened(span: tuple[int, int], count: int) -> tuple[int, int]:
 
 def _estimated(movie: Recording, known: Known, sample: Array) -> MovieEstimate:
     _refuse_saturated(movie, sample)
+    refuse_offset(sample[UsualFrame.of(sample).judged(sample).alike], known.offset, movie.name or "the movie")
     assert movie.pixel_nm is not None
     return estimate_movie(
         sample,
