@@ -16,15 +16,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from superlens.methods.zsdeconv.task import prepare
 
 import superlens as sl
 from superlens.camera import Camera
 from superlens.evidence.measure import seen_by_camera
 from superlens.image import Image
-from superlens.methods.zsdeconv.learn import recipe_of, untrained
+from superlens.methods.zsdeconv.prepared import prepare
+from superlens.methods.zsdeconv.recipe import recipe_of
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.metrics import flux_ratio, psnr_fitted
+from superlens.networks import architecture, build
 from superlens.optics import PSF, RESPONSES, Objective
 from superlens.simulate import volumes
 from superlens.training import Plan, fit
@@ -312,7 +313,7 @@ def _gap(network: str) -> Outcome:
     settings: dict[str, Any] = {"preset": "paper", "batch": 1} if network == "rcan" else {"pairs": "interleave"}
     config = ZSDeconvConfig.of(settings.pop("preset", "fast"), axes="ZYX", offset=100.0, **settings)
     prepared = prepare([image], _objective("confocal"), config)
-    trained = untrained(prepared)
+    trained = build(config.network, architecture(config.network).arguments(config.scale))
     recipe = recipe_of(prepared, trained)
     began, drawn = [], []
 
