@@ -45,10 +45,10 @@ def stack(slices: int, z_step_nm: float | None = 300.0) -> Image:
     ("image", "optics", "axes", "word"),
     [
         (stack(5), GREEN, "ZYX", "300 nm apart"),
-        (stack(5), PSF(np.full((3, 3, 3), 1 / 27), 32.5, 300.0, "cube"), "ZYX", "--planes"),
+        (stack(5), PSF(np.full((3, 3, 3), 1 / 27), 32.5, 300.0, "cube"), "ZYX", "`volume`"),
         (stack(4), GREEN, "YX", "4 slices"),
         (stack(1), GREEN, "YX", ""),
-        (stack(5, None), GREEN, "YX", "--z-step-nm"),
+        (stack(5, None), GREEN, "YX", "`z_step_nm`"),
         (stack(5), FLAT, "YX", "single plane"),
         (stack(5), None, "YX", "no optics"),
         (Image(np.zeros((9, 20, 20), np.uint16), "TYX", 65.0), GREEN, "YX", ""),
@@ -71,7 +71,7 @@ def test_one_thin_stack_makes_all_of_them_planes() -> None:
 )
 def test_frames_that_may_be_slices_are_never_guessed(optics: object, wanted: bool) -> None:
     movie = Image(np.zeros((9, 2, 20, 20), np.uint16), "TCYX", 65.0, name="stack")
-    with pytest.raises(SuperlensError, match=r"stack says that its 9 planes are frames.*--axes ZCYX.*--axes TCYX"):
+    with pytest.raises(SuperlensError, match=r"stack says that its 9 planes are frames.*`axes` ZCYX.*`axes` TCYX"):
         refuse_frames_as_slices([movie], [optics], wanted=wanted)
 
 

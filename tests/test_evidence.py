@@ -16,8 +16,7 @@ from superlens.evidence import gather
 from superlens.evidence.checks import checks
 from superlens.evidence.measure import kept_within, seen_by_camera
 from superlens.image import Image
-from superlens.methods.zsdeconv.apply import parameters_of
-from superlens.methods.zsdeconv.settings import ZSDeconvConfig
+from superlens.methods.zsdeconv.predictor import parameters_of
 from superlens.model import Model, ModelConfig
 from superlens.networks import architecture
 from superlens.observing.observation import Observation, observe
@@ -121,7 +120,7 @@ def test_residual_of_the_original_recipe_takes_the_whole_psf(filaments: Scene) -
     numbers = gather(result).numbers()
     assert numbers["residual_std_in_sigma"] == pytest.approx(1, abs=0.08)
     assert math.isnan(numbers["line_fwhm_nm"])  # it promises no resolution
-    told = parameters_of(result.model, result.observation.camera, ZSDeconvConfig.of("paper"))
+    told = parameters_of(result.model, TwoStageState.of(result.model), result.observation.camera)
     assert told["psf_fwhm_nm"] == round(PSF.fwhm_nm, 1)
     assert told["line_fwhm_nm"] is None
     psf = gather(result).page().psf

@@ -175,7 +175,7 @@ def test_another_request_for_the_place_of_an_unfinished_run_is_refused(small_mod
     out = tmp_path / "b.ome.zarr"
     with pytest.raises(Cancelled):
         predict_file(small_model, source, out, options=BlockOptions(block=16), progress=stop_after(2))
-    with pytest.raises(SuperlensError, match="--restart"):
+    with pytest.raises(SuperlensError, match="`restart`"):
         predict_file(small_model, other, out)
     expected = predict(Model.load(small_model), read(other)).image
     assert expected is not None
