@@ -42,6 +42,19 @@ def small_unet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def added() -> Iterator[object]:
+    """The toy method, known to every door as a new one would be."""
+    import toy
+    from superlens import methods, networks
+
+    one = toy.Toy()
+    networks.register(toy.NETWORK)
+    methods.register(one)
+    yield one
+    methods.unregister(one.name)
+
+
+@pytest.fixture(scope="module")
 def slim() -> Iterator[None]:
     """Random weights of an eighth of the width in place of the shipped ones, for a module, through every door."""
     import tiny

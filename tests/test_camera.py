@@ -153,7 +153,7 @@ def test_wrong_given_values_are_noticed() -> None:
     counts, _ = picture("filaments", Camera(2.0, 100.0, 1.5))
     estimate = estimate_camera(counts, gain=0.1, offset=100.0, read_noise_e=1.0)
     assert estimate.verdict == "doubtful"
-    assert any("times what these camera values predict" in note for note in estimate.notes)
+    assert any(note.startswith("`gain` is 0.1; the image suggests 2") for note in estimate.notes)
 
 
 def test_an_image_scaled_to_one_is_as_good_as_counts() -> None:
@@ -211,7 +211,7 @@ def test_noise_cut_off_at_zero_makes_the_camera_doubtful():
     assert estimate_camera(whole, offset=0.0).verdict == "plausible"
     found = estimate_camera(np.maximum(whole - 20, 0), offset=0.0)
     assert found.verdict == "doubtful"
-    assert any("give gain" in note for note in found.notes)
+    assert any("give `gain`" in note for note in found.notes)
 
 
 def test_unusable_images_are_refused() -> None:

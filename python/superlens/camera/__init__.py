@@ -6,6 +6,7 @@ independent noise out of one. `find_stripes` finds what a sensor or a scan adds 
 """
 
 from superlens.camera.detectors import EMCCD, SCMOS, Sensor
+from superlens.camera.given import refuse_offset
 from superlens.camera.independence import NoiseCheck, check_noise
 from superlens.camera.recorruption import recorrupt, share_photons
 from superlens.camera.sensor import Camera, smoothed_signal
@@ -27,6 +28,7 @@ __all__ = [
     "estimate_camera",
     "find_stripes",
     "recorrupt",
+    "refuse_offset",
     "share_photons",
     "smoothed_signal",
 ]

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
+from superlens.camera.given import FreeLine, about_pixels_below, contradictions
 from superlens.camera.independence import NoiseCheck, check_noise
 from superlens.camera.sensor import Camera
 from superlens.errors import SuperlensError
@@ -30,6 +31,9 @@ _MOST_PLANES = 12
 _CLASSES = 32
 _SHARED = 7.0  # pixels whose squared residuals carry the information of one, for fourth differences along two axes
 _CLIPPED_SQUARE = 0.9205369  # E[min(z^2, 4)] of a standard normal z
+_LEAST_PILE = 2e-4  # share of the pixels that hold one value and count as cut off
+_LEAST_VALID = 0.05  # share of the pixels away from cut-off ones that are enough to go by
+_UNLIKE_PHOTONS = 0.05
 _LEAST_SEEN = 0.1  # share of correlated noise that fourth differences have to see
 _DIFFERENCES = {3: np.array([1.0, -2.0, 1.0]), 5: np.array([1.0, -4.0, 6.0, -4.0, 1.0])}
 
@@ -67,7 +71,8 @@ def estimate_camera(
     data : array_like, shape (..., Y, X), counts
         Raw camera counts; both sides at least 16 pixels. Sampling of at least two pixels to the width of the PSF is assumed.
     offset, gain, read_noise_e : float, optional
-        Known values (counts, counts per electron, electrons); they are kept as they are and the rest is estimated.
+        Known values (counts, counts per electron, electrons); they are kept as they are and the rest is estimated. The notes say which of them
+        the image contradicts.
 
     Returns
     -------
@@ -111,9 +116,12 @@ def estimate_camera(
     )
     notes = notes + plot.notes
     more, doubtful = _sanity(camera, plot, planes, check) if verdict != "impossible" else ((), False)
-    if verdict == "plausible" and doubtful:
+    against = _against(plot, planes, check, given)
+    if verdict == "plausible" and (doubtful or against):
         verdict = "doubtful"
-    return CameraEstimate(camera, plot.means, plot.variances, verdict, (*notes, *more))
+    if against:  # which value is wrong says more than that the noise is
+        more = tuple(note for note in more if _UNEXPLAINED not in note)
+    return CameraEstimate(camera, plot.means, plot.variances, verdict, (*against, *notes, *more))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,6 +133,7 @@ class _Plot:
     counts: Array
     dark: float
     cut: float  # share of the pixels that were cut off at the bottom
+    saturated: float  # share of the pixels that were cut off at the top
     notes: tuple[str, ...]
 
 
@@ -154,14 +163,14 @@ def _photon_transfer(planes: Array, check: NoiseCheck) -> _Plot:
     # E[residual^2] is the mean of the pixels' variances with the weights kernel^2, hence the variance at their mean so weighted.
     local = _separable(planes, kernel**2)[inner]
     sorting = ndimage.gaussian_filter(planes, (0, _SMOOTHING, _SMOOTHING), mode="reflect")[inner]
-    valid, missing, notes = _unclipped(planes, cut)
+    valid, missing, saturated, notes = _unclipped(planes, cut)
     valid = valid[inner]
     dark, dark_noise = _dark_level(sorting.ravel(), local.ravel(), residual.ravel() ** 2)
     squares, means, order = residual[valid] ** 2, local[valid], sorting[valid]
     labels, size = _classes(order, dark, dark_noise)
     number = np.bincount(labels, minlength=size)
     mean = np.bincount(labels, means, size) / number
-    plot = _Plot(mean, _clipped_scale(squares, labels, size), number.astype(float), dark, missing, notes)
+    plot = _Plot(mean, _clipped_scale(squares, labels, size), number.astype(float), dark, missing, saturated, notes)
     for _ in range(3):
         # Within a class brightness still varies, most of all in sparse images: clip relative to the line found so far.
         line = _fit_line(plot)
@@ -205,25 +214,45 @@ def _power_seen(kernel: Array, check: NoiseCheck) -> float:
     return float(np.mean(power * response[:, None] * response[None, :]))
 
 
-def _unclipped(planes: Array, reach: int) -> tuple[NDArray[np.bool_], float, tuple[str, ...]]:
+def _unclipped(planes: Array, reach: int) -> tuple[NDArray[np.bool_], float, float, tuple[str, ...]]:
     """Mark pixels away from values that the camera or a converter cut off: a pile of equal ones at the top or the bottom.
 
-    Also gives the share of all pixels that lie in the pile at the bottom.
+    Also gives the share of all pixels that lie in the pile at the bottom, and in that at the top.
     """
-    valid, missing, notes = np.ones(planes.shape, bool), 0.0, []
+    valid, shares, said = np.ones(planes.shape, bool), {}, []
     for extreme, sign, word in ((planes.max(), -1.0, "saturated"), (planes.min(), 1.0, "cut off at the bottom")):
         at_limit = planes == extreme
         share = float(at_limit.mean())
-        if not 2e-4 < share < 0.5:
+        if not _LEAST_PILE < share < 1.0:
             continue
         others = sign * planes[~at_limit]
         beside = float(np.count_nonzero(others == others.min()) / planes.size)
-        # Few-photon images have many zeros, too, but hardly fewer ones.
-        if share > 2.0 * beside:
+        # Few-photon images have many zeros, too, but hardly fewer ones; or next to nothing but zeros and ones.
+        if share > 2.0 * beside and not (sign > 0 and _counts_photons(planes - extreme)):
             valid &= ~ndimage.maximum_filter(at_limit, (1, 2 * reach + 1, 2 * reach + 1))
-            missing = share if sign > 0 else missing
-            notes.append(f"{100 * share:.2g} % of the pixels are {word} at {extreme:g}; they were left out.")
-    return (valid if valid.mean() > 0.05 else np.ones(planes.shape, bool)), missing, tuple(notes)
+            shares[word] = share
+            said.append(f"{100 * share:.2g} % of the pixels are {word} at {extreme:g}")
+    enough = bool(valid.mean() > _LEAST_VALID)
+    then = "they were left out." if enough else "too many to leave them out."
+    notes = tuple(f"{text}; {then}" for text in said)
+    valid = valid if enough else np.ones(planes.shape, bool)
+    return valid, shares.get("cut off at the bottom", 0.0), shares.get("saturated", 0.0), notes
+
+
+def _counts_photons(above: Array) -> bool:
+    """Whether zeros are many since photons are few: in dark places what is not 0 is then nearly always a single photon."""
+    smooth = ndimage.uniform_filter(above, (1, 5, 5), mode="reflect")
+    dark = above[smooth <= np.quantile(smooth, 0.5)]
+    lit = dark[dark > 0]
+    if lit.size < _FEWEST_PIXELS:
+        dark = above[smooth <= np.quantile(smooth, 0.9)]
+        lit = dark[dark > 0]
+    if lit.size < _FEWEST_PIXELS:
+        return False
+    one = float(np.quantile(lit, 0.05))
+    mean = float(dark.mean()) / one
+    expected = mean / np.expm1(mean)  # of one photon where there are any
+    return bool(mean < 1.0 and np.mean(lit < 1.5 * one) > expected - _UNLIKE_PHOTONS)
 
 
 def _classes(order: Array, dark: float, noise: float) -> tuple[NDArray[np.intp], int]:
@@ -346,7 +375,7 @@ def _no_slope(line: _Line, points: int) -> tuple[tuple[str, ...], Verdict]:
         ), "impossible"
     return (
         "The noise hardly grows with brightness, so the gain read from this image is uncertain: it is even, dim, processed or averaged. "
-        "Give gain, or an image with bright structure.",
+        "Give `gain`, or an image with bright structure.",
     ), "doubtful"
 
 
@@ -372,6 +401,27 @@ def _through(plot: _Plot, offset: float, read_noise: float) -> _Line:
     return _Line(gain * (plot.dark - offset) + gain**2 * square, gain, 0.0)
 
 
+def _against(plot: _Plot, planes: Array, check: NoiseCheck, given: dict[str, float | None]) -> tuple[str, ...]:
+    """Which of the given values the image contradicts."""
+    if all(value is None for value in given.values()):
+        return ()
+    free = _fit_line(plot)
+    noise = float(np.sqrt(max(free.level, 0.0)))
+    trusted = check.independent and max(plot.cut, plot.saturated) <= _MOST_CUT
+    line = FreeLine.of(plot.dark, free.level, free.slope, free.error if trusted else np.inf)
+    said = contradictions(line, offset=given["offset"], gain=given["gain"], read_noise_e=given["read_noise_e"])
+    offset = given["offset"]
+    over = "" if offset is None else about_pixels_below(planes, offset, noise)
+    return (*said, over) if over else said
+
+
+def _why_noisy(camera: Camera) -> str:
+    """What a read noise that is too large means, by what was given."""
+    if "offset" in camera.estimated:
+        return "So it holds light. Give `offset` to keep that light as signal."
+    return "Check `offset`" + (" and `gain`." if "gain" not in camera.estimated else ".")
+
+
 _MOST_SHADOW = 1e-3  # share of the pixels
 
 
@@ -381,6 +431,8 @@ def _below_dark(planes: Array, camera: Camera) -> float:
     return float(np.mean(planes < camera.offset - 6.0 * noise - 1.0))
 
 
+_UNEXPLAINED = "times what these camera values predict"
+_MOST_SATURATED = 0.1  # share of the pixels
 _MOST_CUT = 0.1  # share of the pixels; above it the darkest classes are too few to tell read noise from gain
 
 
@@ -409,28 +461,30 @@ def _sanity(camera: Camera, plot: _Plot, planes: Array, check: NoiseCheck) -> tu
         )
     if camera.read_noise_e > 5.0 and "read_noise_e" in camera.estimated:
         notes.append(
-            f"The darkest part has the noise of {camera.read_noise_e:.3g} electrons: more than a camera's, so it holds light. "
-            "Give offset to keep that light as signal."
+            f"The darkest part has the noise of {camera.read_noise_e:.3g} electrons: more than a camera's. {_why_noisy(camera)}"
         )
     if "offset" in camera.estimated and (shadow := _below_dark(planes, camera)) > _MOST_SHADOW:
         notes.append(
             f"{100 * shadow:.2g} % of the pixels lie farther below the darkest level than noise goes: deconvolution, filtering and subtracted backgrounds "
-            "leave such dents. Use the recording from before, or give offset if it is a shadow."
+            "leave such dents. Use the recording from before, or give `offset` if it is a shadow."
         )
         doubtful = True
     if plot.cut > _MOST_CUT and "gain" in camera.estimated:
         notes.append(
-            "With so many pixels cut off at the bottom the noise of the dark parts is gone: give gain, or an image from before "
+            "With so many pixels cut off at the bottom the noise of the dark parts is gone: give `gain`, or an image from before "
             "its background was taken away."
+        )
+        doubtful = True
+    if plot.saturated > _MOST_SATURATED:
+        notes.append(
+            "With so many saturated pixels the brightest parts are gone: use an image that was exposed for less."
         )
         doubtful = True
     predicted = np.asarray(camera.variance(plot.means - camera.offset))
     tiny = max(1e-3 * float(plot.variances.max()), 1e-150)
     ratio = float(np.sqrt(_weighted_median((plot.variances + tiny) / (predicted + tiny), plot.counts)))
     if not 1 / 1.5 <= ratio <= 1.5:
-        notes.append(
-            f"The measured noise is {ratio:.2g} times what these camera values predict: check gain, offset and read noise."
-        )
+        notes.append(f"The measured noise is {ratio:.2g} {_UNEXPLAINED}: check `gain`, `offset` and `read_noise_e`.")
         doubtful = True
     if not check.independent:
         notes.append(check.note)

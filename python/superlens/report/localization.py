@@ -20,7 +20,7 @@ from superlens.report.data import CITATIONS, Array, Provenance
 if TYPE_CHECKING:
     from superlens.simulate.likeness import Likeness
 
-__all__ = ["Condition", "DriftCourse", "LocalizationReport", "ModelNote", "render_localizations"]
+__all__ = ["Condition", "DriftCourse", "LocalizationReport", "ModelNote"]
 
 _REQUIRED = ("frame", "x_nm", "y_nm")
 
@@ -164,6 +164,12 @@ class LocalizationReport:
     threshold : float or None
         Least probability of a localization.
     model : ModelNote or None
+    contradictions : tuple of str
+        Why the result can't be right; with one of them the verdict is "Do not use".
+    doubts : tuple of str
+        What makes one look closer.
+    unsearched : ndarray of int, shape (F,)
+        Numbers of frames that hold no light and were not searched.
     messages : tuple of str
         Warnings of the run, in order.
     parameters, versions : mapping
@@ -198,6 +204,9 @@ class LocalizationReport:
     likeness: Likeness | None = None
     threshold: float | None = None
     model: ModelNote | None = None
+    contradictions: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    unsearched: Array = field(default_factory=lambda: np.empty(0, np.int64))
     messages: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -250,31 +259,3 @@ class LocalizationReport:
         """The finite values of a column; empty where the table does not have it."""
         values = np.asarray(self.columns.get(name, ()), dtype=float)
         return np.asarray(values[np.isfinite(values)])
-
-
-def render_localizations(data: LocalizationReport) -> str:
-    """Turn the data of a localization into one self-contained HTML page.
-
-    Parameters
-    ----------
-    data : LocalizationReport
-
-    Returns
-    -------
-    str
-        HTML that loads nothing: pictures, plots, style and script are inside. Every text from outside is escaped. The same data give the
-        same page.
-
-    Examples
-    --------
-    >>> found = {"frame": np.array([1, 2]), "x_nm": np.array([120.0, 900.0]), "y_nm": np.array([300.0, 310.0])}
-    >>> plane, fine = np.ones((16, 16)), np.ones((160, 160))
-    >>> page = render_localizations(
-    ...     LocalizationReport("Localization", "cell.tif", datetime(2030, 1, 1), plane, 100.0, fine, 10.0, found, (1, 2))
-    ... )
-    >>> page.startswith("<!doctype html>")
-    True
-    """
-    from superlens.report.localization_page import build  # Matplotlib is loaded when a page is drawn, not before
-
-    return build(data)

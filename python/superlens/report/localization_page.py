@@ -9,16 +9,16 @@ from scipy import ndimage
 
 from superlens.report import localization_plots as plots
 from superlens.report.analysis import Crop
-from superlens.report.data import Array, Grade
+from superlens.report.data import Array
 from superlens.report.evidence import Section, recorded
 from superlens.report.localization import LocalizationReport
 from superlens.report.pictures import Contrast, Picture, marks_of, paint, shrunk
 from superlens.report.plots import Plot
 from superlens.report.templates import template
-from superlens.report.verdict import Reason, Verdict
+from superlens.report.verdict import judge_localizations
 from superlens.report.words import UNAVAILABLE, flatten, length, number
 
-__all__ = ["build", "judge_localizations"]
+__all__ = ["build"]
 
 _FIELD = 1024  # pixels of the longer side of a whole field in the page
 _REGION_NM = 2500.0
@@ -79,31 +79,12 @@ def build(data: LocalizationReport) -> str:
     )
 
 
-def judge_localizations(data: LocalizationReport) -> Verdict:
-    """How many molecules, and what makes one look closer."""
-    if not data.rows:
-        reason = Reason(
-            "bad", "No molecule was found: the table is empty, and the images show nothing. See the messages."
-        )
-        return Verdict("bad", "Nothing found", f"{data.frame_count:,} frames were searched.", (reason,))
-    reasons = [Reason("warn", message) for message in (data.likeness.messages if data.likeness is not None else ())]
-    grade: Grade = "warn" if reasons else "ok"
-    parts = [f"{number(data.rows / data.frame_count / data.area_um2, 3)} per µm² and frame"]
-    errors = data.column("uncertainty_nm")
-    if errors.size:
-        parts.append(f"median stated error {number(float(np.median(errors)), 3)} nm")
-    if data.linked is not None:
-        parts.append(f"{data.linked:,} molecules after linking")
-    if data.drift is not None:
-        parts.append("drift corrected" if data.drift.found else "no drift corrected")
-    frames = "1 frame" if data.frame_count == 1 else f"{data.frame_count:,} frames"
-    return Verdict(grade, f"{data.rows:,} localizations in {frames}", "; ".join(parts) + ".", tuple(reasons))
-
-
 def _messages(data: LocalizationReport) -> list[str]:
     """Messages of the run without those that the page tells where they belong."""
     elsewhere = {
         *(() if data.likeness is None else data.likeness.messages),
+        *data.contradictions,
+        *data.doubts,
         "" if data.drift is None else data.drift.note,
     }
     return [message for message in data.messages if message not in elsewhere]
@@ -207,9 +188,15 @@ def _time(data: LocalizationReport) -> Section:
     first, last = data.frames
     frame = np.asarray(data.columns["frame"], dtype=np.int64)
     counts = np.bincount(np.clip(frame - first, 0, last - first), minlength=data.frame_count)
-    density = counts / data.area_um2
+    searched = np.setdiff1d(np.arange(data.frame_count), data.unsearched - first)
+    density = counts[searched] / data.area_um2
     marks = [(float(density.mean()), "found, mean")]
-    facts = [("Found in a frame", f"{number(float(counts.mean()), 3)}, from {counts.min()} to {counts.max()}")]
+    facts = [
+        (
+            "Found in a frame",
+            f"{number(float(counts[searched].mean()), 3)}, from {counts[searched].min()} to {counts[searched].max()}",
+        )
+    ]
     facts.append(("Found per µm² and frame", number(float(density.mean()), 3)))
     notes = []
     if data.density_um2 is not None:
@@ -218,8 +205,10 @@ def _time(data: LocalizationReport) -> Section:
         if data.rows and data.density_um2 > 0:
             share = float(density.mean()) / data.density_um2
             facts.append(("Found over estimated", number(share, 2)))
-    if data.frame_count >= 20:
-        ends = [float(part.mean()) for part in (counts[: len(counts) // 10], counts[-(len(counts) // 10) :])]
+    if len(searched) >= 20:
+        ends = [
+            float(counts[part].mean()) for part in (searched[: len(searched) // 10], searched[-(len(searched) // 10) :])
+        ]
         if ends[0] > 2 * max(ends[1], 1e-9):
             notes.append(
                 f"The last tenth of the movie holds {number(ends[1], 2)} localizations in a frame, the first {number(ends[0], 2)}: molecules bleach."

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from superlens.report.data import Grade, Metric, ReportData
 from superlens.report.words import number
 
-__all__ = ["Reason", "Verdict", "judge"]
+if TYPE_CHECKING:
+    from superlens.report.localization import LocalizationReport
+
+__all__ = ["Reason", "Verdict", "judge", "judge_localizations"]
 
 _HEADLINES: dict[Grade, str] = {"ok": "Use it", "warn": "Look closer", "bad": "Do not use"}  # of a whole page
 
@@ -74,6 +80,44 @@ def judge(data: ReportData) -> Verdict:
     if reasons:
         grade = "bad" if any(reason.grade == "bad" for reason in reasons) else "warn"
     return Verdict(grade, _HEADLINES[grade], _summary(data.metrics), tuple(reasons))
+
+
+def judge_localizations(data: LocalizationReport) -> Verdict:
+    """Say how many molecules were found, and what speaks against using them.
+
+    The headline is the number of localizations where nothing contradicts them. A contradiction, such as molecules that hold more light than the
+    movie does, makes it "Do not use"; a doubt, or a difference from a simulated movie, asks for a closer look.
+
+    Parameters
+    ----------
+    data : LocalizationReport
+
+    Returns
+    -------
+    Verdict
+    """
+    against = [Reason("bad", f"{text[:1].upper()}{text[1:]}.") for text in data.contradictions]
+    if not data.rows:
+        reason = Reason(
+            "bad", "No molecule was found: the table is empty, and the images show nothing. See the messages."
+        )
+        return Verdict("bad", "Nothing found", f"{data.frame_count:,} frames were searched.", (reason, *against))
+    doubts = (*data.doubts, *(data.likeness.messages if data.likeness is not None else ()))
+    reasons = [*against, *(Reason("warn", text) for text in doubts)]
+    grade: Grade = "bad" if against else "warn" if reasons else "ok"
+    parts = [f"{number(data.rows / data.frame_count / data.area_um2, 3)} per µm² and frame"]
+    errors = data.column("uncertainty_nm")
+    if errors.size:
+        parts.append(f"median stated error {number(float(np.median(errors)), 3)} nm")
+    if data.linked is not None:
+        parts.append(f"{data.linked:,} molecules after linking")
+    if data.drift is not None:
+        parts.append("drift corrected" if data.drift.found else "no drift corrected")
+    frames = "1 frame" if data.frame_count == 1 else f"{data.frame_count:,} frames"
+    found = f"{data.rows:,} localizations in {frames}"
+    if against:
+        return Verdict(grade, _HEADLINES["bad"], f"{found}; {'; '.join(parts)}.", tuple(reasons))
+    return Verdict(grade, found, "; ".join(parts) + ".", tuple(reasons))
 
 
 def _summary(metrics: tuple[Metric, ...]) -> str:

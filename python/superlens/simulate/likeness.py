@@ -45,6 +45,8 @@ _SHOWN_LAGS = 6
 _BINS = 60
 _STEPS = 15  # of deconvolution: the mean image is blurred already and will be blurred again
 _FEWEST_SPOTS = 40
+_CONTRADICTS, _FAR_BEYOND = 3.0, 3.0
+"""Factor between a statistic of the two movies, and multiple of its tolerance, beyond which the estimate can't be right."""
 _USUAL_SPREAD = 0.3  # of the photons of molecules, relative, where no isolated ones tell it
 
 
@@ -76,6 +78,12 @@ class Statistic:
     def ok(self) -> bool:
         """Whether the two agree."""
         return abs(self.real - self.simulated) <= self.tolerance
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether one is several times the other, far beyond chance."""
+        low, high = sorted((self.real, self.simulated))
+        return high - low > _FAR_BEYOND * self.tolerance and high > _CONTRADICTS * max(low, 0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,6 +121,16 @@ class Likeness:
     real_frame: Array = field(repr=False)
     simulated_frame: Array = field(repr=False)
     structured: bool = False
+
+    @property
+    def contradictions(self) -> tuple[str, ...]:
+        """What differs so much that the estimate can't be right; empty as a rule."""
+        return tuple(
+            f"the movie contradicts what was estimated from it: {statistic.name}, {statistic.real:.3g} in the movie and "
+            f"{statistic.simulated:.3g} when it is simulated"
+            for statistic in self.statistics
+            if statistic.name in _TELLING and statistic.contradicts
+        )
 
     @property
     def ok(self) -> bool:
@@ -381,7 +399,7 @@ def _laws(real: dict[str, float], noise: float) -> Iterator[_Law]:
     yield level("bright", "brightest 5 % of the pixels", 0.12, _BRIGHT_LESS, _BRIGHT_MORE)
     yield level("brightest", "brightest 0.5 % of the pixels", 0.15, _BRIGHT_LESS, _BRIGHT_MORE)
     yield _Law("mean", "mean pixel", electrons, 0.1 * max(real["mean"] - dark, noise), _LIGHT_LESS, _LIGHT_MORE)
-    yield _Law("maxima", "spots that stand out in a frame", "", 0.12 * real["maxima"] + 0.5, _SPOTS_LESS, _SPOTS_MORE)
+    yield _Law("maxima", _SPOTS, "", 0.12 * real["maxima"] + 0.5, _SPOTS_LESS, _SPOTS_MORE)
     if "flicker" not in real:
         return
     yield _Law(
@@ -392,7 +410,7 @@ def _laws(real: dict[str, float], noise: float) -> Iterator[_Law]:
         _STILL_LESS,
         _STILL_MORE,
     )
-    yield _Law("flicker", "fluctuation of a pixel in time", electrons, 0.1 * real["flicker"], _MOVE_LESS, _MOVE_MORE)
+    yield _Law("flicker", _FLICKER, electrons, 0.1 * real["flicker"], _MOVE_LESS, _MOVE_MORE)
     yield _Law(
         "lag1", "shared fluctuation of neighbours", "electrons²", 0.2 * abs(real["lag1"]), _MOVE_LESS, _MOVE_MORE
     )
@@ -400,6 +418,10 @@ def _laws(real: dict[str, float], noise: float) -> Iterator[_Law]:
         key, name = f"lag{lag}", f"the same {lag} pixels apart, relative"
         yield _Law(key, name, "", 0.08 * abs(real[key]) + 0.03, _WIDTH_LESS, _WIDTH_MORE)
 
+
+_SPOTS, _FLICKER = "spots that stand out in a frame", "fluctuation of a pixel in time"
+_TELLING = (_SPOTS, _FLICKER)
+"""Statistics that can't be several times off where an estimate is right."""
 
 _DARK_LESS = (
     "the darkest places are darker than simulated: the background is estimated too high, or the offset too high"

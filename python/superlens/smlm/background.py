@@ -66,7 +66,9 @@ class Light:
         )
 
 
-def divide_light(electrons: Array, camera: Camera, width: float, strength: float, spots: SpotFits | None) -> Light:
+def divide_light(
+    electrons: Array, camera: Camera, width: float, strength: float, spots: SpotFits | None, rim: int = 0
+) -> Light:
     """Divide the mean light of a movie into that of molecules, by how it fluctuates, and the background.
 
     Where isolated blinks are brighter than the fluctuations say, they are believed if the background may be to blame: what light they
@@ -82,21 +84,26 @@ def divide_light(electrons: Array, camera: Camera, width: float, strength: float
         Mean square of molecules' photons times their number in a pixel, from the fluctuations; 0 where nothing fluctuates.
     spots : SpotFits or None
         Isolated blinks that are believed. One of the last two is there.
+    rim : int
+        Pixels at each edge of the field that ``strength`` leaves out; the light that it is divided by leaves them out too.
     """
     some = electrons[:: max(1, len(electrons) // 50)]
     smooth = ndimage.gaussian_filter(some, (0, width, width), mode="nearest")
     dark, hills = _background(smooth, camera, width), _hills(smooth)
-    mean, steady = float(electrons.mean()), float(hills.mean())
+    image = electrons.mean(axis=0, dtype=np.float64)
+    mean, steady = float(image.mean()), float(hills.mean())
+    inner = (slice(rim, image.shape[0] - rim), slice(rim, image.shape[1] - rim))
+    mean_inside, steady_inside = float(image[inner].mean()), float(hills[inner].mean())
     lone = 0.0 if spots is None or not len(spots) else float(np.sum(spots.photons**2) / np.sum(spots.photons))
     faint = 0.1 * math.sqrt(dark + camera.read_noise_e**2)
-    smooth = lone > 0 and mean - dark - strength / lone < faint + 2 * steady
-    shared = strength > 0 and not (smooth and lone * (mean - dark) > _CONFLICT * strength)
+    smooth = lone > 0 and mean_inside - dark - strength / lone < faint + 2 * steady_inside
+    shared = strength > 0 and not (smooth and lone * (mean_inside - dark) > _CONFLICT * strength)
 
     def divided(uneven: Array | None) -> Light:
-        background = dark if uneven is None else dark + steady
-        light = max(mean - background, 1e-9)
-        photons = strength / light if shared else lone
-        number = light if strength == 0 or shared else strength / lone
+        background, inside = (dark, dark) if uneven is None else (dark + steady, dark + steady_inside)
+        light, light_inside = max(mean - background, 1e-9), max(mean_inside - inside, 1e-9)
+        photons = strength / light_inside if shared else lone
+        number = light if strength == 0 or shared else strength / lone * light / light_inside
         return Light(photons, number / photons, background, uneven, shared)
 
     even, uneven = divided(None), divided(np.asarray(hills - steady, np.float32))

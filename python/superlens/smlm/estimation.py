@@ -29,6 +29,7 @@ from superlens.camera import Camera, estimate_camera
 from superlens.errors import SuperlensError
 from superlens.smlm.background import divide_light
 from superlens.smlm.precision import SpotFits, fit_spots
+from superlens.smlm.usual import JudgedFrames, UsualFrame
 
 __all__ = ["Known", "MovieEstimate", "estimate_movie", "sample_frames"]
 
@@ -55,6 +56,7 @@ _MOST_MISFIT = 1.6  # three deviations above 1, for windows of 7 x 7 pixels
 _REACH = 4  # pixels: lags of the fluctuations that are fitted
 _SMOOTH = 8.0  # pixels: what is smoother within a frame is no molecule
 _SIGMA_PIXELS = (0.5, 4.0)
+_SEEN = 2.0  # photons of a molecule over the noise of a pixel: below it not even all of its light together stands out
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,10 @@ class MovieEstimate:
         without multiplication whose noise is the same; the true photons are ``excess`` times as many.
     uneven : ndarray, shape (Y, X), or None
         How far the background of each pixel lies from ``background``, where that matters.
+    usual : UsualFrame or None
+        What frames usually look like, in electrons: tells frames that are unlike the rest, and the background of each frame.
+    doubts : tuple of str
+        Where the movie contradicts values of the camera that were given.
     """
 
     camera: Camera
@@ -117,15 +123,42 @@ class MovieEstimate:
     messages: tuple[str, ...] = ()
     excess: float = 1.0
     uneven: Array | None = field(default=None, repr=False)
+    usual: UsualFrame | None = field(default=None, repr=False)
+    doubts: tuple[str, ...] = ()
 
-    def flat(self, electrons: Array) -> Array:
-        """Frames, shape (T, Y, X), as if the background were even."""
-        return electrons if self.uneven is None else np.asarray(electrons - self.uneven, np.float32)
+    @property
+    def contradictions(self) -> tuple[str, ...]:
+        """Why the estimate can't be right; empty as a rule."""
+        noise = math.sqrt(max(self.background, 0.0) + self.camera.read_noise_e**2)
+        if noise == 0 or self.photons > _SEEN * noise:
+            return ()
+        return (
+            f"a molecule of {self.photons:.2g} photons can't be seen in a noise of {noise:.2g} photons a pixel: something else was taken for "
+            "molecules, or the camera's values are wrong",
+        )
+
+    def judged(self, electrons: Array) -> JudgedFrames:
+        """Frames, shape (T, Y, X), held against the usual one."""
+        return UsualFrame.unknown().judged(electrons) if self.usual is None else self.usual.judged(electrons)
+
+    def flat(self, electrons: Array, judged: JudgedFrames | None = None) -> Array:
+        """Frames, shape (T, Y, X), as if the background were even, and the same in all of them."""
+        even = electrons if self.uneven is None else np.asarray(electrons - self.uneven, np.float32)
+        judged = self.judged(electrons) if judged is None else judged
+        if self.usual is None or not judged.level.any():
+            return even
+        return np.asarray(even - self.usual.over_field(judged), np.float32)
 
     @property
     def floor(self) -> float | Array:
-        """The background of each pixel, one number where it is even."""
+        """The usual background of each pixel, one number where it is even."""
         return self.background if self.uneven is None else np.maximum(self.background + self.uneven, 0.0)
+
+    def floors(self, judged: JudgedFrames) -> float | Array:
+        """The background of each pixel of frames that were judged, shape (T, Y, X), (T, 1, 1) or (Y, X); one number where it is one."""
+        if self.usual is None or not judged.level.any():
+            return self.floor
+        return np.asarray(np.maximum(self.floor + self.usual.over_field(judged), 0.0), np.float32)
 
 
 def sample_frames(number: int, most: int = _FRAMES) -> NDArray[np.int64]:
@@ -172,9 +205,18 @@ def estimate_movie(
     SuperlensError
         If nothing blinks in the movie.
     """
-    counts = np.asarray(frames, np.float32)
+    every = np.asarray(frames, np.float32)
+    usual = UsualFrame.of(every)
+    judged = usual.judged(every)
+    if not judged.alike.any():
+        raise SuperlensError(
+            f"each of the {len(every)} frames holds one value only; expected frames with blinking molecules"
+        )
+    counts = every[judged.alike]
     camera = _camera(counts, offset, None if gain is None else gain * excess, read_noise_e)
     camera, spots = _by_blinks(counts, pixel_nm, sigma_nm, camera, read_noise_e)
+    if usual.varies:
+        counts = counts - usual.over_field(judged.where(judged.alike))
     electrons = np.asarray(camera.to_electrons(counts), np.float32)
     shape = _fluctuations(electrons)
     width = None if sigma_nm is None else sigma_nm / pixel_nm
@@ -197,7 +239,7 @@ def estimate_movie(
         sources["sigma_nm"] = _how(counts)
     believed = agreed and (fitted is None or enough or len(spots) >= _FEWEST_BRIGHT)
     strength = 0.0 if fitted is None else fitted.strength
-    light = divide_light(electrons, camera, sigma_nm / pixel_nm, strength, spots if believed else None)
+    light = divide_light(electrons, camera, sigma_nm / pixel_nm, strength, spots if believed else None, _REACH)
     sources["background"] = "the darkest places" if light.uneven is None else "the darkest places around each"
     sources["photons"] = (
         f"{_how(counts)}, over mean light" if light.shared else f"{len(spots)} isolated blinks, each fitted"
@@ -218,6 +260,7 @@ def estimate_movie(
         light.messages(),
         excess,
         light.uneven,
+        usual.scaled(camera.offset, camera.gain),
     )
 
 

@@ -21,6 +21,7 @@ from scipy import ndimage, optimize
 import superlens as sl
 from superlens.camera import NoiseCheck
 from superlens.enhancing import enhance
+from superlens.evidence.measure import seen_by_camera
 from superlens.methods.zsdeconv.apply import apply
 from superlens.methods.zsdeconv.learn import learn
 from superlens.methods.zsdeconv.prepared import prepare
@@ -36,11 +37,10 @@ from superlens.metrics import (
     residual_whiteness,
     rsp_rse,
 )
-from superlens.optics import PSF, RESPONSES
+from superlens.optics import PSF
 from superlens.progress import silent
 from superlens.reconstruct import blind_stop, richardson_lucy, richardson_lucy_iterates
 from superlens.result import Result
-from superlens.training.two_stage.optics import SharpOptics
 from superlens.training.two_stage.state import TwoStageState
 
 from .ours import pixels
@@ -94,7 +94,7 @@ def _without_truth(image: sl.Image, psf: PSF) -> Outcome:
     iteration = blind_stop(data, fine.data, scale=2)
     lucy = richardson_lucy(data, fine.data, iterations=iteration, scale=2)
     ours = pixels(result)
-    seen = SharpOptics.of(fine, "YX", 2, RESPONSES["YX"]).seen(ours)
+    seen = seen_by_camera(ours, result.model)
     white = residual_whiteness(data - seen, result.observation.sigma[0])
     numbers = {
         "raw_decorrelation_nm": decorrelation_resolution(data, _CAMERA_NM),

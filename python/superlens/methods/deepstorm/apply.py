@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,12 +22,14 @@ from superlens.model import Model
 from superlens.progress import Cancelled, Progress, silent
 from superlens.result import Channel, Result
 from superlens.smlm import Drift, Localizations, correct_drift, estimate_drift, frc_of_halves, link, render_gaussian
+from superlens.smlm.balance import LightBalance
 from superlens.smlm.estimation import MovieEstimate
-from superlens.smlm.recording import Recording, check_movie, compared, frames_of
 from superlens.smlm.refining import crowding_of, refine
+from superlens.smlm.usual import JudgedFrames
+from superlens.streaming.movie import Recording, check_movie, compared, frames_of
 
 if TYPE_CHECKING:
-    from superlens.report import Provenance
+    from superlens.report import Provenance, Verdict
     from superlens.simulate.likeness import Likeness
 
 __all__ = ["Localized", "localize_movie"]
@@ -43,6 +45,18 @@ _AS_TRAINED = 0.08
 """Relative difference of the width of molecules, in pixels, up to which frames are not rescaled."""
 
 _RESCALED = (0.4, 2.5)
+
+_COLUMNS = (
+    "frame",
+    "x_nm",
+    "y_nm",
+    "photons",
+    "sigma_nm",
+    "background",
+    "background_std",
+    "uncertainty_nm",
+    "probability",
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,6 +85,10 @@ class Localized:
         Why this model was taken.
     likeness : Likeness or None
         Whether a movie that is simulated with the estimate looks like this one.
+    judged : JudgedFrames or None
+        Which frames are unlike the rest, one entry for each that was worked on.
+    contradictions : tuple of str
+        Why the table can't be right, such as molecules that hold more light than the frames do; empty as a rule.
     """
 
     localizations: Localizations
@@ -85,6 +103,15 @@ class Localized:
     messages: tuple[str, ...]
     why: str = ""
     likeness: Likeness | None = None
+    judged: JudgedFrames | None = None
+    contradictions: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether to use the result, with the reasons, as the report page gives it."""
+        from superlens.methods.deepstorm.page import LocalizationEvidence
+
+        return LocalizationEvidence(self).verdict()
 
     @property
     def metrics(self) -> dict[str, float | None]:
@@ -126,7 +153,7 @@ class Localized:
     def report(self, rendered: Image | None = None, provenance: Provenance | None = None) -> str:
         """A self-contained HTML page: what was found, under which conditions, and why to trust it."""
         from superlens.methods.deepstorm.page import page_of
-        from superlens.report.localization import render_localizations
+        from superlens.report import render_localizations
 
         return render_localizations(page_of(self, rendered or self.rendered(), provenance))
 
@@ -213,9 +240,11 @@ def localize_movie(
         model=model,
         frames=(first + 1, done),
         parameters=about,
-        messages=(*messages, drift.note, *reader.messages()),
+        messages=(*messages, drift.note, *reader.messages(first)),
         why=why,
         likeness=likeness,
+        judged=reader.judged,
+        contradictions=(*told.contradictions, *likeness.contradictions, *reader.contradictions()),
     )
 
 
@@ -245,6 +274,8 @@ class _Reader:
     frames: int = 0
     _light: Floats | None = None
     _maps: Floats | None = None
+    _judged: list[JudgedFrames] = field(default_factory=list)
+    _balance: LightBalance = LightBalance()
 
     @classmethod
     def of(cls, model: Model, told: MovieEstimate, movie: Recording) -> _Reader:
@@ -262,7 +293,14 @@ class _Reader:
         """Rows of the table for frames, shape (T, Y, X), of which the first has the index ``start``."""
         told, detector = self.told, self.detector
         electrons = np.asarray(told.camera.to_electrons(counts), np.float32)
-        seen, photons = told.flat(electrons), told.photons
+        judged = told.judged(electrons)
+        self._judged.append(judged)
+        lit = np.flatnonzero(~judged.dark)
+        if not len(lit):
+            return {name: np.empty(0, np.int64 if name == "frame" else np.float64) for name in _COLUMNS}
+        counts, electrons, judged = counts[lit], electrons[lit], judged.where(lit)
+        even = told.flat(electrons, judged)
+        seen, photons = even, told.photons
         sigma = told.sigma_nm / self.pixel_nm
         if self.zoom != 1.0:
             seen = ndimage.zoom(seen, (1, self.zoom, self.zoom), order=3, mode="nearest", grid_mode=True)
@@ -279,7 +317,7 @@ class _Reader:
             places,
             sigma=sigma,
             photons=told.photons,
-            background=told.floor,
+            background=told.floors(judged),
             read_noise_e=told.camera.read_noise_e,
             found_within=wider * found_within(detector, crowding_of(frame, places, sigma)),
             caution=CAUTION,
@@ -287,7 +325,7 @@ class _Reader:
         error = wider * detector.law(signs_of(refined.bound / wider, refined.crowding, found.height, found.width))
         limits = np.array(electrons.shape[:0:-1]) * self.pixel_nm
         rows = {
-            "frame": frame + start + 1,
+            "frame": lit[frame] + start + 1,
             "x_nm": np.clip(refined.x * self.pixel_nm, 0, limits[0]),
             "y_nm": np.clip(refined.y * self.pixel_nm, 0, limits[1]),
             "photons": told.excess * refined.photons,
@@ -297,6 +335,7 @@ class _Reader:
             "uncertainty_nm": error * self.pixel_nm,
             "probability": np.clip(found.height, 0, 1).astype(np.float64),
         }
+        self._balance = self._balance.with_frames(even, told, refined.photons)
         order = np.lexsort((refined.x, frame))
         return {name: values[order] for name, values in rows.items()}
 
@@ -306,14 +345,25 @@ class _Reader:
         self._maps = density if self._maps is None else self._maps + density
         self.frames += len(counts)
 
+    @property
+    def judged(self) -> JudgedFrames:
+        """All frames that were read, held against the usual one."""
+        return JudgedFrames.joined(self._judged)
+
+    def contradictions(self) -> tuple[str, ...]:
+        """Why what was found can't be right."""
+        return self._balance.contradictions
+
     def mean(self, name: str) -> Image:
-        """Mean of the frames, counts."""
-        assert self._light is not None
+        """Mean of the frames that hold light, counts."""
+        if self._light is None:
+            raise SuperlensError("no frame holds light; nothing was found")
         return Image((self._light / self.frames).astype(np.float32), "YX", pixel_nm=self.pixel_nm, name=name)
 
     def density(self, name: str, about: Mapping[str, Any]) -> Image:
         """Sum of the maps on the fine grid of the camera: molecules a pixel."""
-        assert self._light is not None and self._maps is not None
+        if self._light is None or self._maps is None:
+            raise SuperlensError("no frame holds light; nothing was found")
         upsampling, total = self.detector.config.upsampling, self._maps
         if self.zoom != 1.0:
             ratio = [side / (upsampling * own) for side, own in zip(total.shape, self._light.shape, strict=True)]
@@ -344,11 +394,13 @@ class _Reader:
             "rescaled": round(self.zoom, 4),
         }
 
-    def messages(self) -> tuple[str, ...]:
-        """What the user should know of how frames were read."""
+    def messages(self, first: int) -> tuple[str, ...]:
+        """What the user should know of how frames were read, of which the first has the index ``first``."""
+        unlike = self.judged.messages(first + 1)
         if self.zoom == 1.0:
-            return ()
+            return unlike
         return (
+            *unlike,
             f"molecules are {self.told.sigma_nm / self.pixel_nm:.2f} pixels wide and the model was trained for "
             f"{self.detector.config.sigma_pixels:g}: frames were rescaled by {self.zoom:.2f} for the network",
         )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from superlens.result import Result
     from superlens.smlm import Localizations
     from superlens.smlm.estimation import Known
-    from superlens.smlm.recording import Recording
+    from superlens.streaming.movie import Recording
 
 __all__ = ["METHOD", "DeepStorm"]
 
@@ -130,12 +130,6 @@ class DeepStorm(MovieMethod):
         from superlens.methods.deepstorm.state import DeepStormState
 
         return DeepStormState.of(model).settings.upsampling
-
-    def predictor(self, model: Model) -> Any:
-        """A model as a function from frames to densities."""
-        from superlens.methods.deepstorm.detect import Detector
-
-        return Detector.of(model)
 
 
 def _sigma_nm(given: Mapping[str, Any]) -> float | None:

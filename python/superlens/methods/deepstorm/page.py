@@ -48,9 +48,7 @@ class LocalizationEvidence:
 
     def verdict(self) -> Verdict:
         """One judgement, with its reasons."""
-        from superlens.report.localization_page import judge_localizations
-
-        return judge_localizations(page_of(self.found, self.found.rendered(), self.provenance))
+        return self.found.verdict
 
     def html(self) -> str:
         """The report page."""
@@ -58,7 +56,7 @@ class LocalizationEvidence:
 
 
 def page_of(found: Localized, rendered: Image, provenance: Provenance | None = None) -> LocalizationReport:
-    """Lay a result out for `superlens.report.localization.render_localizations`.
+    """Lay a result out for `superlens.report.render_localizations`.
 
     Parameters
     ----------
@@ -119,6 +117,9 @@ def page_of(found: Localized, rendered: Image, provenance: Provenance | None = N
             chosen=found.why,
             facts={"network": found.model.config.network, **found.model.config.provenance},
         ),
+        contradictions=found.contradictions,
+        doubts=told.doubts,
+        unsearched=np.empty(0, int) if found.judged is None else np.flatnonzero(found.judged.dark) + found.frames[0],
         messages=found.messages,
         parameters={"result": found.metrics, **found.parameters},
         versions=versions(),

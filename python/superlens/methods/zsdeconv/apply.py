@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,16 +13,15 @@ from scipy import ndimage
 from superlens.evidence import gather
 from superlens.image import Image
 from superlens.method import Learned
-from superlens.methods.zsdeconv.predictor import ZSDeconvPredictor, predictor_of
+from superlens.methods.zsdeconv.predictor import predictor_of
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.metrics import BlurWidth, blur_width
 from superlens.model import Model
 from superlens.observing.observation import Observation, observe
-from superlens.predicting import predict_whole
+from superlens.predicting import as_images, predict_image
 from superlens.progress import Progress
 from superlens.result import Channel
 from superlens.training.two_stage.optics import SharpOptics
-from superlens.training.two_stage.recordings import stacked
 from superlens.training.two_stage.state import TwoStageState
 
 __all__ = ["apply", "observed"]
@@ -46,21 +46,29 @@ def observed(model: Model, image: Image) -> Observation:
 def apply(learned: Learned, observation: Observation, progress: Progress) -> Channel:
     """Predict one image, plane by plane or volume by volume."""
     predictor = predictor_of(learned.model, learned.start)
-    predictor.check_fits(observation.image)
-    counts, sigma = (
-        stacked(values, observation.image, predictor.axes) for values in (observation.counts, observation.sigma)
+    config, camera = ZSDeconvConfig(**predictor.state.settings), observation.camera
+    made = predict_image(predictor, observation, progress, also=partial(_also, predictor.optics))
+    return Channel(
+        images=as_images(predictor, observation, made, unit=camera.gain if config.units == "electrons" else 1.0),
+        masks={role: _planes(made[role]) for role in ("prior_only",) if role in made},
+        observation=observation,
+        model=learned.model,
+        history=learned.history,
+        parameters=predictor.parameters(camera),
+        messages=_messages(learned, predictor.state, observation, config),
+        speaks=gather,
     )
-    made = []
-    for i, (one, its_sigma) in enumerate(zip(counts, sigma, strict=True)):
-        progress(i, len(counts), "predicting")
-        found: dict[str, NDArray[Any]] = {**predict_whole(predictor, one, its_sigma)}
-        if "uncertainty" in found and predictor.optics is not None:
-            found["prior_only"] = _prior_only(
-                found["sharp"], found["uncertainty"], found["denoised"], its_sigma, predictor.optics
-            )
-        made.append(found)
-    progress(len(made), len(made), "predicting")
-    return _result(learned, predictor, observation, {role: np.stack([one[role] for one in made]) for role in made[0]})
+
+
+def _also(optics: SharpOptics | None, found: Mapping[str, NDArray[Any]], sigma: Array) -> dict[str, NDArray[Any]]:
+    if "uncertainty" not in found or optics is None:
+        return {}
+    hidden = _prior_only(found["sharp"], found["uncertainty"], found["denoised"], sigma, optics)
+    return {"prior_only": hidden}
+
+
+def _planes(values: NDArray[Any]) -> NDArray[Any]:
+    return values.reshape(-1, *values.shape[-2:])
 
 
 def _prior_only(sharp: Array, stated: Array, denoised: Array, sigma: Array, optics: SharpOptics) -> NDArray[np.bool_]:
@@ -78,33 +86,6 @@ def _prior_only(sharp: Array, stated: Array, denoised: Array, sigma: Array, opti
     evidence = side**2 * ndimage.uniform_filter((seen / sigma) ** 2, window, mode="reflect")
     hidden = np.kron(evidence < 1, np.ones(factors, bool))
     return np.asarray(hidden & (np.abs(detail) > 2 * stated))
-
-
-def _result(
-    learned: Learned, predictor: ZSDeconvPredictor, observation: Observation, made: dict[str, NDArray[Any]]
-) -> Channel:
-    model, image = learned.model, observation.image
-    config = ZSDeconvConfig(**predictor.state.settings)
-    unit = np.float32(observation.camera.gain if config.units == "electrons" else 1.0)
-    parameters = predictor.parameters(observation.camera)
-
-    def like(role: str) -> Image:
-        scale = predictor.roles[role]
-        shape = (*image.data.shape[:-2], *(side * scale for side in image.data.shape[-2:]))
-        one = image.with_data((made[role] / unit).astype(np.float32).reshape(shape), scale=scale)
-        return replace(one, history={**image.history, "superlens": {"what": predictor.words[role], **parameters}})
-
-    prior_only = made.get("prior_only")
-    return Channel(
-        images={role: like(role) for role in predictor.roles},
-        masks={} if prior_only is None else {"prior_only": prior_only.reshape(-1, *prior_only.shape[-2:])},
-        observation=observation,
-        model=model,
-        history=learned.history,
-        parameters=parameters,
-        messages=_messages(learned, predictor.state, observation, config),
-        speaks=gather,
-    )
 
 
 def _messages(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from superlens.model import Model
     from superlens.observing import Observation
     from superlens.optics import PSF, Objective
+    from superlens.predicting import Predictor
     from superlens.progress import Progress
     from superlens.result import Channel
 
@@ -97,23 +98,11 @@ class ZSDeconvNet(ImageMethod):
 
         return apply(learned, observation, progress)
 
-    def check_fits(self, model: Model, image: Image) -> None:
-        """Refuse an image of another pixel size, z-step or kind of axes."""
-        from superlens.training.two_stage.state import TwoStageState
-
-        TwoStageState.of(model).check_fits(image)
-
-    def forecast(self, settings: ZSDeconvConfig, images: Sequence[Image]) -> Forecast:
+    def forecast(self, settings: ZSDeconvConfig, images: Sequence[Image], optics: Objective | PSF | None) -> Forecast:
         """What a training would take and give."""
         from superlens.methods.zsdeconv.forecasting import forecast
 
-        return forecast(settings, images)
-
-    def scales(self, model: Model) -> Mapping[str, int]:
-        """What a model gives."""
-        from superlens.methods.zsdeconv.forecasting import scales
-
-        return scales(model)
+        return forecast(settings, images, optics)
 
     def needs_optics(self, settings: ZSDeconvConfig) -> bool:
         """Denoising alone needs none."""
@@ -123,15 +112,9 @@ class ZSDeconvNet(ImageMethod):
         """Fine-tune the model on one frame after the other."""
         from superlens.methods.zsdeconv.adapt import Adapter
 
-        adapter = Adapter(model, steps)
+        return Adapter(model, steps)
 
-        def one(image: Image, progress: Progress) -> Model:
-            made: Any = adapter(image, progress)
-            return made  # type: ignore[no-any-return]
-
-        return one
-
-    def predictor(self, model: Model) -> Any:
+    def predictor(self, model: Model) -> Predictor:
         """The model as a function from a block to images by role."""
         from superlens.methods.zsdeconv.predictor import predictor_of
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from superlens.camera import smoothed_signal
+from superlens.camera import refuse_offset, smoothed_signal
 from superlens.errors import SuperlensError, require_length_nm
 from superlens.image import Image
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
@@ -74,6 +74,8 @@ def prepare(
     psf = None if config.denoise_only else _fine_psf(optics, pixel_nm, config.scale, z_step_nm)
     if psf is not None and pixel_nm is not None:
         _refuse_wider_than_image(psf, pixel_nm, images)
+    for image in images:
+        refuse_offset(image.data, config.offset, image.name or "the image")
     observations = observe(images, offset=config.offset, gain=config.gain, read_noise_e=config.read_noise_e)
     smooth = [smoothed_signal(plane) for o in observations for plane in o.counts]
     return Prepared(

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superlens.camera import Camera, smoothed_signal
-from superlens.image import Image
 from superlens.observing.observation import Observation
 
-__all__ = ["Recording", "held_out_blocks", "inverse_variance", "recordings_of", "stacked"]
+__all__ = ["Recording", "held_out_blocks", "inverse_variance", "recordings_of"]
 
 Array = NDArray[np.float32]
 
@@ -111,7 +110,7 @@ def recordings_of(observations: Sequence[Observation], axes: str, *, all_alike: 
     made = []
     for o in observations:
         covariance = None if o.noise.independent else o.noise.covariance
-        stacks = (stacked(values, o.image, axes) for values in (o.counts, o.bad))
+        stacks = (o.stacked(values, axes) for values in (o.counts, o.bad))
         for counts, bad in zip(*stacks, strict=True):
             made.append(
                 Recording(
@@ -126,11 +125,6 @@ def recordings_of(observations: Sequence[Observation], axes: str, *, all_alike: 
                 )
             )
     return made
-
-
-def stacked(values: NDArray[Any], image: Image, axes: str) -> NDArray[Any]:
-    """The planes ``(N, Y, X)`` of an observed image as the images or volumes ``(M, [Z,] Y, X)`` that a network takes."""
-    return values.reshape(-1, *image.data.shape[-len(axes) : -2], *values.shape[-2:])
 
 
 def inverse_variance(counts: Array, camera: Camera) -> Array:

@@ -11,12 +11,14 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from superlens.camera import refuse_offset
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import Image
 from superlens.io import LazyImage, open_image
 from superlens.io.metadata import UnnamedFrames
 from superlens.simulate.likeness import Likeness, compare_with_simulation
 from superlens.smlm.estimation import Known, MovieEstimate, estimate_movie, sample_frames
+from superlens.smlm.usual import UsualFrame
 
 __all__ = ["Recording", "check_movie", "compared", "estimate_conditions", "frames_of", "open_movie"]
 
@@ -30,7 +32,7 @@ _SAMPLE_FRAMES = 100
 """A part that is shorter tells too little of itself."""
 
 
-def open_movie(path: Path, *, axes: str | None = None, pixel_nm: float | None = None) -> LazyImage:
+def open_movie(path: Path, *, axes: str | None = None, **said: Any) -> LazyImage:
     """Open a movie without reading its frames.
 
     A series of images that the file does not name, or calls slices without a step between them, as ImageJ does with what it did not
@@ -41,8 +43,8 @@ def open_movie(path: Path, *, axes: str | None = None, pixel_nm: float | None = 
     path : Path
     axes : str, optional
         Of the file; then they are believed.
-    pixel_nm : float, optional
-        When the file has none or a wrong one.
+    **said
+        Anything else that is known of the file, as for `superlens.io.open_image`.
 
     Raises
     ------
@@ -50,17 +52,17 @@ def open_movie(path: Path, *, axes: str | None = None, pixel_nm: float | None = 
         As `superlens.io.open_image`.
     """
     if axes is not None:
-        return open_image(path, axes=axes, pixel_nm=pixel_nm)
+        return open_image(path, axes=axes, **said)
     try:
-        opened = open_image(path, pixel_nm=pixel_nm)
+        opened = open_image(path, **said)
         if opened.axes != "ZYX" or opened.z_step_nm is not None:
             return opened
-        said = "calls its images slices, without a step between them"
+        words = "calls its images slices, without a step between them"
     except UnnamedFrames:
-        said = "does not say what its images are"
-    movie = open_image(path, axes="TYX", pixel_nm=pixel_nm)
+        words = "does not say what its images are"
+    movie = open_image(path, axes="TYX", **said)
     warnings.warn(
-        f"{path.name} {said}: the {movie.data.shape[0]} are taken for frames over time (`axes` TYX)",
+        f"{path.name} {words}: the {movie.data.shape[0]} are taken for frames over time (`axes` TYX)",
         SuperlensWarning,
         stacklevel=2,
     )
@@ -127,7 +129,9 @@ def estimate_conditions(movie: Recording, known: Known, span: tuple[int, int]) -
 
 def compared(movie: Recording, told: MovieEstimate, span: tuple[int, int]) -> Likeness:
     """Whether a movie that is simulated with an estimate looks like the real one."""
-    electrons = told.flat(np.asarray(told.camera.to_electrons(_sample(movie, span)), np.float32))
+    electrons = np.asarray(told.camera.to_electrons(_sample(movie, span)), np.float32)
+    judged = told.judged(electrons)
+    electrons = told.flat(electrons[judged.alike], judged.where(judged.alike))
     return compare_with_simulation(electrons, told, movie.pixel_nm or 1.0, rng=np.random.default_rng(0))
 
 
@@ -155,6 +159,7 @@ def _widened(span: tuple[int, int], count: int) -> tuple[int, int]:
 
 def _estimated(movie: Recording, known: Known, sample: Array) -> MovieEstimate:
     _refuse_saturated(movie, sample)
+    refuse_offset(sample[UsualFrame.of(sample).judged(sample).alike], known.offset, movie.name or "the movie")
     assert movie.pixel_nm is not None
     return estimate_movie(
         sample,
@@ -168,15 +173,16 @@ def _estimated(movie: Recording, known: Known, sample: Array) -> MovieEstimate:
 
 
 def _refuse_saturated(movie: Recording, sample: Array) -> None:
-    """Refuse a movie whose pixels are mostly alike."""
+    """Refuse a movie whose pixels are mostly alike; frames that hold one value only don't count."""
     top = float(sample.max())
-    if float(np.ptp(sample)) == 0:
+    varied = sample[np.ptp(sample, axis=(1, 2)) > 0]
+    if not len(varied) and float(np.ptp(sample)) == 0:
         raise SuperlensError(
             f"{movie.name or 'the movie'} holds the value {top:g} everywhere; expected frames with blinking molecules"
         )
-    if float(np.mean(sample == top)) > 0.2:
+    if len(varied) and float(np.mean(varied == top)) > 0.2:
         raise SuperlensError(
-            f"{np.mean(sample == top):.0%} of the pixels of {movie.name or 'the movie'} are at its maximum, {top:g}: it is saturated. "
+            f"{np.mean(varied == top):.0%} of the pixels of {movie.name or 'the movie'} are at its maximum, {top:g}: it is saturated. "
             "Expected frames in which molecules stay below the camera's limit"
         )
 
