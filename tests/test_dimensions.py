@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from superlens.methods.zsdeconv.light import LightRecipe
-from superlens.methods.zsdeconv.task import prepare
-from superlens.methods.zsdeconv.temporal import neighbours
 
+import tiny
 from superlens.camera import Camera
 from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.methods.zsdeconv import dimensions
 from superlens.methods.zsdeconv.dimensions import refuse_frames_as_slices, spatial_axes
+from superlens.methods.zsdeconv.prepared import Prepared, prepare
+from superlens.methods.zsdeconv.recipe import recipe_of
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.observing.observation import observe
 from superlens.optics import PSF, Objective
+from superlens.training.two_stage.neighbours import neighbours
+from superlens.training.two_stage.recipe import TwoStageRecipe
 
 GREEN = Objective(na=1.3, wavelength_nm=525)
 FLAT = PSF.gaussian(240.0, 32.5)
@@ -32,7 +34,7 @@ def counts(shape: tuple[int, ...], *, drift: float = 0.0) -> np.ndarray:
 @pytest.fixture(autouse=True)
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the weights for volumes were there."""
-    monkeypatch.setattr(dimensions, "shipped", lambda: {"zsdeconv-light-volume": None})
+    monkeypatch.setattr(dimensions, "shipped_name", lambda network: "weights for volumes")
 
 
 def stack(slices: int, z_step_nm: float | None = 300.0) -> Image:
@@ -81,9 +83,10 @@ def test_frames_are_frames_where_nothing_speaks_of_slices() -> None:
 # -- neighbouring frames
 
 
-def recipe(image: Image) -> LightRecipe:
+def recipe(image: Image) -> tuple[Prepared, TwoStageRecipe]:
     config = ZSDeconvConfig.of(pairs="temporal", offset=100.0, gain=2.0, read_noise_e=1.0, patch=32, batch=2)
-    return LightRecipe(prepare([image], FLAT, config))
+    prepared = prepare([image], FLAT, config)
+    return prepared, recipe_of(prepared, tiny.start().network)
 
 
 def test_neighbours_are_frames_of_one_height_in_both_directions() -> None:
@@ -93,9 +96,9 @@ def test_neighbours_are_frames_of_one_height_in_both_directions() -> None:
 
 def test_the_pair_is_two_frames_as_they_were_recorded() -> None:
     image = Image(counts((2, 32, 32)), "TYX", 65.0)
-    found = recipe(image)
+    prepared, found = recipe(image)
     _, (goal,) = found.draw(0)
-    frames = found._task.normaliser.forward(image.data.astype(np.float32) - 100)
+    frames = prepared.normaliser.forward(image.data.astype(np.float32) - 100)
     turns = [np.rot90(frame[::m], q) for frame in frames for q in range(4) for m in (1, -1)]
     margin = (goal.shape[1] - 32) // 2
     inner = goal[0, margin : margin + 32, margin : margin + 32, 0]

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import tifffile
 from click.testing import Result
-from superlens.methods.zsdeconv.request import BlockOptions
-from superlens.methods.zsdeconv.stream import predict_file
 
 from superlens.camera import Camera
+from superlens.enhancing import predict_file
 from superlens.image import Image
 from superlens.io import read, write
+from superlens.predicting import BlockOptions
 from superlens.streaming import Workers
 
 Run = Callable[..., Result]

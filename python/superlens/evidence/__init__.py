@@ -23,7 +23,6 @@ from scipy import ndimage
 from superlens.evidence.checks import checks
 from superlens.evidence.measure import Measured, Planes, measure
 from superlens.host import versions
-from superlens.optics import RESPONSES
 from superlens.report import (
     NoiseCorrelation,
     PhotonTransfer,
@@ -185,7 +184,7 @@ def _psf_picture(result: Channel) -> PsfPicture | None:
         psf=psf,
         response=None if response is None else response.of(psf),
         response_words=str(response or ""),
-        carried_per_um=RESPONSES[state.axes].carried_per_um(psf, result.observation.image.pixel_nm),
+        carried_per_um=psf.carried_per_um(result.observation.image.pixel_nm),
     )
 
 

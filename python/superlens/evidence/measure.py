@@ -22,7 +22,7 @@ from superlens.metrics import (
     residual_whiteness,
     rsp_rse,
 )
-from superlens.optics import PSF, RESPONSES, image_of, relative_blur
+from superlens.optics import PSF, image_of, relative_blur
 from superlens.training.two_stage.state import TwoStageState
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def measure(result: Channel) -> Measured:
             FWHM of a thin line in the recorded image, without its camera pixels, and in an ideal result, through the response that the output
             is stated to have.
         ``carried_per_um``
-            Frequency to which the recorded data carry the image, cycles per micrometre; see `superlens.optics.Response.carried_per_um`.
+            Frequency to which the recorded data carry the image, cycles per micrometre; see `superlens.optics.PSF.carried_per_um`.
         ``held_out_loss``, ``blend``, ``training_steps``, ``training_seconds``
             Of the training, when this process trained the model.
     """
@@ -387,7 +387,7 @@ def _widths(result: Channel) -> dict[str, float]:
     if psf is None or result.image is None:
         return dict.fromkeys(names, math.nan)
     stated = math.nan if response is None else response.line_fwhm_nm(psf)
-    carried = RESPONSES[state.axes].carried_per_um(psf, result.observation.image.pixel_nm)
+    carried = psf.carried_per_um(result.observation.image.pixel_nm)
     return dict(zip(names, (psf.fwhm_nm, psf.line_fwhm_nm, stated, carried), strict=True))
 
 

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from superlens.errors import SuperlensError
+from superlens.errors import SuperlensError, printable
 from superlens.image import AXES, Image
 from superlens.io.deferred import Deferred
 from superlens.io.sizes import Stated, believed_pixel, believed_step
@@ -202,7 +202,7 @@ def stem(path: Path) -> str:
     >>> stem(Path("data/cell 1.ome.tif"))
     'cell 1'
     """
-    return path.stem.removesuffix(".ome").removesuffix(".companion")
+    return printable(path.stem.removesuffix(".ome").removesuffix(".companion"))
 
 
 def _plain(unit: object) -> str:

@@ -48,7 +48,8 @@ def open_image(
 
     Examples
     --------
-    >>> import tempfile
+    >>> import tempfile, numpy as np
+    >>> from superlens.image import Image
     >>> from superlens.io import write
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = write(Path(folder) / "cell.ome.zarr", Image(np.eye(20, dtype=np.uint16), pixel_nm=65.0))

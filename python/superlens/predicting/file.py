@@ -49,7 +49,7 @@ from superlens.streaming import (
 )
 from superlens.tiling import free_memory
 
-__all__ = ["Adapting", "Preview", "predict_file", "preview"]
+__all__ = ["Adapting", "Preview", "memory_for_a_block", "predict_file", "preview"]
 
 Adapting: TypeAlias = Callable[[Path, int], Callable[[Image, Progress], Model | ChannelModels]]
 """From a model file and a number of steps to what trains its model so many steps further on one image after another."""
@@ -195,7 +195,9 @@ def _plan(request: Request) -> BlockPlan:
     slices = request.image.sizes["Z"] if volumes else 1
     fits = {
         "bytes_per_pixel": predictor.bytes_per_pixel,
-        "memory_bytes": _memory_for_a_block(options.memory_gb, all_there_is=volumes),
+        "memory_bytes": memory_for_a_block(
+            options.memory_gb, resident_bytes=_resident_bytes(), free_bytes=free_memory(), all_there_is=volumes
+        ),
     }
     depth = min(slices, _SLAB)
     if options.block is not None:
@@ -417,17 +419,19 @@ def _seconds_per_pixel(request: Request) -> float:
     return (time.perf_counter() - began) / math.prod(shape)
 
 
-def _memory_for_a_block(memory_gb: float | None, *, all_there_is: bool = False) -> float:
+def memory_for_a_block(
+    memory_gb: float | None, *, resident_bytes: float, free_bytes: float, all_there_is: bool = False
+) -> float:
     """What is left for a block within the memory that the process may take; a process that holds much already gets a little more.
 
     Blocks of volumes read much beyond what they answer for, and the less the larger they are: for them the half of all there is.
     """
     if memory_gb is not None:
-        return memory_gb * 1e9 - _resident_bytes()
-    free = free_memory() / 2
+        return memory_gb * 1e9 - resident_bytes
+    half = free_bytes / 2
     if all_there_is:
-        return free
-    return max(min(free, _MOST_MEMORY - _resident_bytes()), min(free, _LEAST_MEMORY))
+        return half
+    return max(min(half, _MOST_MEMORY - resident_bytes), min(half, _LEAST_MEMORY))
 
 
 def _resident_bytes() -> float:

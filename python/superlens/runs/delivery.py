@@ -13,8 +13,9 @@ import numpy as np
 from superlens.image import Image
 from superlens.method import ImageMethod
 from superlens.runs.checkpoints import checkpointed, checkpoints
-from superlens.runs.folders import OutputFolder, stem_of
+from superlens.runs.folders import stem_of
 from superlens.runs.learning import PACE, Learning
+from superlens.runs.places import Place, place_for
 from superlens.runs.verb import Made, Outcome, Plan, Request, Source
 
 if TYPE_CHECKING:
@@ -61,21 +62,23 @@ def ended(request: Request, checkpoint: Path | None) -> None:
 
 
 @contextlib.contextmanager
-def room_for_learning(request: Request, learning: Learning, sources: Sequence[Source]) -> Iterator[Path | None]:
-    """Check that the output folder can take the results before any work begins; give the place of the checkpoint."""
+def room_for_learning(
+    request: Request, learning: Learning, sources: Sequence[Source]
+) -> Iterator[tuple[Place | None, Path | None]]:
+    """Names for the results, free before any work begins, and the place of the checkpoint; none of them without a folder."""
     out = request.path("out")
     if out is None:
-        yield None
+        yield None, None
         return
-    from superlens.runs.records import result_names
-
     images = [source.image for source in sources]
     told = learning.forecast(images)
-    names = result_names(learning.method, [source.file for source in sources], tuple(told.scales))
     room = told.room_bytes * len(learning.channels.optics) + sum(map(_output_bytes, images))
-    folder = request.folder(out)
-    with folder.prepared([*names, "model.zip"], room), checkpoint_at(request, out / ".checkpoint") as checkpoint:
-        yield checkpoint
+    roles = tuple(told.scales)
+    with (
+        place_for(request.folder(out), learning.method, sources, roles, room, request.session, model=True) as place,
+        checkpoint_at(request, out / f".{place.prefix}checkpoint") as checkpoint,
+    ):
+        yield place, checkpoint
 
 
 def _output_bytes(image: Image) -> int:
@@ -101,77 +104,77 @@ def saved(request: Request, result: Result) -> list[Path]:
 
 
 def delivered(
-    request: Request, method: ImageMethod, sources: Sequence[Source], results: Sequence[Result], *, keep_model: bool
+    request: Request, place: Place | None, sources: Sequence[Source], results: Sequence[Result]
 ) -> list[dict[str, Path]]:
-    """Write everything to the output folder at once; role to file of each source."""
-    out = request.path("out")
-    if out is None:
+    """Write everything to the output folder at once; role to file of each source, and "model" and "run" with the first."""
+    if place is None:
         return [{} for _ in sources]
     from superlens.runs.records import Record
 
-    record = Record(method, request.session, alone=len(sources) == 1)
-    with request.folder(out).delivery() as staging:
-        names = [record.write(staging, s.file, r) for s, r in zip(sources, results, strict=True)]
-        more = [record.write_run(staging)]
-        if keep_model:
-            results[0].model.save(staging / "model.zip")
-            more.append("model.zip")
+    record, out = Record(place, request.session, request.left_out), place.folder.path
+    with place.folder.delivery() as staging:
+        names = [record.write(staging, source, result) for source, result in zip(sources, results, strict=True)]
+        model = record.write_model(staging, results[0].model)
+        run = record.write_run(staging)
+    place.let_go(record.names)
     found = [{role: out / name for role, name in one.items()} for one in names]
     images = [path for one in found for role, path in one.items() if role != "report"]
     reports = [one["report"] for one in found]
-    for path in [*images, *(out / name for name in reversed(more)), *reports]:
+    for path in [*images, out / model, out / run, *reports]:
         request.session.wrote(path)
+    found[0] |= {"run": out / run, "model": out / model}
     return found
 
 
 class Writer:
-    """Writes results one after the other, as they are made."""
+    """Writes results one after the other, as they are made, each with the record so far."""
 
-    def __init__(self, request: Request, method: ImageMethod, folder: OutputFolder | None, *, alone: bool) -> None:
+    def __init__(self, request: Request, place: Place | None) -> None:
         from superlens.runs.records import Record
 
-        self._request, self._folder = request, folder
-        self._record = Record(method, request.session, alone=alone)
+        self._request, self._place = request, place
+        self._record = None if place is None else Record(place, request.session, request.left_out)
 
     def write(self, source: Source, result: Result) -> dict[str, Path]:
         """Write one; role to file."""
-        if self._folder is None:
+        if self._place is None or self._record is None:
             return {}
         self._request.session.check()
-        with self._folder.delivery() as staging:
-            names = self._record.write(staging, source.file, result)
-        found = {role: self._folder.path / name for role, name in names.items()}
+        folder = self._place.folder
+        with folder.delivery() as staging:
+            names = self._record.write(staging, source, result)
+            self._record.write_run(staging)
+        found = {role: folder.path / name for role, name in names.items()}
         for message in result.messages:
             self._request.session.note(message)
         for path in found.values():
             self._request.session.wrote(path)
         return found
 
-    def finish(self) -> None:
-        """Write ``run.json``."""
-        if self._folder is None:
-            return
-        with self._folder.delivery() as staging:
-            name = self._record.write_run(staging)
-        self._request.session.wrote(self._folder.path / name)
+    def finish(self) -> dict[str, Path]:
+        """Let go of what earlier runs made of the same inputs; give the record."""
+        if self._place is None or self._record is None:
+            return {}
+        with self._place.folder.delivery() as staging:
+            run = self._place.folder.path / self._record.write_run(staging)
+        self._place.let_go(self._record.names)
+        self._request.session.wrote(run)
+        return {"run": run}
 
 
 @contextlib.contextmanager
 def room_for_results(
     request: Request, method: ImageMethod, sources: Sequence[Source], trained: Model | ChannelModels
 ) -> Iterator[Writer]:
-    """A place for predictions, checked before any work begins."""
+    """A place for predictions, free before any work begins."""
     out = request.path("out")
-    alone = len(sources) == 1
     if out is None:
-        yield Writer(request, method, None, alone=alone)
+        yield Writer(request, None)
         return
-    from superlens.runs.records import result_names
-
     folder = request.folder(out, request.path("model"))
-    names = result_names(method, [s.file for s in sources], tuple(method.scales(models_of(trained)[0])))
-    with folder.prepared(names, sum(_output_bytes(s.image) for s in sources) + 20_000_000):
-        yield Writer(request, method, folder, alone=alone)
+    roles, room = tuple(method.scales(models_of(trained)[0])), sum(_output_bytes(s.image) for s in sources) + 20_000_000
+    with place_for(folder, method, sources, roles, room, request.session) as place:
+        yield Writer(request, place)
 
 
 def outcome(
@@ -186,15 +189,12 @@ def outcome(
     """What a run has come to: the images of all sources, and why training ended."""
     ends = [None if c.history is None else c.history.stopped for c in results[0].channels]
     stopped = "cancelled" if "cancelled" in ends else ends[0]
-    out = request.path("out")
     made = [
         made
         for source, result, paths in zip(sources, results, delivered, strict=True)
         for made in _made(method, source, result, paths)
     ]
     written = [*files, *(path for one in delivered for path in one.values())]
-    if out is not None:
-        written += [out / "run.json", *([out / "model.zip"] if request.verb.name == "enhance" else [])]
     return Outcome(
         made=made,
         messages=tuple(dict.fromkeys(text for result in results for text in result.messages)),

@@ -54,7 +54,7 @@ def enhance(request: Request) -> Outcome:
     device = request.engine()
     from superlens import enhancing
 
-    with room_for_learning(request, learning, sources) as checkpoint:
+    with room_for_learning(request, learning, sources) as (place, checkpoint):
         results = enhancing.enhance(
             learning.channels.images,
             method=learning.method.name,
@@ -66,7 +66,7 @@ def enhance(request: Request) -> Outcome:
         learning.remember(request)
         request.session.check()
         files = saved(request, results[0])
-        written = delivered(request, learning.method, sources, results, keep_model=True)
+        written = delivered(request, place, sources, results)
         ended(request, checkpoint)
     return outcome(request, learning.method, sources, results, device, written, files)
 
@@ -174,7 +174,7 @@ def predict(request: Request) -> Outcome:
             )
             PACE.keep(pixel_key(models_of(trained)[0]), source.image.data.size, time.monotonic() - began)
             written.append(writer.write(source, results[-1]))
-        writer.finish()
+        written[0] |= writer.finish()
     came = outcome(request, method, sources, results, device, written, [])
     return replace(came, messages=(*notes, *came.messages))
 

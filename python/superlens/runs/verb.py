@@ -178,12 +178,15 @@ class Request:
     session : Session
     images : sequence of Source
         Images that came in no file.
+    left_out : dict
+        Files of a folder that could not be worked on, and why.
     """
 
     verb: Verb
     given: Mapping[str, Any]
     session: Session
     images: Sequence[Source] = ()
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def get(self, name: str, otherwise: Any = None) -> Any:
         """What was said of a parameter."""

@@ -28,7 +28,7 @@ from superlens.metrics import flux_ratio, psnr_fitted
 from superlens.networks import architecture, build
 from superlens.optics import PSF, RESPONSES, Objective
 from superlens.simulate import volumes
-from superlens.training import Plan, fit
+from superlens.training import Plan, best_precision, fit, precision
 
 from .baselines import oracle_lucy
 from .store import ROOT, Cell, Outcome
@@ -313,7 +313,9 @@ def _gap(network: str) -> Outcome:
     settings: dict[str, Any] = {"preset": "paper", "batch": 1} if network == "rcan" else {"pairs": "interleave"}
     config = ZSDeconvConfig.of(settings.pop("preset", "fast"), axes="ZYX", offset=100.0, **settings)
     prepared = prepare([image], _objective("confocal"), config)
-    trained = build(config.network, architecture(config.network).arguments(config.scale))
+    known = architecture(config.network)
+    with precision("float32" if known.precision == "float32" else best_precision()):
+        trained = build(config.network, known.arguments(config.scale))
     recipe = recipe_of(prepared, trained)
     began, drawn = [], []
 

@@ -58,7 +58,7 @@ def spatial_axes(
         A line for the user; empty for images without slices.
     """
     slices = [image.sizes.get("Z", 1) for image in images]
-    if max(slices) == 1:
+    if max(slices, default=1) == 1:
         return "YX", ""
     lacking = _lacking(images, optics, min(slices), preset)
     if lacking:

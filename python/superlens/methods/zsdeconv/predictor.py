@@ -10,7 +10,6 @@ from superlens.methods.zsdeconv.recipe import ORIGINAL_PADDING
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.start import start_of
 from superlens.model import Model
-from superlens.optics import RESPONSES
 from superlens.predicting.two_stage import TwoStagePredictor, Windows
 from superlens.training.two_stage.state import TwoStageState
 
@@ -91,7 +90,7 @@ def _target_of(state: TwoStageState) -> dict[str, Any]:
     sharp = None if response is None else response.of(psf)
     told: dict[str, Any] = {
         "line_fwhm_nm": None if sharp is None else round(sharp.line_fwhm_nm, 1),
-        "carried_per_um": round(RESPONSES[state.axes].carried_per_um(psf, state.pixel_nm), 3),
+        "carried_per_um": round(psf.carried_per_um(state.pixel_nm), 3),
     }
     if psf.fwhm_z_nm is not None:
         wide = None if sharp is None else sharp.line_fwhm_z_nm

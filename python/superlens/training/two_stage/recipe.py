@@ -22,7 +22,7 @@ from superlens.training.two_stage.held_out import HeldOut, level
 from superlens.training.two_stage.losses import TwoStageLoss
 from superlens.training.two_stage.pairs import Pairs
 
-__all__ = ["TwoStageRecipe", "TwoStageTraining", "first_stage", "schedule"]
+__all__ = ["TwoStageRecipe", "TwoStageTraining", "as_far_as_the_data_ask", "first_stage", "schedule"]
 
 log = logging.getLogger(__name__)
 Array = NDArray[np.float32]
