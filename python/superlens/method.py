@@ -153,6 +153,8 @@ class Forecast:
     steps : int
     room_bytes : int
         On the disk, of the model and its checkpoint.
+    notes : tuple of str
+        What is decided where nothing was said.
     """
 
     scales: Mapping[str, int]
@@ -160,6 +162,7 @@ class Forecast:
     patch_pixels: int
     steps: int
     room_bytes: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +291,7 @@ class ImageMethod(Method):
         """
         self.predictor(model).check_fits(image)
 
-    def forecast(self, settings: Any, images: Sequence[Image]) -> Forecast:
+    def forecast(self, settings: Any, images: Sequence[Image], optics: Objective | PSF | None) -> Forecast:
         """What a training on such images would take and give; the images may lack their pixels."""
         return Forecast({role.name: role.scale for role in self.gives}, self.name, 0, settings.steps, 20_000_000)
 

@@ -18,7 +18,6 @@ __all__ = ["BLOCKS", "by_blocks", "predict_by_blocks"]
 
 BLOCKS = (
     Parameter("also", "choice", "A further image to write beside the main one (repeatable).", choices=("denoised", "uncertainty"), several=True),
-    Parameter("dry_run", "flag", "Only say which blocks, memory, time and room it would take."),
     Parameter("memory_gb", "float", "Memory of each process; default: half of what is free, at most 2.", least=0, above=True),
     Parameter("block", "int", "Side of a block, camera pixels; default: by the memory.", least=16),
     Parameter("scheduler", "text", "Address of a Dask scheduler, like tcp://HOST:8786."),

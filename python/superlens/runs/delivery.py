@@ -34,6 +34,7 @@ __all__ = [
     "room_for_learning",
     "room_for_results",
     "saved",
+    "verdicts_of",
 ]
 
 
@@ -195,13 +196,21 @@ def outcome(
         for made in _made(method, source, result, paths)
     ]
     written = [*files, *(path for one in delivered for path in one.values())]
+    verdicts = [text for source, result in zip(sources, results, strict=True) for text in verdicts_of(result, source)]
+    left_out = [f"left out: {Path(path).name}: {why}" for path, why in request.left_out.items()]
     return Outcome(
         made=made,
-        messages=tuple(dict.fromkeys(text for result in results for text in result.messages)),
+        messages=(*dict.fromkeys(text for result in results for text in result.messages), *left_out, *verdicts),
         files=tuple(written),
         early=stopped == "cancelled",
         info={"device": device, "stopped": stopped},
     )
+
+
+def verdicts_of(result: Result, source: Source) -> Iterator[str]:
+    """The judgement of each channel in one line."""
+    for name, verdict in result.verdicts().items():
+        yield f"{', '.join(filter(None, (stem_of(source.file), name)))}: {verdict.headline}. {verdict.summary}"
 
 
 def _made(method: ImageMethod, source: Source, result: Result, paths: Mapping[str, Path]) -> Iterator[Made]:
@@ -248,6 +257,7 @@ def planned(
         memory_bytes=int(700e6 + training + 4_000 * min(largest, 512**2) + 4 * pixels * 30),
         planes=sum(math.prod(image.data.shape[:-2]) for image in images),
         seconds=seconds,
+        notes=() if told is None else told.notes,
     )
 
 

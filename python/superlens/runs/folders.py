@@ -62,7 +62,9 @@ def find_inputs(paths: Sequence[Path]) -> list[Path]:
 
 
 def megabytes(count: float) -> str:
-    """Write a number of bytes as megabytes or gigabytes."""
+    """Write a number of bytes as kilobytes, megabytes or gigabytes."""
+    if count < 1e5:
+        return f"{count / 1e3:.1f} kB"
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 

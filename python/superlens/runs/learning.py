@@ -62,7 +62,7 @@ class Learning:
     def forecast(self, sources: Sequence[Source] | Sequence[Image]) -> Forecast:
         """What the method says that learning takes."""
         images = [one.image if isinstance(one, Source) else one for one in sources]
-        return self.method.forecast(self.settings, images)
+        return self.method.forecast(self.settings, images, self.channels.optics[0])
 
     def remember(self, request: Request) -> None:
         """Keep how fast training was, and everything after it by pixel, for the next plan."""
@@ -146,12 +146,10 @@ def outlines(request: Request) -> list[Source]:
     """The images of a request without their pixels: one value, repeated."""
     found = []
     for path in request.files:
-        opened = request.reading.file(path).open()
-        found.append(Source(opened.header, path))
-    found += request.images
-    if not found:
-        raise SuperlensError("there is no image; open one, or name a file in `inputs`.")
-    return [replace(source, image=hollow(source.image)) for source in found]
+        header = request.tried(path, lambda path=path: request.reading.file(path).open().header)  # type: ignore[misc]
+        if header is not None:
+            found.append(Source(header, path))
+    return [replace(source, image=hollow(source.image)) for source in request.required([*found, *request.images])]
 
 
 def hollow(image: Image) -> Image:

@@ -18,6 +18,7 @@ from superlens.methods import method as method_named
 from superlens.methods import method_of, methods
 from superlens.parameters import Parameter
 from superlens.runs.choices import settings_of
+from superlens.runs.delivery import verdicts_of
 from superlens.runs.folders import stem_of
 from superlens.runs.images import model_target, taught
 from superlens.runs.places import Place, place_for
@@ -178,8 +179,17 @@ def _movie(request: Request) -> tuple[Image | LazyImage, Path]:
     files = [Path(path) for path in request.get("inputs", ())]
     if len(files) + len(request.images) != 1:
         raise SuperlensError(f"{len(files) + len(request.images)} inputs are given; expected one movie.")
+    if files and not request.get("sequence") and files[0].is_dir() and len(request.files) != 1:
+        raise SuperlensError(
+            f"{files[0]} holds {len(request.files)} files; name one of them, or give `sequence` T if they are the frames of one movie."
+        )
+    if files and request.get("sequence"):
+        movie: Image | LazyImage = request.reading.file(files[0]).open()
+        check_movie(movie)
+        return movie, files[0]
     if files:
-        movie: Image | LazyImage = open_movie(files[0], **request.reading.said)
+        files = request.files
+        movie = open_movie(files[0], **request.reading.said)
         check_movie(movie)
         return movie, files[0]
     image, file = request.images[0].image, request.images[0].file
@@ -295,7 +305,11 @@ def _outcome(
         made=made,
         sheet=None if long else sheet_of(table),
         text=f"localizations: {len(table)}\nmolecules after linking: {len(found.tables['linked'])}",
-        messages=(*found.messages, *((hint,) if long and not written else ())),
+        messages=(
+            *found.messages,
+            *((hint,) if long and not written else ()),
+            *verdicts_of(found, Source(image, path)),
+        ),
         files=tuple(written),
         info={"device": device, "localizations": len(table)},
     )

@@ -6,14 +6,17 @@ from collections.abc import Sequence
 
 from superlens.image import Image
 from superlens.method import Forecast
+from superlens.methods.zsdeconv.dimensions import decided
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.networks import architecture
+from superlens.optics import PSF, Objective
 
 __all__ = ["forecast"]
 
 
-def forecast(settings: ZSDeconvConfig, images: Sequence[Image]) -> Forecast:
+def forecast(settings: ZSDeconvConfig, images: Sequence[Image], optics: Objective | PSF | None) -> Forecast:
     """What a training on such images takes and gives; the images may lack their pixels."""
+    settings, note = decided(images, optics, settings)
     network = architecture(settings.network)
     scales = {"denoised": 1} if settings.denoise_only else {"sharp": settings.scale, "denoised": 1}
     if network.says_error and not settings.from_scratch and not settings.denoise_only:
@@ -24,4 +27,5 @@ def forecast(settings: ZSDeconvConfig, images: Sequence[Image]) -> Forecast:
         patch_pixels=settings.batch * settings.patch**2,
         steps=settings.steps,
         room_bytes=network.training_bytes,
+        notes=(note,) if note else (),
     )

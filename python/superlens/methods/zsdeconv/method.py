@@ -98,11 +98,11 @@ class ZSDeconvNet(ImageMethod):
 
         return apply(learned, observation, progress)
 
-    def forecast(self, settings: ZSDeconvConfig, images: Sequence[Image]) -> Forecast:
+    def forecast(self, settings: ZSDeconvConfig, images: Sequence[Image], optics: Objective | PSF | None) -> Forecast:
         """What a training would take and give."""
         from superlens.methods.zsdeconv.forecasting import forecast
 
-        return forecast(settings, images)
+        return forecast(settings, images, optics)
 
     def needs_optics(self, settings: ZSDeconvConfig) -> bool:
         """Denoising alone needs none."""
