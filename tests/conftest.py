@@ -60,9 +60,15 @@ def slim() -> Iterator[None]:
     import tiny
     from superlens.methods.zsdeconv import start
 
-    begun = start.Start("zsdeconv-light", tiny.start())
+    begun: dict[str, start.Start] = {}
+
+    def tiny_start(network: str) -> start.Start:
+        if network not in begun:
+            begun[network] = start.Start(str(start.shipped_name(network)), tiny.start(network))
+        return begun[network]
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(start, "shipped_start", lambda network: begun)
+        patch.setattr(start, "shipped_start", tiny_start)
         yield
 
 
