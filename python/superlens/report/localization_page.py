@@ -53,7 +53,7 @@ class _Region:
 def build(data: LocalizationReport) -> str:
     """The page of `data`; what it guarantees stands at `superlens.report.render_localizations`."""
     layers = _layers(data)
-    crops = _crops(data)
+    crops = crops_of(data)
     return template("localization.html.j2").render(
         data=data,
         verdict=judge_localizations(data),
@@ -133,7 +133,7 @@ def _overview(layer: _Layer, data: LocalizationReport, crops: list[Crop]) -> Pic
     return Picture(picture.uri, picture.width, picture.height, picture.alt, "", None, picture.scale_bar, marks)
 
 
-def _crops(data: LocalizationReport) -> list[Crop]:
+def crops_of(data: LocalizationReport) -> list[Crop]:
     """Windows of camera pixels: that with the most localizations, a usual one, and one of the emptiest that hold some."""
     height, width = data.mean.shape
     side = int(max(_REGION_NM / data.pixel_nm, _LEAST_REGION))
