@@ -395,9 +395,9 @@ def pretrain(
         network = build("light", {"channels": CHANNELS})
     if begin is not None:
         set_weights(network, begin)
-    plan = Plan(steps=steps, learning_rate=learning_rate, check_every=250, average=0.998)
+    plan = Plan(steps=steps, learning_rate=learning_rate, check_every=250)
     draw = in_order(lambda start: batches(pool, size=batch, seed=seed, steps=steps, workers=workers, start=start))
-    return network, fit(network, two_stage_loss, draw, plan, checkpoint=checkpoint, progress=progress)
+    return network, fit(network, two_stage_loss, draw, plan, checkpoint=checkpoint, average=0.998, progress=progress)
 
 
 def calibrate(

@@ -297,9 +297,9 @@ def pretrain(
         begin_from_images(network, Model.load(shipped()["zsdeconv-light"]).network)
     else:
         set_weights(network, begin)
-    plan = Plan(steps=steps, learning_rate=learning_rate, check_every=100, average=0.995)
+    plan = Plan(steps=steps, learning_rate=learning_rate, check_every=100)
     draw = in_order(lambda start: batches(pool, optics, seed=seed, steps=steps, workers=workers, start=start))
-    return network, fit(network, two_stage_loss, draw, plan, checkpoint=checkpoint, progress=progress)
+    return network, fit(network, two_stage_loss, draw, plan, checkpoint=checkpoint, average=0.995, progress=progress)
 
 
 def calibrate(network: keras.Model, *, seed: int = 1, scenes: int = 60) -> float:
