@@ -45,10 +45,10 @@ def stack(slices: int, z_step_nm: float | None = 300.0) -> Image:
     ("image", "optics", "axes", "word"),
     [
         (stack(5), GREEN, "ZYX", "300 nm apart"),
-        (stack(5), PSF(np.full((3, 3, 3), 1 / 27), 32.5, 300.0, "cube"), "ZYX", "--planes"),
+        (stack(5), PSF(np.full((3, 3, 3), 1 / 27), 32.5, 300.0, "cube"), "ZYX", "`volume`"),
         (stack(4), GREEN, "YX", "4 slices"),
         (stack(1), GREEN, "YX", ""),
-        (stack(5, None), GREEN, "YX", "--z-step-nm"),
+        (stack(5, None), GREEN, "YX", "`z_step_nm`"),
         (stack(5), FLAT, "YX", "single plane"),
         (stack(5), None, "YX", "no optics"),
         (Image(np.zeros((9, 20, 20), np.uint16), "TYX", 65.0), GREEN, "YX", ""),
