@@ -403,9 +403,9 @@ def test_the_settings_for_a_movie_lie_around_what_it_tells() -> None:
     ("made", "words"),
     [
         (Image(np.zeros((4, 32, 32), np.uint16), "TYX", pixel_nm=100.0), "everywhere"),
-        (Image(np.zeros((4, 32, 32), np.uint16), "TYX"), "--pixel-nm"),
+        (Image(np.zeros((4, 32, 32), np.uint16), "TYX"), "`pixel_nm`"),
         (Image(np.zeros((4, 32, 32), np.uint16), "TYX", pixel_nm=0.1), "micrometres"),
-        (Image(np.zeros((4, 32, 32), np.uint16), "ZYX", pixel_nm=100.0), "--axes TYX"),
+        (Image(np.zeros((4, 32, 32), np.uint16), "ZYX", pixel_nm=100.0), "`axes` TYX"),
         (Image(np.zeros((4, 12, 32), np.uint16), "TYX", pixel_nm=100.0), "at least 16"),
     ],
     ids=["constant", "no-pixel", "micrometres", "stack", "small"],
