@@ -42,56 +42,64 @@ def small_unet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def added() -> Iterator[object]:
+    """The toy method, known to every door as a new one would be."""
+    import toy
+    from superlens import methods, networks
+
+    one = toy.Toy()
+    networks.register(toy.NETWORK)
+    methods.register(one)
+    yield one
+    methods.unregister(one.name)
+
+
+@pytest.fixture(scope="module")
 def slim() -> Iterator[None]:
-    """Random weights of an eighth of the width in place of the shipped ones, for a module: what holds for any weights holds for these."""
-    import importlib
+    """Random weights of an eighth of the width in place of the shipped ones, for a module, through every door."""
+    import tiny
+    from superlens.methods.zsdeconv import start
 
-    import keras
+    begun: dict[str, start.Start] = {}
 
-    from superlens.model import Model, ModelConfig
-    from superlens.networks import build
-    from superlens.observing.conditioning import CHANNELS
-    from superlens.optics import RESPONSES
+    def tiny_start(network: str) -> start.Start:
+        if network not in begun:
+            begun[network] = start.Start(str(start.shipped_name(network)), tiny.start(network))
+        return begun[network]
 
-    arguments = {"channels": CHANNELS, "scale": 2, "widths": (4, 4, 4)}
-    stated = RESPONSES["YX"].stated()
-    about = ModelConfig(
-        version="0", method="pretraining", network="light", network_config=arguments, spread=1.0, **stated
-    )
-    keras.utils.set_random_seed(9)
-    start = Model(about, build("light", arguments), None)
-    learning = importlib.import_module("superlens.methods.zsdeconv.learn")  # the package's name for it is the function
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(learning, "_arguments", lambda config: arguments)
-        patch.setattr(learning, "shipped_start", lambda *network: start)
+        patch.setattr(start, "shipped_start", tiny_start)
         yield
 
 
 def _random_model(name: str, arguments: dict[str, object], path: Path) -> Path:
     import keras
 
+    from superlens.camera import Camera
     from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-    from superlens.model import CameraConfig, Model, ModelConfig
+    from superlens.model import Model, ModelConfig
     from superlens.networks import build
-    from superlens.optics import PSF
+    from superlens.observing.conditioning import Normaliser
+    from superlens.optics import PSF, RESPONSES
+    from superlens.training.two_stage.state import TwoStageState
 
     keras.utils.set_random_seed(0)
     network = build(name, arguments)
     for layer in network.layers:
         if layer.name.endswith("_head"):  # so that the second stage is not the interpolated first
             layer.set_weights([10 * weights for weights in layer.get_weights()])
-    config = ModelConfig(
-        version="0",
-        method="zsdeconv",
-        network=name,
-        network_config=arguments,
+    state = TwoStageState(
+        axes="YX",
         pixel_nm=65.0,
-        contrast=100.0,
+        response=RESPONSES["YX"],
+        normaliser=Normaliser(0.0, 100.0),
+        camera=Camera(2.0, 100.0, 1.0),
+        psf=PSF.gaussian(240.0, 32.5),
         spread=1.0,
-        camera=CameraConfig(gain=2.0, offset=100.0, read_noise_e=1.0),
         settings=ZSDeconvConfig.of(network=name, flips=1).model_dump(mode="json"),
     )
-    Model(config, network, PSF.gaussian(240.0, 32.5)).save(path)
+    config = ModelConfig(version="0", method="zsdeconv", network=name, network_config=arguments, state=state.stored())
+    Model(config, network, state.arrays()).save(path)
     return path
 
 

@@ -10,16 +10,15 @@ import pytest
 from click.testing import Result as Ran
 
 from superlens.camera import Camera
-from superlens.enhancing import adapt, predict, train
+from superlens.enhancing import adapt, predict, predict_file, train
 from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.io import read, write
 from superlens.methods.zsdeconv.adapt import Adapter
-from superlens.methods.zsdeconv.request import BlockOptions
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.stream import predict_file
 from superlens.model import ChannelModels, Model
 from superlens.optics import Objective
+from superlens.predicting import BlockOptions
 from superlens.progress import Cancelled, silent
 from superlens.training import get_weights
 

@@ -13,16 +13,16 @@ from click.testing import Result as Ran
 from numpy.typing import NDArray
 
 from superlens.camera import Camera
-from superlens.enhancing import enhance, predict, train
+from superlens.enhancing import enhance, predict, predict_file, train
 from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.io import ImageFile, open_image, read, write
-from superlens.methods.zsdeconv.request import BlockOptions
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.stream import predict_file
 from superlens.model import ChannelModels, Model, load_model
 from superlens.optics import PSF, Objective
+from superlens.predicting import BlockOptions
 from superlens.progress import Cancelled
+from superlens.training.two_stage.state import TwoStageState
 
 pytestmark = pytest.mark.usefixtures("slim")
 
@@ -52,6 +52,12 @@ def models(slim: None) -> ChannelModels:
     return train(image, [GREEN, RED], channels=[0, 2], config=START)
 
 
+def psf_of(model: Model) -> PSF:
+    psf = TwoStageState.of(model).psf
+    assert psf is not None
+    return psf
+
+
 def same(one: Image | None, other: Image | None) -> None:
     assert one is not None and other is not None
     np.testing.assert_allclose(one.data, other.data, atol=1e-3)
@@ -70,7 +76,7 @@ def test_a_channel_comes_out_as_it_would_alone(movie: Image) -> None:
         alone = enhance(movie.select(c=channel), lens, config=START)
         same(both.image.select(c=at), alone.image)
         same(both.denoised.select(c=at), alone.denoised)
-        assert both.model.models[at].psf.fwhm_nm == alone.model.psf.fwhm_nm
+        assert psf_of(both.model.models[at]).fwhm_nm == psf_of(alone.model).fwhm_nm
     told = both.image.history["superlens"]["channels"]
     assert [entry["channel"] for entry in told] == [0, 2]
     assert told[0]["psf_fwhm_nm"] < told[1]["psf_fwhm_nm"]
@@ -203,7 +209,7 @@ def test_the_command_makes_one_image_one_model_and_one_report(superlens: Run, mo
     assert result.exit_code == 0, result.output
     made = read(out / "movie_sr.tif")
     assert (made.axes, made.data.shape, made.channel_names) == ("TCYX", (2, 2, 64, 80), ("a", "c"))
-    widths = [model.psf.fwhm_nm for model in ChannelModels.load(out / "model.zip").models]
+    widths = [psf_of(model).fwhm_nm for model in ChannelModels.load(out / "model.zip").models]
     assert widths == pytest.approx([220.0, 260.0], rel=0.05)
     assert (out / "report.html").read_text(encoding="utf-8").count("<iframe") == 2
     told = json.loads((out / "run.json").read_text())["results"][0]
@@ -225,8 +231,8 @@ def test_wavelengths_may_come_from_the_command_line_or_the_file(superlens: Run, 
         result = superlens("train", path, *optics, *QUICK, "--model", tmp_path / f"{name}.zip")
         assert result.exit_code == 0, result.output
     first, second = (ChannelModels.load(tmp_path / f"{name}.zip") for name in "ab")
-    assert [m.config.psf_source for m in first.models] == [m.config.psf_source for m in second.models]
-    assert "525" in first.models[0].config.psf_source and "600" in first.models[1].config.psf_source
+    assert [psf_of(m).source for m in first.models] == [psf_of(m).source for m in second.models]
+    assert "525" in psf_of(first.models[0]).source and "600" in psf_of(first.models[1]).source
 
 
 @pytest.mark.parametrize(

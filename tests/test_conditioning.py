@@ -147,8 +147,8 @@ def transfers(kind, fwhm):
     size = pretraining._FINE
     k = np.hypot(fft.fftfreq(size)[:, None], fft.rfftfreq(size)[None, :]).astype(np.float32)
     if kind == "gaussian":
-        return [pretraining._gauss_otf(k * width) for width in (fwhm, fwhm / FACTOR)]
-    return [pretraining._airy_otf(k * width / 1.02) for width in (fwhm, fwhm / FACTOR)]
+        return [pretraining.gauss_otf(k * width) for width in (fwhm, fwhm / FACTOR)]
+    return [pretraining.airy_otf(k * width / 1.02) for width in (fwhm, fwhm / FACTOR)]
 
 
 @pytest.mark.parametrize(("kind", "fwhm"), [("gaussian", 4.0), ("gaussian", 8.0), ("airy", 4.0), ("airy", 8.0)])
@@ -161,11 +161,11 @@ def test_pretraining_and_prediction_see_the_same_channels(kind, fwhm):
     otf, target = transfers(kind, fwhm)
     rng = np.random.default_rng(0)
     specimen = ndimage.gaussian_filter(rng.random((pretraining._FINE,) * 2) ** 16, 1, mode="wrap")
-    clean = pretraining._bin(fft.irfft2(fft.rfft2(specimen) * otf, specimen.shape))
+    clean = pretraining.bin_pixels(fft.irfft2(fft.rfft2(specimen) * otf, specimen.shape))
     noisy = rng.poisson(200 * np.maximum(clean, 0) / clean.max()).astype(np.float32)
     sigma = np.sqrt(ndimage.uniform_filter(noisy, 5, mode="wrap")).astype(np.float32)
     normaliser = measured(noisy, sigma)
-    trained = pretraining._condition_periodic(noisy, sigma, normaliser, otf, target)
+    trained = pretraining.condition_periodic(noisy, sigma, normaliser, otf, target)
     bank = WienerBank.from_psf(as_array(otf, 127), as_array(target, 127), scale=2)
     seen = condition(noisy, sigma, normaliser, bank)
     inner = slice(BANK_RADIUS, -BANK_RADIUS)

@@ -23,6 +23,7 @@ from superlens.methods.deepstorm.examples import draw_batch, draw_example, share
 from superlens.methods.deepstorm.frames import Units, peak_share
 from superlens.methods.deepstorm.own import OwnFrames
 from superlens.methods.deepstorm.settings import DeepStormConfig
+from superlens.methods.deepstorm.state import DeepStormState
 from superlens.methods.deepstorm.stating import ErrorLaw, signs_of
 from superlens.model import Model, shipped
 from superlens.progress import Cancelled
@@ -221,15 +222,16 @@ def test_a_model_comes_back_from_its_file(tmp_path: Path) -> None:
     made.save(tmp_path / "ds.zip")
     read = Model.load(tmp_path / "ds.zip")
     assert read.config == made.config
-    assert ErrorLaw.of(read.config.settings["errors"]).told() == made.config.settings["errors"]
+    assert DeepStormState.of(read) == DeepStormState.of(made)
 
 
 @pytest.mark.slow
 def test_the_users_own_frames_train_a_model() -> None:
     own = movie(1.0, frames=10)
     model = train_deepstorm(own.frames, own.truth, config=DeepStormConfig.of("fast", **TINY))
-    assert model.config.settings["pixel_nm"] == 100.0
-    assert model.config.settings["sigma_pixels"] == pytest.approx(1.1, rel=0.1)
+    trained = DeepStormState.of(model).settings
+    assert trained.pixel_nm == 100.0
+    assert trained.sigma_pixels == pytest.approx(1.1, rel=0.1)
 
 
 def test_a_truth_of_other_frames_or_of_another_field_is_refused() -> None:
@@ -367,16 +369,18 @@ def test_a_model_is_chosen_by_what_the_movie_tells_and_says_why() -> None:
     chosen = choose_model(told)
     assert chosen.fits and "molecules per square micrometre" in chosen.why
     dim = choose_model(dataclasses.replace(told, photons=60.0))
-    assert not dim.fits and "superlens train --method deepstorm" in dim.why
+    assert not dim.fits and "train one on this movie" in dim.why
 
 
 def test_of_two_models_the_one_whose_light_it_is_is_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By photons and by density, both of which are told along with what the other was for."""
     dense = Model.load(shipped()["deepstorm-dense"])
-    dim = {**dense.config.settings, "photons": [100.0, 800.0]}
-    Model(dense.config.with_changes({"settings": dim}), dense.network, None).save(tmp_path / "dim.zip")
+    state = DeepStormState.of(dense)
+    dim = state.with_changes({"settings": state.settings.with_changes({"photons": (100.0, 800.0)})})
+    Model(dense.config.with_changes({"state": dim.stored()}), dense.network).save(tmp_path / "dim.zip")
     both = {"deepstorm-a": shipped()["deepstorm-dense"], "deepstorm-b": tmp_path / "dim.zip"}
-    monkeypatch.setattr("superlens.methods.deepstorm.choice.shipped", lambda: both)
+    for module in ("choice", "state"):
+        monkeypatch.setattr(f"superlens.methods.deepstorm.{module}.shipped", lambda: both)
     told = estimate_movie(movie(3.0, frames=30).frames.data, 100.0)
     for photons, name, other in ((2000.0, "a", "b is for 100 to 800"), (200.0, "b", "a is for 600 to 6000")):
         chosen = choose_model(dataclasses.replace(told, photons=photons))
@@ -399,9 +403,9 @@ def test_the_settings_for_a_movie_lie_around_what_it_tells() -> None:
     ("made", "words"),
     [
         (Image(np.zeros((4, 32, 32), np.uint16), "TYX", pixel_nm=100.0), "everywhere"),
-        (Image(np.zeros((4, 32, 32), np.uint16), "TYX"), "--pixel-nm"),
+        (Image(np.zeros((4, 32, 32), np.uint16), "TYX"), "`pixel_nm`"),
         (Image(np.zeros((4, 32, 32), np.uint16), "TYX", pixel_nm=0.1), "micrometres"),
-        (Image(np.zeros((4, 32, 32), np.uint16), "ZYX", pixel_nm=100.0), "--axes TYX"),
+        (Image(np.zeros((4, 32, 32), np.uint16), "ZYX", pixel_nm=100.0), "`axes` TYX"),
         (Image(np.zeros((4, 12, 32), np.uint16), "TYX", pixel_nm=100.0), "at least 16"),
     ],
     ids=["constant", "no-pixel", "micrometres", "stack", "small"],
@@ -431,17 +435,15 @@ def test_frames_beyond_the_movie_and_models_of_other_methods_are_refused(sparse:
 
 def test_a_width_that_no_rescaling_reaches_names_the_training_command(sparse: tuple[Movie, Localized]) -> None:
     made, found = sparse
-    with pytest.raises(SuperlensError, match="superlens train --method deepstorm"):
+    with pytest.raises(SuperlensError, match="train"):
         localize(made.frames, found.model, known=Known(sigma_nm=600.0))
 
 
 def test_an_empty_result_is_a_valid_table() -> None:
     made = movie(0.5, frames=30)
     found = localize(made.frames)
-    deaf = dataclasses.replace(
-        found.model,
-        config=found.model.config.with_changes({"settings": {**found.model.config.settings, "threshold": 1e6}}),
-    )
+    state = DeepStormState.of(found.model).with_changes({"threshold": 1e6})
+    deaf = dataclasses.replace(found.model, config=found.model.config.with_changes({"state": state.stored()}))
     empty = localize(made.frames, deaf)
     assert isinstance(empty.localizations, Localizations) and len(empty.localizations) == len(empty.linked) == 0
     assert any("no molecule was found" in message for message in empty.messages)

@@ -12,6 +12,7 @@ import pytest
 from superlens.errors import SuperlensError
 from superlens.methods.deepstorm.detect import Detector
 from superlens.methods.deepstorm.original import import_original
+from superlens.methods.deepstorm.state import DeepStormState
 from superlens.networks import build
 
 
@@ -41,14 +42,15 @@ def test_weights_come_back_as_they_were_stored(tmp_path: Path, whole: bool) -> N
     assert model.network.count_params() == 1_368_128
     for ours, theirs in zip(model.network.weights, network.weights, strict=True):
         np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
-    assert (model.config.level, model.config.contrast) == (0.2, 0.18)
+    state = DeepStormState.of(model)
+    assert (state.frame_mean, state.frame_deviation) == (0.2, 0.18)
 
 
 def test_the_half_pixel_of_the_labels_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stored(tmp_path / "w.h5", whole=False)
-    spike = np.zeros((1, 64, 64), np.float32)
+    spike = np.zeros((1, 64, 64, 1), np.float32)
     spike[0, 20, 30] = 50.0  # what the original gives for one molecule
-    monkeypatch.setattr("superlens.methods.deepstorm.detect.densities", lambda *_: spike)
+    monkeypatch.setattr("superlens.methods.deepstorm.detect.predict_frames", lambda *_: spike)
     places = {}
     for labels in ("exact", "original", "notebook"):
         detector = Detector.of(import_original(tmp_path / "w.h5", mean=0.2, deviation=0.18, labels=labels))  # type: ignore[arg-type]

@@ -5,17 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import tiny
 from superlens.camera import Camera
 from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.methods.zsdeconv import dimensions
 from superlens.methods.zsdeconv.dimensions import refuse_frames_as_slices, spatial_axes
-from superlens.methods.zsdeconv.light import LightRecipe
+from superlens.methods.zsdeconv.prepared import Prepared, prepare
+from superlens.methods.zsdeconv.recipe import recipe_of
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.task import prepare
-from superlens.methods.zsdeconv.temporal import neighbours
 from superlens.observing.observation import observe
 from superlens.optics import PSF, Objective
+from superlens.training.two_stage.neighbours import neighbours
+from superlens.training.two_stage.recipe import TwoStageRecipe
 
 GREEN = Objective(na=1.3, wavelength_nm=525)
 FLAT = PSF.gaussian(240.0, 32.5)
@@ -32,7 +34,7 @@ def counts(shape: tuple[int, ...], *, drift: float = 0.0) -> np.ndarray:
 @pytest.fixture(autouse=True)
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the weights for volumes were there."""
-    monkeypatch.setattr(dimensions, "shipped", lambda: {"zsdeconv-light-volume": None})
+    monkeypatch.setattr(dimensions, "shipped_name", lambda network: "weights for volumes")
 
 
 def stack(slices: int, z_step_nm: float | None = 300.0) -> Image:
@@ -43,10 +45,10 @@ def stack(slices: int, z_step_nm: float | None = 300.0) -> Image:
     ("image", "optics", "axes", "word"),
     [
         (stack(5), GREEN, "ZYX", "300 nm apart"),
-        (stack(5), PSF(np.full((3, 3, 3), 1 / 27), 32.5, 300.0, "cube"), "ZYX", "--planes"),
+        (stack(5), PSF(np.full((3, 3, 3), 1 / 27), 32.5, 300.0, "cube"), "ZYX", "`volume`"),
         (stack(4), GREEN, "YX", "4 slices"),
         (stack(1), GREEN, "YX", ""),
-        (stack(5, None), GREEN, "YX", "--z-step-nm"),
+        (stack(5, None), GREEN, "YX", "`z_step_nm`"),
         (stack(5), FLAT, "YX", "single plane"),
         (stack(5), None, "YX", "no optics"),
         (Image(np.zeros((9, 20, 20), np.uint16), "TYX", 65.0), GREEN, "YX", ""),
@@ -69,7 +71,7 @@ def test_one_thin_stack_makes_all_of_them_planes() -> None:
 )
 def test_frames_that_may_be_slices_are_never_guessed(optics: object, wanted: bool) -> None:
     movie = Image(np.zeros((9, 2, 20, 20), np.uint16), "TCYX", 65.0, name="stack")
-    with pytest.raises(SuperlensError, match=r"stack says that its 9 planes are frames.*--axes ZCYX.*--axes TCYX"):
+    with pytest.raises(SuperlensError, match=r"stack says that its 9 planes are frames.*`axes` ZCYX.*`axes` TCYX"):
         refuse_frames_as_slices([movie], [optics], wanted=wanted)
 
 
@@ -81,9 +83,10 @@ def test_frames_are_frames_where_nothing_speaks_of_slices() -> None:
 # -- neighbouring frames
 
 
-def recipe(image: Image) -> LightRecipe:
+def recipe(image: Image) -> tuple[Prepared, TwoStageRecipe]:
     config = ZSDeconvConfig.of(pairs="temporal", offset=100.0, gain=2.0, read_noise_e=1.0, patch=32, batch=2)
-    return LightRecipe(prepare([image], FLAT, config))
+    prepared = prepare([image], FLAT, config)
+    return prepared, recipe_of(prepared, tiny.start().network)
 
 
 def test_neighbours_are_frames_of_one_height_in_both_directions() -> None:
@@ -93,9 +96,9 @@ def test_neighbours_are_frames_of_one_height_in_both_directions() -> None:
 
 def test_the_pair_is_two_frames_as_they_were_recorded() -> None:
     image = Image(counts((2, 32, 32)), "TYX", 65.0)
-    found = recipe(image)
+    prepared, found = recipe(image)
     _, (goal,) = found.draw(0)
-    frames = found._task.normaliser.forward(image.data.astype(np.float32) - 100)
+    frames = prepared.normaliser.forward(image.data.astype(np.float32) - 100)
     turns = [np.rot90(frame[::m], q) for frame in frames for q in range(4) for m in (1, -1)]
     margin = (goal.shape[1] - 32) // 2
     inner = goal[0, margin : margin + 32, margin : margin + 32, 0]
@@ -103,7 +106,7 @@ def test_the_pair_is_two_frames_as_they_were_recorded() -> None:
 
 
 def test_what_moves_is_refused_with_the_number_and_the_next_step() -> None:
-    with pytest.raises(SuperlensError, match=r"changes between frames: .* times the variance of the noise .* --pairs"):
+    with pytest.raises(SuperlensError, match=r"changes between frames: .* times the variance of the noise .* `pairs`"):
         recipe(Image(counts((4, 64, 64), drift=3), "TYX", 65.0))
 
 
@@ -111,7 +114,7 @@ def test_what_moves_is_refused_with_the_number_and_the_next_step() -> None:
 def test_an_image_without_frames_is_refused_and_axes_are_named(axes: str) -> None:
     data = counts((6, 32, 32))
     image = Image(data[0] if axes == "YX" else data, axes, 65.0, 300.0)
-    with pytest.raises(SuperlensError, match=f"axes {axes} and no two frames.*--axes"):
+    with pytest.raises(SuperlensError, match=f"axes {axes} and no two frames.*`axes`"):
         recipe(image)
 
 

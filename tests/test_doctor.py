@@ -17,19 +17,19 @@ CPU = doctor.Device("CPU:0", "some processor", {}, {})
 
 
 def test_a_card_in_use_is_good() -> None:
-    assert doctor._find_devices((CPU, GPU)).grade == "ok"
+    assert doctor.find_devices((CPU, GPU)).grade == "ok"
 
 
 @pytest.mark.parametrize(("system", "word"), [("Windows", "WSL2"), ("Linux", "superlens[gpu]")])
 def test_a_card_that_is_not_used_comes_with_advice(monkeypatch: pytest.MonkeyPatch, system: str, word: str) -> None:
-    monkeypatch.setattr(doctor, "_has_nvidia", lambda: True)
+    monkeypatch.setattr(doctor, "has_nvidia", lambda: True)
     monkeypatch.setattr(doctor.platform, "system", lambda: system)
-    finding = doctor._find_devices((CPU,))
+    finding = doctor.find_devices((CPU,))
     assert finding.grade == "warn"
     assert word in finding.advice
 
 
-@pytest.mark.parametrize("find", [doctor._find_memory, doctor._find_disk])
+@pytest.mark.parametrize("find", [doctor.find_memory, doctor.find_disk])
 def test_too_little_room_is_a_warning_with_the_number(find: Callable[[int], doctor.Finding]) -> None:
     assert find(10**11).grade == "ok"
     low = find(1_500_000_000)
@@ -37,15 +37,15 @@ def test_too_little_room_is_a_warning_with_the_number(find: Callable[[int], doct
 
 
 def test_a_busy_machine_is_told_apart_from_a_slow_one() -> None:
-    assert doctor._find_load(0.3, 2).grade == "ok"
-    assert "too long" in doctor._find_load(5.0, 2).text
+    assert doctor.find_load(0.3, 2).grade == "ok"
+    assert "too long" in doctor.find_load(5.0, 2).text
 
 
 def test_missing_models_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     from superlens import model
 
     monkeypatch.setattr(model, "shipped", dict)
-    assert "bad" in {finding.grade for finding in doctor._find_bundled()}
+    assert "bad" in {finding.grade for finding in doctor.find_bundled()}
 
 
 def test_the_speed_watch_leaves_out_the_first_report_and_stops_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +80,7 @@ def test_the_command_ends_with_1_only_when_something_is_broken(
 ) -> None:
     assert superlens("doctor", "--no-speed-test").exit_code == 0
     broken = (doctor.Finding("bad", "the pretrained models are missing.", "Reinstall superlens."),)
-    monkeypatch.setattr(doctor, "_find_bundled", lambda: list(broken))
+    monkeypatch.setattr(doctor, "find_bundled", lambda: list(broken))
     result = superlens("doctor", "--no-speed-test")
     assert result.exit_code == 1
     assert "Reinstall" in result.stdout
@@ -88,7 +88,7 @@ def test_the_command_ends_with_1_only_when_something_is_broken(
 
 @pytest.mark.slow
 def test_the_speed_test_gives_a_forecast() -> None:
-    speed, failure = doctor._speed()
+    speed, failure = doctor.speed_of()
     assert failure is None
     assert speed is not None
     assert 0 < speed.seconds_a_step < speed.fast_seconds

@@ -16,9 +16,8 @@ from superlens.evidence import gather
 from superlens.evidence.checks import checks
 from superlens.evidence.measure import kept_within, seen_by_camera
 from superlens.image import Image
-from superlens.methods.zsdeconv.apply import parameters_of
+from superlens.methods.zsdeconv.predictor import parameters_of
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.task import Lens
 from superlens.model import Model, ModelConfig
 from superlens.observing.observation import Observation, observe
 from superlens.optics import PSF as AnyPSF
@@ -27,6 +26,8 @@ from superlens.report import judge, render
 from superlens.result import Channel as Result
 from superlens.simulate import Scene, scene
 from superlens.training import History, Record
+from superlens.training.two_stage.optics import SharpOptics
+from superlens.training.two_stage.state import TwoStageState
 
 SIDE = 64
 GAIN, OFFSET, READ_NOISE_E = 2.0, 100.0, 1.5
@@ -47,13 +48,14 @@ def a_result(
     denoised: np.ndarray,
     sharp: np.ndarray | None = None,
     *,
-    network: str = "light",
+    states_resolution: bool = True,
     **changes: Any,
 ) -> Result:
     image = observation.image
     psf = None if sharp is None else PSF
-    stated = RESPONSES["YX"].stated()
-    config = ModelConfig(version="0", method="zsdeconv", network=network, network_config={}, **stated)
+    settings = ZSDeconvConfig.of("fast", axes="YX").model_dump(mode="json")
+    state = TwoStageState("YX", response=RESPONSES["YX"] if states_resolution else None, psf=psf, settings=settings)
+    config = ModelConfig(version="0", method="zsdeconv", network="light", network_config={}, state=state.stored())
     made = {
         "sharp": None if sharp is None else image.with_data(sharp.astype(np.float32), scale=2),
         "denoised": image.with_data(denoised.astype(np.float32)),
@@ -64,7 +66,7 @@ def a_result(
         "images": {role: one for role, one in made.items() if one is not None},
         "masks": {} if hidden is None else {"prior_only": hidden},
         "observation": observation,
-        "model": Model(config, None, psf),  # type: ignore[arg-type]  # evidence never runs the network
+        "model": Model(config, None, state.arrays()),  # type: ignore[arg-type]  # evidence never runs the network
         "history": None,
         "parameters": {"units": "counts", "seed": 7, "alpha": [0.8, 1.25], "minutes": None},
         "messages": ("something worth knowing",),
@@ -109,16 +111,16 @@ def test_ideal_result_is_said_to_be_usable(ideal: Result) -> None:
 def test_sharp_image_is_blurred_by_what_it_lacks_as_in_training(ideal: Result) -> None:
     assert ideal.image is not None
     sharp = np.asarray(ideal.image.data)
-    expected = Lens.of(PSF, 2).seen(sharp, 2)
+    expected = SharpOptics.of(PSF, "YX", 2, RESPONSES["YX"]).seen(sharp)
     np.testing.assert_allclose(seen_by_camera(sharp, ideal.model), expected, atol=1e-3 * float(expected.max()))
 
 
 def test_residual_of_the_original_recipe_takes_the_whole_psf(filaments: Scene) -> None:
-    result = a_result(observed(filaments.observed), filaments.clean, filaments.truth, network="unet")
+    result = a_result(observed(filaments.observed), filaments.clean, filaments.truth, states_resolution=False)
     numbers = gather(result).numbers()
     assert numbers["residual_std_in_sigma"] == pytest.approx(1, abs=0.08)
     assert math.isnan(numbers["line_fwhm_nm"])  # it promises no resolution
-    told = parameters_of(result.model, result.observation.camera, ZSDeconvConfig.of("paper"))
+    told = parameters_of(result.model, TwoStageState.of(result.model), result.observation.camera)
     assert told["psf_fwhm_nm"] == round(PSF.fwhm_nm, 1)
     assert told["line_fwhm_nm"] is None
     psf = gather(result).page().psf
@@ -153,7 +155,8 @@ def test_pattern_of_the_pixel_grid_shows_beyond_the_response(ideal: Result) -> N
     sharp = np.asarray(ideal.image.data)
     assert gather(ideal).numbers()["power_beyond_response"] < 0.005
     stripes = 0.3 * sharp.std() * np.cos(2 * np.pi * 0.45 * np.arange(sharp.shape[1]))
-    broken = dataclasses.replace(ideal, image=ideal.image.with_data((sharp + stripes).astype(np.float32)))
+    marked = ideal.image.with_data((sharp + stripes).astype(np.float32))
+    broken = dataclasses.replace(ideal, images={**ideal.images, "sharp": marked})
     assert verdicts(broken)["power beyond the stated response"] == "warn"
 
 
@@ -161,7 +164,7 @@ def test_pattern_of_the_pixel_grid_shows_beyond_the_response(ideal: Result) -> N
 def test_detail_from_the_prior_alone_is_judged_by_its_share(ideal: Result, share: float, verdict: str) -> None:
     marked = np.zeros((1, 2 * SIDE, 2 * SIDE), bool)
     marked[:, : round(2 * SIDE * share)] = True
-    assert verdicts(dataclasses.replace(ideal, prior_only=marked))["rests on the prior alone"] == verdict
+    assert verdicts(dataclasses.replace(ideal, masks={"prior_only": marked}))["rests on the prior alone"] == verdict
 
 
 def test_names_of_numbers_are_the_same_for_every_result(ideal: Result, filaments: Scene) -> None:
@@ -184,13 +187,9 @@ def test_denoising_alone_has_a_page_that_speaks_of_nothing_sharper(filaments: Sc
 
 
 def test_electrons_are_shown_and_change_no_number(ideal: Result) -> None:
-    assert ideal.image is not None
-    assert ideal.uncertainty is not None
     electrons = dataclasses.replace(
         ideal,
-        image=ideal.image.with_data(ideal.image.data / np.float32(GAIN)),
-        denoised=ideal.denoised.with_data(ideal.denoised.data / np.float32(GAIN)),
-        uncertainty=ideal.uncertainty.with_data(ideal.uncertainty.data / np.float32(GAIN)),
+        images={role: image.with_data(image.data / np.float32(GAIN)) for role, image in ideal.images.items()},
         parameters={**ideal.parameters, "units": "electrons"},
     )
     for name, value in gather(ideal).numbers().items():

@@ -100,31 +100,6 @@ def test_planes_of_an_image_are_its_data(image: Image) -> None:
     assert seen == image.data.size
 
 
-@settings(deadline=None)
-@given(images(), st.sampled_from([1, 2]))
-def test_from_batch_inverts_to_batch(image: Image, scale: int) -> None:
-    for ndim in (2, 3) if "Z" in image.axes else (2,):
-        batch = image.to_batch(ndim=ndim)  # type: ignore[arg-type]
-        assert batch.dtype == np.float32
-        assert batch.ndim == ndim + 2
-        fine = batch.repeat(scale, -2).repeat(scale, -3)
-        back = Image.from_batch(fine, like=image, scale=scale)
-        np.testing.assert_array_equal(back.data[..., ::scale, ::scale], image.data)
-        assert back.sizes["Y"] == scale * image.sizes["Y"]
-
-
-def test_a_flat_image_has_no_3d_batch() -> None:
-    with pytest.raises(SuperlensError, match="axis Z"):
-        Image(np.zeros((4, 4))).to_batch(ndim=3)
-
-
-def test_a_batch_of_another_size_is_refused() -> None:
-    image = Image(np.zeros((2, 4, 6)), "TYX")
-    for shape in [(2, 6, 4, 1), (2, 4, 6), (3, 4, 6, 1), (2, 8, 12, 1)]:
-        with pytest.raises(SuperlensError, match="batch has shape"):
-            Image.from_batch(np.zeros(shape), like=image)
-
-
 def test_crop_is_a_view_of_the_same_pixels() -> None:
     image = Image(noisy(), pixel_nm=65.0)
     cut = image.crop(y=slice(2, 10), x=slice(5, 8))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +150,51 @@ def test_a_stack_that_is_cut_short_is_called_so(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:4000])
     with pytest.raises(SuperlensError, match="cut short"):
         read(path)
+
+
+def test_the_files_of_a_newer_store_are_one_image(tmp_path: Path) -> None:
+    """NDTiff keeps the index of all its files in one of its own."""
+    movie, index = planes({"T": 4})[:, 0, 0], b""
+    for name, frames in (("x_NDTiffStack.tif", (0, 1)), ("x_NDTiffStack_1.tif", (2, 3))):
+        summary = b'{"PixelSize_um": 0.065}'
+        file = bytearray(b"II*\0" + bytes(4) + struct.pack("<5I", 483729, 3, 3, 2355492, len(summary)) + summary)
+        link = 4
+        for t in frames:
+            file += bytes(len(file) % 2)
+            at, plane = len(file), movie[t].astype("<u2").tobytes()
+            struct.pack_into("<I", file, link, at)
+            start, link = at + 2 + 12 * 11 + 4, at + 2 + 12 * 11
+            entries = [
+                (256, 4, 1, 24),
+                (257, 4, 1, 20),
+                (258, 3, 1, 16),
+                (259, 3, 1, 1),
+                (262, 3, 1, 1),
+                (273, 4, 1, start),
+            ]
+            entries += [
+                (277, 3, 1, 1),
+                (278, 3, 1, 20),
+                (279, 4, 1, len(plane)),
+                (296, 3, 1, 3),
+                (51123, 2, 5, start + len(plane)),
+            ]
+            file += (
+                struct.pack("<H", 11)
+                + b"".join(struct.pack("<HHII", *entry) for entry in entries)
+                + bytes(4)
+                + plane
+                + b"{}\0\0\0"
+            )
+            where, axes = name.encode(), b'{"time": %d}' % t
+            index += struct.pack("<I", len(axes)) + axes + struct.pack("<I", len(where)) + where
+            index += struct.pack("<I7i", start, 24, 20, 1, 0, start + len(plane), 2, 0)
+        (tmp_path / name).write_bytes(file)
+    (tmp_path / "NDTiff.index").write_bytes(index)
+    (first,) = find_images([tmp_path])
+    for opened in (read(first), open_image(first).load(), read(tmp_path / "x_NDTiffStack_1.tif")):
+        assert (opened.axes, opened.pixel_nm) == ("TYX", 65.0)
+        np.testing.assert_array_equal(opened.data, movie)
 
 
 # -- sets of OME-TIFF

@@ -310,6 +310,13 @@ WHOLE = {
     "a.csv": (FLAT + "\n" + "1,3,1.5,2.25,110,900,20,4,1,9\n" * 5).encode(),
     "b.csv": NANOIMAGER.encode(),
     "a.txt": RAPIDSTORM.encode(),
+    "c.csv": (
+        b"LABEL,TRACK_ID,POSITION_X,POSITION_Y,FRAME\nLabel,Track ID,X,Y,Frame\n,,(micron),(micron),\nID1,0,1.5,2.5,0\nID2,,3.5,4,1\n"
+    ),
+    "d.csv": b"sep=;\n# by hand\nframe;x [nm];y [nm];uncertainty [nm]\n1;812;640,5;\n2;1.834,5;1411;14,2\n",
+    "e.csv": b"xnm,ynm,frame,phot,bg,locprecnm\n812.5,640.2,1,1834,12,\n2,3,4,5,6,7\n",
+    "c.txt": b"#Calibration nmPerPixel 107.0\n#Frame\torigX\torigY\torigValue\tX\tY\tPrecision\n1\t2\t3\t4\t2.5\t3.5\t9*\n",
+    "a.xls": b" \tX (px)\tY (px)\tX (nm)\tY (nm)\tFrame Number\n1\t2.5\t3.5\t250\t350\t1\n",
     "b.txt": ELYRA.encode() + b"\x00\r\r\nSizeX : 3200\r\n",
     "a.smlm": smlm_bytes(),
     "a.h5": decode_bytes(),
@@ -328,7 +335,7 @@ def read_or_one_line(path: Path) -> None:
             assert path.name in str(error)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damage_gives_a_table_or_one_line(tmp_path: Path, data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(sorted(WHOLE)))

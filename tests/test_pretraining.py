@@ -40,16 +40,16 @@ def test_clean_image_is_the_sharp_one_through_the_optics(pool, monkeypatch):
     """Over the whole period and in network units: blurred by what separates the two PSFs, and binned."""
     monkeypatch.setattr(pretraining, "PATCH", SIDE // 2)
     k = np.hypot(fft.fftfreq(SIDE)[:, None], fft.rfftfreq(SIDE)[None, :]).astype(np.float32)
-    otf, target = pretraining._gauss_otf(5 * k), pretraining._gauss_otf(5 / 1.5 * k)
-    monkeypatch.setattr(pretraining, "_random_otfs", lambda rng: (otf, target))
+    otf, target = pretraining.gauss_otf(5 * k), pretraining.gauss_otf(5 / 1.5 * k)
+    monkeypatch.setattr(pretraining, "random_otfs", lambda rng: (otf, target))
     # A smooth specimen: a negative lobe of rounding would be cut off in the clean image only.
     _, clean, sharp = draw_example(pool, np.random.default_rng(1))
     seen = fft.irfft2(fft.rfft2(sharp[..., 0].astype(float)) * (otf / target), (SIDE, SIDE))
-    np.testing.assert_allclose(pretraining._bin(seen), clean[..., 0], atol=2e-4 * np.ptp(clean))
+    np.testing.assert_allclose(pretraining.bin_pixels(seen), clean[..., 0], atol=2e-4 * np.ptp(clean))
 
 
 def test_flat_specimen_is_flat_in_both_answers(pool, monkeypatch):
-    monkeypatch.setattr(pretraining, "_specimen", lambda pool, rng: np.ones((SIDE, SIDE), np.float32))
+    monkeypatch.setattr(pretraining, "a_specimen", lambda pool, rng: np.ones((SIDE, SIDE), np.float32))
     _, clean, sharp = draw_example(pool, np.random.default_rng(0))
     np.testing.assert_allclose(sharp, clean.mean(), atol=1e-4 * max(1, abs(clean.mean())))
     np.testing.assert_allclose(clean, clean.mean(), atol=1e-4 * max(1, abs(clean.mean())))
@@ -70,7 +70,7 @@ def test_stated_noise_is_the_noise(pool):
 def test_target_is_the_response_that_images_state(seed):
     """target(12 k) = 0.9 otf(8 k) + 0.1 otf(3 k), with squeeze, halo and tails alike; a powered PSF is sampled once more and aliases a little."""
     assert RESPONSES["YX"] == (1.5, 1.0, 0.1, 4.0)
-    otf, target = pretraining._random_otfs(np.random.default_rng(seed))
+    otf, target = pretraining.random_otfs(np.random.default_rng(seed))
     assert otf[0, 0] == pytest.approx(1, abs=1e-5)
     assert target[0, 0] == pytest.approx(1, abs=1e-5)
     steps = np.arange(SIDE // 2 // 12)
@@ -85,14 +85,14 @@ def test_airy_transfer_is_the_autocorrelation_of_a_disc():
     disc = x**2 + y**2 <= 200**2
     for shift in (0, 80, 200, 320):
         overlap = (disc & np.roll(disc, shift, 1)).sum() / disc.sum()
-        assert float(pretraining._airy_otf(np.float32(shift / 400))) == pytest.approx(overlap, abs=5e-3)
-    assert not pretraining._airy_otf(np.array([1.0, 1.5, 3.0], np.float32)).any()
+        assert float(pretraining.airy_otf(np.float32(shift / 400))) == pytest.approx(overlap, abs=5e-3)
+    assert not pretraining.airy_otf(np.array([1.0, 1.5, 3.0], np.float32)).any()
 
 
 def test_gaussian_transfer_has_the_width_it_states():
     """A Gaussian PSF of 6 pixels falls to half at 3."""
     k = np.hypot(fft.fftfreq(SIDE)[:, None], fft.rfftfreq(SIDE)[None, :])
-    psf = fft.irfft2(pretraining._gauss_otf(6 * k), (SIDE, SIDE))
+    psf = fft.irfft2(pretraining.gauss_otf(6 * k), (SIDE, SIDE))
     assert psf[0, 3] / psf[0, 0] == pytest.approx(0.5, abs=1e-3)
 
 

@@ -100,10 +100,10 @@ def test_likelihood_never_falls():
     psf, rng = gaussian(9, 1.5), np.random.default_rng(0)
     image = rng.poisson(ndimage.convolve(points(48), psf, mode="constant") + 2).astype(float)
     blur = microscope(image.shape, psf)
-    from superlens.reconstruct.lucy import _iterate
+    from superlens.reconstruct.lucy import iterates
 
     likelihoods = [
-        np.sum(image * np.log(model) - model) for _, model in itertools.islice(_iterate(blur, image, 0.5), 30)
+        np.sum(image * np.log(model) - model) for _, model in itertools.islice(iterates(blur, image, 0.5), 30)
     ]
     assert np.all(np.diff(likelihoods) > -1e-3 * abs(likelihoods[0]) / len(likelihoods))
 
@@ -228,7 +228,7 @@ def test_sparse_deconvolution_beats_the_image_and_stays_in_place(scale):
 
 
 def test_sparse_first_step_minimises_its_cost():
-    from superlens.reconstruct.sparse import _continuous_and_sparse, _derivative, _second_derivatives
+    from superlens.reconstruct.sparse import continuous_and_sparse, derivative_of, second_derivatives
 
     data = (ndimage.gaussian_filter(points(32, 3), 2) + np.random.default_rng(0).normal(0, 5, (32, 32))).astype(
         np.float32
@@ -236,10 +236,10 @@ def test_sparse_first_step_minimises_its_cost():
     data = np.maximum(data / data.max(), 0)
 
     def cost(u):
-        hessian = sum(np.abs(_derivative(u, term)).sum() for term in _second_derivatives(2, 1.0))
+        hessian = sum(np.abs(derivative_of(u, term)).sum() for term in second_derivatives(2, 1.0))
         return 10 * np.sum((u - data) ** 2) / 2 + hessian + 0.3 * u.sum()
 
-    solved = _continuous_and_sparse(data, 10.0, 0.3, 1.0, 300, 1)
+    solved = continuous_and_sparse(data, 10.0, 0.3, 1.0, 300, 1)
     rng = np.random.default_rng(1)
     rivals = [data, 0 * data, ndimage.gaussian_filter(data, 1, mode="wrap")] + [
         np.maximum(solved * s, 0) for s in (0.9, 1.1)

@@ -11,7 +11,7 @@ import pytest
 import tifffile
 
 from superlens.errors import SuperlensError, SuperlensWarning
-from superlens.smlm.recording import check_movie, open_movie
+from superlens.streaming.movie import check_movie, open_movie
 
 COUNTS = np.random.default_rng(0).integers(90, 300, (5, 16, 20)).astype(np.uint16)
 
@@ -45,7 +45,7 @@ def test_named_frames_and_named_axes_are_taken_without_a_word(tmp_path: Path) ->
 def test_slices_with_a_step_between_them_are_no_movie(tmp_path: Path) -> None:
     about = {"axes": "ZYX", "spacing": 0.3, "unit": "um"}
     movie = open_movie(stored(tmp_path, imagej=True, metadata=about), pixel_nm=100.0)
-    with pytest.raises(SuperlensError, match="--axes TYX"):
+    with pytest.raises(SuperlensError, match="`axes` TYX"):
         check_movie(movie)
 
 

@@ -20,7 +20,7 @@ from superlens.report import (
     Provenance,
     render_localizations,
 )
-from superlens.report.localization_page import _crops
+from superlens.report.localization_page import crops_of
 from superlens.simulate import Independent, SmlmScene, simulate_smlm
 from superlens.simulate.likeness import Likeness, compare_with_simulation
 from superlens.smlm import histogram, render_gaussian
@@ -238,7 +238,7 @@ def test_regions_are_ordered_by_what_they_hold() -> None:
     x, y = np.concatenate([crowd, rest], axis=1)
     data = dataclasses.replace(FULL, columns={"frame": np.ones(560, int), "x_nm": x, "y_nm": y})
     held = []
-    for crop in _crops(data):
+    for crop in crops_of(data):
         assert 0 <= crop.y <= SIDE - crop.height and 0 <= crop.x <= SIDE - crop.width
         left, top = crop.x * PIXEL_NM, crop.y * PIXEL_NM
         side = crop.width * PIXEL_NM

@@ -339,7 +339,7 @@ def test_cameras_refuse_what_is_no_light() -> None:
     with pytest.raises(SuperlensError, match="at least 0"):
         EMCCD().expose([-1.0], rng)
     with pytest.raises(SuperlensError, match="maps of the camera"):
-        SCMOS.typical((8, 8), rng).expose(np.ones((8, 9)), rng)
+        SCMOS(*np.ones((3, 8, 8))).expose(np.ones((8, 9)), rng)
     with pytest.raises(SuperlensError, match="quantum_efficiency"):
         EMCCD(quantum_efficiency=90.0)
 

@@ -81,7 +81,7 @@ def test_one_by_one_and_all_at_once_are_the_same_image(sigma_nm: float, monkeypa
     places = np.random.default_rng(0).uniform(0, 640, (300, 2))
     rows = Localizations({"frame": np.ones(300), "x_nm": places[:, 0], "y_nm": places[:, 1]}, 10.0, (64, 64))
     each = render_gaussian(rows, 10.0, sigma_nm=sigma_nm).data
-    monkeypatch.setattr(rendering, "_side", lambda sigma: 10**9)
+    monkeypatch.setattr(rendering, "side_of", lambda sigma: 10**9)
     filtered = render_gaussian(rows, 10.0, sigma_nm=sigma_nm).data
     np.testing.assert_allclose(each, filtered, atol=0.03 * each.max())  # bilinear placing is no Gaussian
     assert each.sum() == pytest.approx(filtered.sum(), rel=1e-3)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from superlens.image import Image
-from superlens.methods.deepstorm import Localized, localize
+from superlens.methods.deepstorm.apply import Localized
+from superlens.methods.deepstorm.calls import localize
 from superlens.simulate import Background, DensitySites, Independent, PhotonLaw, SmlmScene, simulate_smlm
 from superlens.simulate.movie import Movie
 from superlens.smlm import Known, Localizations, estimate_movie, match, scores
@@ -194,9 +195,7 @@ def test_dark_frames_yield_no_molecules_and_the_others_the_usual_ones(
 
 
 @pytest.mark.parametrize("name", ["fading background", "flash"])
-def test_molecules_in_front_of_changing_light_are_found(
-    plain: Movie, reference: dict[str, float], name: str
-) -> None:
+def test_molecules_in_front_of_changing_light_are_found(plain: Movie, reference: dict[str, float], name: str) -> None:
     found = localize(Image(LIT[name][0](plain.frames.data), "TYX", pixel_nm=100.0))
     score = told(found, plain.truth, np.ones(FRAMES, bool))
     assert score["recall"] > reference["recall"] - 0.06  # a brighter background hides some

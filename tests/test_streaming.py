@@ -104,7 +104,7 @@ def test_the_chosen_block_fits_into_memory(shape: tuple[int, int], memory: float
 
 
 def test_too_little_memory_is_refused_with_the_next_step() -> None:
-    with pytest.raises(SuperlensError, match="--memory-gb"):
+    with pytest.raises(SuperlensError, match="`memory_gb`"):
         choose_block((512, 512), 84, 4, 16, bytes_per_pixel=4000, memory_bytes=-1e6)
 
 
@@ -213,7 +213,7 @@ def test_a_run_goes_on_behind_a_line_that_was_cut_off(tmp_path: Path) -> None:
 def test_a_damaged_record_is_refused_with_the_next_step(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "a.ome.zarr")
     ledger.path.write_text("no record\n")
-    with pytest.raises(SuperlensError, match="--restart"):
+    with pytest.raises(SuperlensError, match="`restart`"):
         ledger.plan()
 
 

@@ -78,5 +78,5 @@ def test_what_fits_into_memory_is_read_whole_and_what_does_not_by_windows() -> N
     assert whole.data.shape == (4, 640, 640) and "sampled" not in whole.history
     part = for_training(source, memory_bytes=60 * 3 * 320**2)
     assert part.data.shape == (3, 320, 320) and part.history["sampled"]["windows"] == 3
-    with pytest.raises(SuperlensError, match="--memory-gb"):
+    with pytest.raises(SuperlensError, match="`memory_gb`"):
         for_training(source, memory_bytes=1e3)

@@ -158,7 +158,7 @@ def test_no_tile_fits_is_said_in_gigabytes():
 def test_free_memory_without_psutil_is_of_the_same_size(monkeypatch):
     pytest.importorskip("psutil")
     by_psutil = free_memory()
-    assert 0 < tiling._free_memory_by_sysconf() < 4 * by_psutil
+    assert 0 < tiling.free_memory_by_sysconf() < 4 * by_psutil
 
 
 @pytest.mark.parametrize("tile", [3, 7, 16])

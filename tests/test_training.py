@@ -42,6 +42,7 @@ def plan(**changes):
 def trained(held_out=None, checkpoint=None, progress=None, net=None, draws=draw, **changes):
     net = net or network()
     more = {} if progress is None else {"progress": progress}
+    more["average"] = changes.pop("average", 0.0)
     history = fit(net, loss, draws, plan(**changes), held_out=held_out, checkpoint=checkpoint, **more)
     return net, history
 

@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
-import importlib
-
-import keras
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+import tiny
+from superlens import enhancing
 from superlens.camera import Camera
-from superlens.enhancing import adapt, enhance, predict
+from superlens.enhancing import predict_file
 from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.io import read, write
-from superlens.methods.zsdeconv.learn import recipe_of, untrained
-from superlens.methods.zsdeconv.request import BlockOptions
+from superlens.methods.zsdeconv.predictor import predictor_of
+from superlens.methods.zsdeconv.prepared import prepare
+from superlens.methods.zsdeconv.recipe import recipe_of
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.stream import predict_file
-from superlens.methods.zsdeconv.task import VolumeLens, prepare
-from superlens.methods.zsdeconv.turning import run_light, volume_turns
-from superlens.methods.zsdeconv.volume import interleaved
-from superlens.model import Model, ModelConfig
 from superlens.networks import build
 from superlens.observing.conditioning import BANK_RADIUS_Z, CHANNELS, Normaliser, WienerBank, condition
 from superlens.optics import PSF, RESPONSES, Objective, Response
+from superlens.predicting import BlockOptions, predict_whole
 from superlens.starts.volumes import begin_from_images
 from superlens.streaming import BlockPlan, choose_volume_block
+from superlens.training.two_stage.optics import SharpOptics
+from superlens.training.two_stage.state import TwoStageState
+from superlens.training.two_stage.turning import averaged, turns_of
 
 PIXEL_NM, STEP_NM = 80.0, 200.0
 PSF_3D = PSF.gaussian(240.0, PIXEL_NM / 2, fwhm_z_nm=500.0, z_step_nm=STEP_NM)
 WIDTHS = {"channels": CHANNELS, "widths": (4, 4, 4)}
-
-learning = importlib.import_module("superlens.methods.zsdeconv.learn")  # the package's name for it is the function
-applying = importlib.import_module("superlens.methods.zsdeconv.apply")
+START = tiny.start("light-volume")
 
 
 def stack(slices=8, side=24, seed=0, **about):
@@ -52,34 +49,17 @@ def settings(**changes):
     )
 
 
-@pytest.fixture(autouse=True)
-def slim(monkeypatch):
-    """Random weights of an eighth of the width in place of the shipped ones: the laws hold for any weights."""
+def enhance(images, optics=None, *, config):
+    """From tiny random weights in the place of the shipped ones."""
+    return enhancing.enhance(images, optics, config=config, start=None if config.from_scratch else START)
 
-    def arguments(config):
-        return {"scale": config.scale, "width": 16} if config.network == "rcan" else {**WIDTHS, "scale": config.scale}
 
-    keras.utils.set_random_seed(9)
-    network = build("light-volume", WIDTHS)
-    for variable in network.weights:  # mixing layers begin as nothing; here they shall do something
-        if "_z_all" in variable.path and "kernel" in variable.path:
-            variable.assign(0.1 * keras.random.normal(variable.shape, seed=1))
-    start = Model(
-        ModelConfig(
-            version="0",
-            method="pretraining",
-            network="light-volume",
-            network_config=WIDTHS,
-            axes="ZYX",
-            **RESPONSES["ZYX"].stated(),
-            spread=1.0,
-        ),
-        network,
-        None,
-    )
-    monkeypatch.setattr(learning, "_arguments", arguments)
-    monkeypatch.setattr(learning, "shipped_start", lambda network: start)
-    return start
+def predict(model, image):
+    return enhancing.predict(model, image, start=START)
+
+
+def lens(psf=None, scale=2):
+    return SharpOptics.of(psf or PSF_3D, "ZYX", scale, RESPONSES["ZYX"])
 
 
 # -- what holds for filters, lens and network ----------------------------------------------------------------------
@@ -105,27 +85,21 @@ def test_the_narrow_image_through_the_lens_is_the_recorded_one():
     rng = np.random.default_rng(1)
     specimen = np.zeros((24, 64, 64))
     specimen[rng.integers(8, 16, 20), rng.integers(20, 44, 20), rng.integers(20, 44, 20)] = 1
-    lens = VolumeLens.of(PSF_3D, 2)
     sharp = RESPONSES["ZYX"].of(PSF_3D).blur(specimen).astype(np.float32)
     recorded = PSF_3D.blur(specimen).reshape(24, 32, 2, 32, 2).mean((2, 4))
-    assert_allclose(lens.seen(sharp, 2), recorded, atol=0.01 * recorded.max())
+    assert_allclose(lens().seen(sharp), recorded, atol=0.01 * recorded.max())
 
 
 def test_a_uniform_volume_looks_the_same_through_the_lens():
-    wide = VolumeLens.of(Objective(na=1.3, wavelength_nm=525).psf(40.0, z_step_nm=250.0), 2)
-    assert_allclose(wide.seen(np.ones((6, 32, 32), np.float32), 2), 1, atol=1e-4)
+    wide = lens(Objective(na=1.3, wavelength_nm=525).psf(40.0, z_step_nm=250.0))
+    assert_allclose(wide.seen(np.ones((6, 32, 32), np.float32)), 1, atol=1e-4)
 
 
 def test_turned_volumes_come_back():
     volume = np.random.default_rng(0).standard_normal((5, 6, 6, 2)).astype(np.float32)
-    for turn, back in volume_turns(8):
+    for turn, back in turns_of(3):
         assert_allclose(back(turn(volume)[..., 0]), volume[..., 0])
-    assert len({turn(volume).tobytes() for turn, _ in volume_turns(8)}) == 8
-
-
-def test_interleaving_even_and_odd_slices_is_undone_by_taking_every_second():
-    volume = np.random.default_rng(0).standard_normal((10, 4, 4))
-    assert np.array_equal(interleaved(volume[0::2], volume[1::2]), volume)
+    assert len({turn(volume).tobytes() for turn, _ in turns_of(3)}) == 8
 
 
 def test_a_network_begun_from_images_sees_each_slice_as_an_image():
@@ -147,7 +121,7 @@ def test_a_volume_comes_out_with_the_sampling_asked_for_and_its_own_z(scale):
     assert result.image.z_step_nm == STEP_NM
     assert result.image.pixel_nm == PIXEL_NM / scale
     assert np.isfinite(result.image.data).all()
-    assert result.model.config.axes == "ZYX"
+    assert TwoStageState.of(result.model).axes == "ZYX"
     assert any("one volume" in said for said in result.messages)
 
 
@@ -164,13 +138,16 @@ def test_a_model_keeps_the_resolution_that_it_states(monkeypatch):
     with monkeypatch.context() as once:
         once.setitem(RESPONSES, "ZYX", Response(1.3, 1.2))
         softer = enhance(image, PSF_3D, config=known)
-    assert (usual.config.response, softer.model.config.response) == (RESPONSES["ZYX"], Response(1.3, 1.2))
+    assert (TwoStageState.of(usual).response, TwoStageState.of(softer.model).response) == (
+        RESPONSES["ZYX"],
+        Response(1.3, 1.2),
+    )
     assert_allclose(predict(softer.model, image).image.data, softer.image.data, atol=1e-5 * np.ptp(softer.image.data))
     assert not np.allclose(predict(usual, image).image.data, softer.image.data, atol=1e-3 * np.ptp(softer.image.data))
-    assert adapt(softer.model, image, steps=1).config.response == Response(1.3, 1.2)
+    assert TwoStageState.of(enhancing.adapt(softer.model, image, steps=1)).response == Response(1.3, 1.2)
 
 
-def test_a_time_series_of_volumes_gives_what_each_volume_gives(slim):
+def test_a_time_series_of_volumes_gives_what_each_volume_gives():
     first, second = stack(seed=1), stack(seed=2)
     series = Image(np.stack([first.data, second.data]), axes="TZYX", pixel_nm=PIXEL_NM, z_step_nm=STEP_NM)
     known = {"gain": 2.0, "read_noise_e": 1.5, "steps": 0}
@@ -179,17 +156,16 @@ def test_a_time_series_of_volumes_gives_what_each_volume_gives(slim):
     assert_allclose(both.image.data[1], predict(model, second).image.data, atol=1e-3 * np.ptp(both.image.data))
 
 
-def test_tiles_and_slabs_give_what_the_whole_volume_gives(monkeypatch):
+def test_tiles_and_slabs_give_what_the_whole_volume_gives():
     model = enhance(stack(), PSF_3D, config=settings(steps=0, gain=2.0, read_noise_e=1.5)).model
     large = stack(slices=30, side=200, seed=3)
-    whole = predict(model, large).image.data
-    monkeypatch.setitem(applying.BYTES_PER_PIXEL, "light-volume", 4_000)
-    monkeypatch.setattr(applying, "choose_tile", lambda shape, *_, **__: (7, 64, 100))
-    cut = predict(model, large).image.data
+    observed = prepare([large], PSF_3D, settings(gain=2.0, read_noise_e=1.5)).observations[0]
+    about = predictor_of(model, START), observed.counts, observed.sigma
+    whole, cut = (predict_whole(*about, tile=tile)["sharp"] for tile in (None, (7, 64, 100)))
     assert np.abs(cut - whole).max() <= 1e-5 * np.ptp(whole)
 
 
-def test_blocks_of_a_file_give_what_the_volume_in_memory_gives(tmp_path, monkeypatch):
+def test_blocks_of_a_file_give_what_the_volume_in_memory_gives(tmp_path):
     known = {"steps": 0, "gain": 2.0, "read_noise_e": 1.5}
     model = enhance(stack(), PSF_3D, config=settings(**known)).model
     model.save(tmp_path / "model.zip")
@@ -221,12 +197,13 @@ def test_the_block_of_a_volume_is_the_whole_where_memory_allows_and_else_fits():
     assert choose_volume_block((30, 100, 90), 84, 18, 4, 16, **about, memory_bytes=1e11) == (30, (100, 92))
     depth, (y, x) = choose_volume_block((500, 2000, 2000), 84, 18, 4, 16, **about, memory_bytes=8e9)
     assert 1600 * (depth + 36) * (y + 168) * (x + 168) <= 8e9
-    with pytest.raises(SuperlensError, match="--memory-gb"):
+    with pytest.raises(SuperlensError, match="`memory_gb`"):
         choose_volume_block((500, 2000, 2000), 84, 18, 4, 16, **about, memory_bytes=1e8)
 
 
 def test_the_original_recipe_takes_a_step_and_gives_finite_volumes():
-    config = ZSDeconvConfig.of("paper", axes="ZYX", steps=1, batch=1, patch=32, depth=5, offset=100.0)
+    network = tiny.network("rcan", width=16)
+    config = ZSDeconvConfig.of("paper", axes="ZYX", network=network, steps=1, batch=1, patch=32, depth=5, offset=100.0)
     result = enhance(stack(slices=10, side=20), PSF_3D, config=config)
     assert result.image.data.shape == (10, 40, 40)
     assert np.isfinite(result.image.data).all()
@@ -238,31 +215,33 @@ def test_the_gap_is_read_off_the_denoised_stack_and_vanishes_between_equal_slice
     moving = stack(slices=12)
     gaps = []
     for image in (still, moving):
-        task = prepare([image], PSF_3D, settings(pairs="interleave"))
-        recipe = recipe_of(task, untrained(task))
-        _, (goal,) = recipe.draw(0)
+        prepared = prepare([image], PSF_3D, settings(pairs="interleave"))
+        _, (goal,) = recipe_of(prepared, START.network).draw(0)
         gaps.append(np.abs(goal[..., 2]).max())
     assert gaps[0] < 1e-5 < gaps[1]
 
 
 def test_the_psf_has_twice_the_step_in_interleaved_training_and_the_recorded_one_in_the_model():
-    task = prepare([stack()], PSF_3D, settings(pairs="interleave"))
-    recipe = recipe_of(task, untrained(task))
-    assert recipe._lens.psf.z_step_nm == 2 * STEP_NM
-    assert task.psf.z_step_nm == STEP_NM
+    prepared = prepare([stack()], PSF_3D, settings(pairs="interleave"))
+    assert prepared.optics.every_second_slice().psf.z_step_nm == 2 * STEP_NM
+    assert prepared.psf.z_step_nm == prepared.optics.psf.z_step_nm == STEP_NM
+    sharp = np.random.default_rng(0).random((1, 6, 32, 32, 1)).astype(np.float32)
+    wide = recipe_of(prepared, START.network).loss.forward(sharp)
+    near = recipe_of(prepare([stack()], PSF_3D, settings()), START.network).loss.forward(sharp)
+    along_z = [np.asarray(seen)[0, ..., 0].mean(axis=(1, 2)) for seen in (wide, near)]
+    assert np.ptp(along_z[0]) > np.ptp(along_z[1])  # slices that lie farther apart share less light
 
 
 def test_a_uniform_stack_through_the_filters_stays_uniform():
-    lens = VolumeLens.of(PSF_3D, 2)
     channels = condition(
-        np.full((6, 16, 16), 50.0, np.float32), np.ones((6, 16, 16), np.float32), Normaliser(0, 1), lens.bank
+        np.full((6, 16, 16), 50.0, np.float32), np.ones((6, 16, 16), np.float32), Normaliser(0, 1), lens().bank
     )
     assert_allclose(np.ptp(channels, axis=(0, 1, 2)), 0, atol=1e-3)
 
 
-def test_running_a_volume_pads_it_and_takes_the_padding_off(slim):
+def test_running_a_volume_pads_it_and_takes_the_padding_off():
     channels = np.random.default_rng(0).standard_normal((5, 13, 18, CHANNELS)).astype(np.float32)
-    denoised, sharp, log_sigma = run_light(slim.network, channels, flips=2)
+    denoised, sharp, log_sigma = averaged(START.network, channels, flips=2, align=4)
     assert denoised.shape == (5, 13, 18)
     assert sharp.shape == log_sigma.shape == (5, 26, 36)
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         training,
     )
     from superlens.camera import Camera, check_noise, estimate_camera
-    from superlens.enhancing import adapt, enhance, predict, train
+    from superlens.enhancing import adapt, enhance, predict, predict_file, train
     from superlens.errors import SuperlensError, SuperlensWarning
     from superlens.image import Image
     from superlens.io import (
@@ -48,11 +48,10 @@ if TYPE_CHECKING:
     )
     from superlens.methods.deepstorm.calls import localize, train_deepstorm
     from superlens.methods.deepstorm.settings import DeepStormConfig
-    from superlens.methods.zsdeconv.request import BlockOptions
     from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-    from superlens.methods.zsdeconv.stream import predict_file
     from superlens.model import ChannelModels, Model, load_model
     from superlens.optics import PSF, Objective
+    from superlens.predicting import BlockOptions
     from superlens.progress import Cancelled, Progress, console, silent
     from superlens.reconstruct import richardson_lucy, sparse_deconvolution, wiener
     from superlens.result import Channel, Result
@@ -82,8 +81,8 @@ _HOME = {
     "read_sequence": "io",
     "write": "io",
     "write_localizations": "io",
-    "BlockOptions": "methods.zsdeconv.request",
-    "predict_file": "methods.zsdeconv.stream",
+    "BlockOptions": "predicting",
+    "predict_file": "enhancing",
     "ChannelModels": "model",
     "Model": "model",
     "load_model": "model",

@@ -138,17 +138,17 @@ def examine(*, speed_test: bool = True, progress: Progress = silent) -> Diagnosi
     progress(0, total, "measuring devices")
     devices = _devices()
     progress(1, total, "training for ten seconds")
-    speed, failure = _speed() if speed_test else (None, None)
+    speed, failure = speed_of() if speed_test else (None, None)
     progress(2, total, "looking around")
     memory = psutil.virtual_memory()
     disk = shutil.disk_usage(Path.cwd()).free
     findings = (
-        _find_devices(devices),
+        find_devices(devices),
         _find_threads(),
-        _find_load(load, usable_processors()),
-        _find_memory(memory.available),
-        _find_disk(disk),
-        *_find_bundled(),
+        find_load(load, usable_processors()),
+        find_memory(memory.available),
+        find_disk(disk),
+        *find_bundled(),
         *([failure] if failure else []),
     )
     progress(3, total, "done")
@@ -276,7 +276,7 @@ class _Watch:
         return once + steps * self.seconds_a_step() + predicting * (_SIDE / _SAMPLE_SIDE) ** 2
 
 
-def _speed() -> tuple[Speed | None, Finding | None]:
+def speed_of() -> tuple[Speed | None, Finding | None]:
     from superlens.enhancing import enhance, image_method
     from superlens.optics import Objective
     from superlens.samples import sample
@@ -296,10 +296,10 @@ def _speed() -> tuple[Speed | None, Finding | None]:
 # -- judging ------------------------------------------------------------------------------------------------------------
 
 
-def _find_devices(devices: tuple[Device, ...]) -> Finding:
+def find_devices(devices: tuple[Device, ...]) -> Finding:
     if any(device.name.startswith("GPU") for device in devices):
         return Finding("ok", "TensorFlow uses the graphics card.")
-    if not _has_nvidia():
+    if not has_nvidia():
         return Finding("ok", "no NVIDIA graphics card; superlens runs on the processor.")
     if platform.system() == "Windows":
         return Finding(
@@ -314,7 +314,7 @@ def _find_devices(devices: tuple[Device, ...]) -> Finding:
     )
 
 
-def _has_nvidia() -> bool:
+def has_nvidia() -> bool:
     return shutil.which("nvidia-smi") is not None or Path("/proc/driver/nvidia/version").exists()
 
 
@@ -327,7 +327,7 @@ def _find_threads() -> Finding:
     return Finding("ok", f"TensorFlow uses all {there} processors it may use.")
 
 
-def _find_load(load: float, processors: int) -> Finding:
+def find_load(load: float, processors: int) -> Finding:
     if load > 0.5 * processors:
         return Finding(
             "warn",
@@ -337,19 +337,19 @@ def _find_load(load: float, processors: int) -> Finding:
     return Finding("ok", "the machine is free.")
 
 
-def _find_memory(free: int) -> Finding:
+def find_memory(free: int) -> Finding:
     if free < _LEAST_MEMORY:
         return Finding("warn", f"only {free / 1e9:.1f} GB of memory are free.", "Close other programs before a run.")
     return Finding("ok", "there is enough memory.")
 
 
-def _find_disk(free: int) -> Finding:
+def find_disk(free: int) -> Finding:
     if free < _LEAST_DISK:
         return Finding("warn", f"only {free / 1e9:.1f} GB are free on this disk.", "Write results to another disk.")
     return Finding("ok", "there is enough room on this disk.")
 
 
-def _find_bundled() -> list[Finding]:
+def find_bundled() -> list[Finding]:
     import keras
 
     from superlens.model import shipped

@@ -14,17 +14,29 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from superlens import predicting
 from superlens.errors import SuperlensError
 from superlens.image import Image, require_image
+from superlens.io import ImageFile
 from superlens.method import ImageMethod, Learned, Method, Settings
 from superlens.methods import method as method_named
-from superlens.methods import method_of, methods
-from superlens.model import ChannelModels, Model
+from superlens.methods import method_of, methods, predictors
+from superlens.model import ChannelModels, Model, load_model
 from superlens.optics import PSF, Objective
 from superlens.progress import Cancelled, Enough, Progress, Watching, silent
 from superlens.result import Channel, Result, channel_name
 
-__all__ = ["Optics", "adapt", "enhance", "image_method", "predict", "train", "usual"]
+__all__ = [
+    "Optics",
+    "adapt",
+    "enhance",
+    "image_method",
+    "predict",
+    "predict_file",
+    "preview",
+    "train",
+    "usual",
+]
 
 Optics = Objective | PSF | None
 
@@ -67,6 +79,7 @@ def enhance(
     preset: str = "fast",
     config: Settings | None = None,
     checkpoint: Path | None = None,
+    start: Model | None = None,
     progress: Progress = silent,
 ) -> Result: ...
 
@@ -81,6 +94,7 @@ def enhance(
     preset: str = "fast",
     config: Settings | None = None,
     checkpoint: Path | None = None,
+    start: Model | None = None,
     progress: Progress = silent,
 ) -> list[Result]: ...
 
@@ -94,6 +108,7 @@ def enhance(
     preset: str = "fast",
     config: Settings | None = None,
     checkpoint: Path | None = None,
+    start: Model | None = None,
     progress: Progress = silent,
 ) -> Result | list[Result]:
     """Denoise and super-resolve images by what they hold themselves.
@@ -115,6 +130,8 @@ def enhance(
         Like `superlens.ZSDeconvConfig`.
     checkpoint : Path, optional
         A file to keep the state of the training in, and to go on from; for channels, one for each with ``.c0`` and so on at its end.
+    start : Model, optional
+        Weights to begin from, in the place of the shipped ones.
     progress : Progress
 
     Returns
@@ -136,7 +153,7 @@ def enhance(
 
     def one(planes: list[Image], lens: Optics, settings: Settings, place: Path | None, told: Progress) -> Learned:
         prepared = work.method.prepare(planes, lens, settings)
-        learned = work.method.learn(prepared, place, told)
+        learned = work.method.learn(prepared, place, told, start)
         made.append([work.method.apply(learned, observed, told) for observed in prepared.observations])
         return learned
 
@@ -156,6 +173,7 @@ def train(
     preset: str = "fast",
     config: Settings | None = None,
     checkpoint: Path | None = None,
+    start: Model | None = None,
     progress: Progress = silent,
 ) -> Any:
     """Train a model on one or more images of one kind; the arguments are those of `enhance`.
@@ -168,13 +186,20 @@ def train(
     work = _Work.of(images, optics, method, channels, preset, config)
 
     def one(planes: list[Image], lens: Optics, settings: Settings, place: Path | None, told: Progress) -> Learned:
-        return work.method.learn(work.method.prepare(planes, lens, settings), place, told)
+        return work.method.learn(work.method.prepare(planes, lens, settings), place, told, start)
 
     models = work.each(one, checkpoint, progress)
     return models[0] if work.numbers is None else ChannelModels(work.numbers, models)
 
 
-def predict(model: Model | ChannelModels, image: Image, *, adapt_steps: int = 0, progress: Progress = silent) -> Result:
+def predict(
+    model: Model | ChannelModels,
+    image: Image,
+    *,
+    adapt_steps: int = 0,
+    start: Model | None = None,
+    progress: Progress = silent,
+) -> Result:
     """Apply a trained model to an image of the kind it was trained on.
 
     Parameters
@@ -183,6 +208,8 @@ def predict(model: Model | ChannelModels, image: Image, *, adapt_steps: int = 0,
     image : Image
     adapt_steps : int
         Train so many steps further on each frame first, see `adapt`; the model stays as it is.
+    start : Model, optional
+        What the model began from, where that were not the shipped weights.
     progress : Progress
 
     Returns
@@ -196,9 +223,9 @@ def predict(model: Model | ChannelModels, image: Image, *, adapt_steps: int = 0,
     """
     require_image(image)
     if not isinstance(model, ChannelModels):
-        return Result.of(_predicted(model, image, adapt_steps, progress), image)
+        return Result.of(_predicted(model, image, adapt_steps, start, progress), image)
     kept = picked(model, image)
-    made = [_predicted(one, kept.select(c=at), adapt_steps, progress) for at, one in enumerate(model.models)]
+    made = [_predicted(one, kept.select(c=at), adapt_steps, start, progress) for at, one in enumerate(model.models)]
     return Result(tuple(made), model.channels, kept)
 
 
@@ -266,16 +293,61 @@ def adapt(model: Model | ChannelModels, image: Image, *, steps: int = 50, progre
     return ChannelModels(model.channels, tuple(parts))
 
 
-def _predicted(model: Model, image: Image, adapt_steps: int, progress: Progress) -> Channel:
+def predict_file(
+    model: Path | str,
+    source: ImageFile | Path | str,
+    out: Path | str,
+    *,
+    options: predicting.BlockOptions | None = None,
+    progress: Progress = silent,
+) -> list[Path]:
+    """Apply a trained model to an image of any size, block by block; see `superlens.predicting.predict_file`.
+
+    Examples
+    --------
+    >>> predict_file("model.zip", "huge.ome.zarr", "huge_sr.ome.zarr")  # doctest: +SKIP
+    """
+    return predicting.predict_file(
+        model, source, out, opened=predictors, adapting=_adapting, options=options, progress=progress
+    )
+
+
+def preview(
+    model: Path | str,
+    source: ImageFile | Path | str,
+    out: Path | str,
+    *,
+    options: predicting.BlockOptions | None = None,
+) -> predicting.Preview:
+    """Say what `predict_file` will take, without writing anything; the arguments are the same."""
+    return predicting.preview(model, source, out, opened=predictors, options=options)
+
+
+def _adapting(path: Path, steps: int) -> Callable[[Image, Progress], Model | ChannelModels]:
+    """What trains the model of a file some steps further on one image after another."""
+    model = load_model(path)
+    if not isinstance(model, ChannelModels):
+        return made_by(model).adapted(model, steps)
+    several, each = model, [made_by(one).adapted(one, steps) for one in model.models]
+
+    def all_channels(image: Image, progress: Progress) -> ChannelModels:
+        kept = several.picked(image)
+        parts = [one(kept.select(c=at), progress) for at, one in enumerate(each)]
+        return ChannelModels(several.channels, tuple(parts))
+
+    return all_channels
+
+
+def _predicted(model: Model, image: Image, adapt_steps: int, start: Model | None, progress: Progress) -> Channel:
     method = made_by(model)
     method.check_fits(model, image)
     if not adapt_steps:
-        return method.apply(Learned(model, None), method.observe(model, image), progress)
+        return method.apply(Learned(model, None, start), method.observe(model, image), progress)
     frames = [image.select(t=t) for t in range(image.sizes["T"])] if "T" in image.axes else [image]
     adapted, made = method.adapted(model, adapt_steps), []
     for at, frame in enumerate(frames):
         own = adapted(frame, lambda done, total, message, at=at: progress(at, len(frames), "adapting"))  # type: ignore[misc]
-        made.append(method.apply(Learned(own, None), method.observe(own, frame), silent))
+        made.append(method.apply(Learned(own, None, start), method.observe(own, frame), silent))
     progress(len(frames), len(frames), "adapting")
     if "T" not in image.axes:
         return made[0]

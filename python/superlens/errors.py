@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-__all__ = ["SuperlensError", "SuperlensWarning", "require", "require_length_nm", "worded"]
+__all__ = ["SuperlensError", "SuperlensWarning", "printable", "require", "require_length_nm", "worded"]
 
 
 class SuperlensError(ValueError):
@@ -87,3 +87,8 @@ def worded(message: str, name_of: Callable[[str], str]) -> str:
     'give --pixel-nm, in nanometres'
     """
     return re.sub(r"`([a-z][a-z0-9_]*)`", lambda found: name_of(found[1]), message)
+
+
+def printable(text: str) -> str:
+    """A text that any file can hold: bytes of a name that are no UTF-8 become question marks."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -2,8 +2,7 @@
 
 An `Image` holds real numbers in the order TCZYX (any subset with Y and X), its sampling in nanometres, and how it was made.
 Functions that make a new image from an old one (`Image.with_data`, `Image.crop`, `Image.select`) carry all of that along, so
-no stage is handed a loose pixel size. `Image.to_batch` and `Image.from_batch` are the only converters to the channels-last
-batches of the networks. `check_image` decides whether an image can be worked on at all and repairs single bad pixels. Files
+no stage is handed a loose pixel size. `check_image` decides whether an image can be worked on at all and repairs single bad pixels. Files
 are left to `superlens.io`.
 """
 
@@ -15,7 +14,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -233,57 +232,6 @@ class Image:
         leading = self.axes[:-2]
         for index in itertools.product(*(range(size) for size in self.data.shape[:-2])):
             yield dict(zip(leading, index, strict=True)), self.data[index]
-
-    def to_batch(self, *, ndim: Literal[2, 3]) -> NDArray[np.float32]:
-        """Lay the image out as the networks take it.
-
-        Parameters
-        ----------
-        ndim : 2 or 3
-            Spatial axes of the network. With 3 the image must have Z.
-
-        Returns
-        -------
-        ndarray, shape (B, Y, X, 1) or (B, Z, Y, X, 1), float32, units of the image
-            B runs over all other axes.
-
-        Raises
-        ------
-        SuperlensError
-            When `ndim` is 3 and the image is flat.
-        """
-        if ndim == 3 and "Z" not in self.axes:
-            raise SuperlensError(f"ndim is 3, but the image has axes {self.axes}; a 3D method needs an axis Z.")
-        shape = (-1, *self.data.shape[-ndim:], 1)
-        return np.ascontiguousarray(self.data, dtype=np.float32).reshape(shape)
-
-    @staticmethod
-    def from_batch(batch: NDArray[Any], *, like: Image, scale: int = 1) -> Image:
-        """Turn a batch back into an image: the inverse of `to_batch`.
-
-        Parameters
-        ----------
-        batch : ndarray, shape (B, Y, X, 1) or (B, Z, Y, X, 1)
-            What a network gave for ``like.to_batch``.
-        like : Image
-            Where axes, sampling and history come from.
-        scale : int
-            Fine pixels along one pixel of `like` in y and x.
-
-        Returns
-        -------
-        Image
-            Of shape `like` with y and x times `scale`.
-
-        Raises
-        ------
-        SuperlensError
-            When the batch does not have that many values.
-        """
-        shape = (*like.data.shape[:-2], *(side * scale for side in like.data.shape[-2:]))
-        if batch.shape[-3:] != (*shape[-2:], 1) or batch.size != math.prod(shape):
-            raise SuperlensError(f"batch has shape {batch.shape}; expected planes of {shape[-2:]} that fill {shape}.")
-        return like.with_data(batch.reshape(shape), scale=scale)
 
 
 class CheckedImage(NamedTuple):

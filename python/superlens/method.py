@@ -20,12 +20,14 @@ from superlens.parameters import Parameter
 if TYPE_CHECKING:
     from superlens.image import Image
     from superlens.model import Model
+    from superlens.observing import Observation
     from superlens.optics import PSF, Objective
+    from superlens.predicting import Predictor
     from superlens.progress import Progress
     from superlens.result import Channel, Result
     from superlens.training import History
 
-__all__ = ["Forecast", "ImageMethod", "Learned", "Linking", "Method", "MovieMethod", "Role", "Settings"]
+__all__ = ["Forecast", "ImageMethod", "Learned", "Linking", "Method", "MovieMethod", "Prepared", "Role", "Settings"]
 
 
 class Settings(Config):
@@ -88,6 +90,8 @@ class Role:
         Whether it is a table of single molecules.
     alone : bool
         Whether its file is called by `ending` alone, since a run makes only one.
+    scale : int
+        Fine pixels along a camera pixel, where that is always the same.
     """
 
     name: str
@@ -96,6 +100,7 @@ class Role:
     label: str = ""
     table: bool = False
     alone: bool = False
+    scale: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,10 +112,30 @@ class Learned:
     model : Model
     history : History or None
         Of the training; None for a model from a file.
+    start : Model or None
+        Weights that it began from, where they were given in the place of the shipped ones.
     """
 
     model: Model
     history: History | None
+    start: Model | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """Images that were checked and understood, to learn from.
+
+    Attributes
+    ----------
+    observations : list of Observation
+        One for each image.
+    optics : Objective, PSF or None
+    settings : Settings
+    """
+
+    observations: list[Observation]
+    optics: Objective | PSF | None
+    settings: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +153,8 @@ class Forecast:
     steps : int
     room_bytes : int
         On the disk, of the model and its checkpoint.
+    notes : tuple of str
+        What is decided where nothing was said.
     """
 
     scales: Mapping[str, int]
@@ -135,6 +162,7 @@ class Forecast:
     patch_pixels: int
     steps: int
     room_bytes: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,17 +228,23 @@ class Method(abc.ABC):
         """One of the roles that it gives."""
         return next(role for role in self.gives if role.name == name)
 
-    @abc.abstractmethod
-    def predictor(self, model: Model) -> Any:
-        """The model as a function from a block to arrays by role; see `superlens.predicting`."""
-
 
 class ImageMethod(Method):
-    """A method that learns from images and gives images."""
+    """A method that learns from images and gives images.
+
+    It must say how it learns, and how a block is predicted; everything else has a plain way that a method replaces where it knows more.
+    """
 
     takes: ClassVar[Literal["images", "movie"]] = "images"
 
     @abc.abstractmethod
+    def learn(self, prepared: Any, checkpoint: Path | None, progress: Progress, start: Model | None = None) -> Learned:
+        """Train a model; ``start`` takes the place of the shipped weights."""
+
+    @abc.abstractmethod
+    def predictor(self, model: Model) -> Predictor:
+        """The model as a function from a block to arrays by role; see `superlens.predicting`."""
+
     def prepare(self, images: Sequence[Image], optics: Objective | PSF | None, settings: Any) -> Any:
         """Check everything that can be checked before a minute is spent; what comes back goes to `learn`.
 
@@ -220,20 +254,34 @@ class ImageMethod(Method):
         ------
         SuperlensError
         """
+        from superlens.observing import observe
 
-    @abc.abstractmethod
-    def learn(self, prepared: Any, checkpoint: Path | None, progress: Progress) -> Learned:
-        """Train a model."""
+        return Prepared(observe(images), optics, settings)
 
-    @abc.abstractmethod
     def observe(self, model: Model, image: Image) -> Any:
         """An image as a trained model takes it."""
+        from superlens.observing import observe
 
-    @abc.abstractmethod
+        return observe([image])[0]
+
     def apply(self, learned: Learned, observation: Any, progress: Progress) -> Channel:
         """Predict one image, all its planes."""
+        from superlens.evidence.plain import PlainEvidence
+        from superlens.predicting import as_images, predict_image
+        from superlens.result import Channel
 
-    @abc.abstractmethod
+        predictor = self.predictor(learned.model)
+        made = predict_image(predictor, observation, progress)
+        return Channel(
+            images=as_images(predictor, observation, made, unit=predictor.unit),
+            model=learned.model,
+            observation=observation,
+            history=learned.history,
+            parameters=predictor.parameters(observation.camera),
+            messages=observation.messages,
+            speaks=PlainEvidence,
+        )
+
     def check_fits(self, model: Model, image: Image) -> None:
         """Refuse an image that a model was not made for.
 
@@ -241,14 +289,15 @@ class ImageMethod(Method):
         ------
         SuperlensError
         """
+        self.predictor(model).check_fits(image)
 
-    @abc.abstractmethod
-    def forecast(self, settings: Any, images: Sequence[Image]) -> Forecast:
+    def forecast(self, settings: Any, images: Sequence[Image], optics: Objective | PSF | None) -> Forecast:
         """What a training on such images would take and give; the images may lack their pixels."""
+        return Forecast({role.name: role.scale for role in self.gives}, self.name, 0, settings.steps, 20_000_000)
 
-    @abc.abstractmethod
     def scales(self, model: Model) -> Mapping[str, int]:
         """Role to fine pixels along a camera pixel, of what a model gives."""
+        return self.predictor(model).roles
 
     def needs_optics(self, settings: Any) -> bool:
         """Whether it cannot do without optics and a pixel size."""

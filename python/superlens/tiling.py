@@ -327,11 +327,11 @@ def free_memory() -> int:
     try:
         import psutil
     except ImportError:
-        return _free_memory_by_sysconf()
+        return free_memory_by_sysconf()
     return int(psutil.virtual_memory().available)
 
 
-def _free_memory_by_sysconf() -> int:
+def free_memory_by_sysconf() -> int:
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
     except (AttributeError, ValueError, OSError) as error:  # neither Windows nor macOS has the second

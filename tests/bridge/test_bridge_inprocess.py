@@ -28,9 +28,9 @@ pytestmark = [
 
 @pytest.mark.parametrize(("value", "text"), [(True, "true"), (1.3, "1.3"), ([525, 610], "525 610"), ("a b", "a b")])
 def test_values_become_those_of_a_macro(value: object, text: str) -> None:
-    from superlens.bridge.inprocess import _text
+    from superlens.bridge.inprocess import macro_text
 
-    assert _text(value) == text
+    assert macro_text(value) == text
 
 
 SCRIPT = """

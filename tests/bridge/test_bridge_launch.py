@@ -38,15 +38,15 @@ needs_plugin = pytest.mark.skipif(not built(), reason="the Fiji plugin is not bu
 
 def test_a_folder_that_is_no_fiji_is_refused_by_what_it_lacks(tmp_path: Path) -> None:
     with pytest.raises(SuperlensError, match="neither jars and plugins nor an ij.jar"):
-        launch._kind(tmp_path)
+        launch.kind_of(tmp_path)
 
 
 def test_a_fiji_and_an_imagej_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "ij.jar").touch()
-    assert launch._kind(tmp_path) == "ImageJ"
+    assert launch.kind_of(tmp_path) == "ImageJ"
     (tmp_path / "jars").mkdir()
     (tmp_path / "plugins").mkdir()
-    assert launch._kind(tmp_path) == "Fiji"
+    assert launch.kind_of(tmp_path) == "Fiji"
 
 
 def test_without_the_plugin_the_command_that_builds_it_is_named(
@@ -64,14 +64,14 @@ def test_the_plugin_takes_the_place_of_an_older_one(tmp_path: Path) -> None:
     plugins.mkdir()
     for name in ("superlens_-0.1.0.jar", "other_-1.0.jar"):
         (plugins / name).write_bytes(b"old")
-    assert launch._put_into(plugins, jar) == plugins / jar.name
+    assert launch.put_into(plugins, jar) == plugins / jar.name
     assert sorted(path.name for path in plugins.iterdir()) == ["other_-1.0.jar", "superlens_-0.2.0.jar"]
-    assert launch._put_into(plugins, jar).read_bytes() == b"new"
+    assert launch.put_into(plugins, jar).read_bytes() == b"new"
 
 
 def test_a_library_that_is_missing_is_named_with_what_to_type() -> None:
     with pytest.raises(SuperlensError, match=r"pip install 'superlens\[fiji\]'"):
-        launch._library("a_library_that_nobody_has")
+        launch.library("a_library_that_nobody_has")
 
 
 def test_the_parameters_are_written_without_starting_anything(superlens: Callable[..., Result], tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_check_asks_the_engine_through_java(imagej: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "ImageJ 1." in done.stdout and "answers: superlens" in done.stdout
-    assert ("ImageJ2 2." in done.stdout) == (launch._kind(imagej) == "Fiji")
+    assert ("ImageJ2 2." in done.stdout) == (launch.kind_of(imagej) == "Fiji")
 
 
 ON_AN_IMAGE = """
@@ -357,7 +357,7 @@ def test_a_macro_of_a_fiji_without_a_screen_gives_the_pixels_of_the_shell(
 ) -> None:
     """As ``fiji --headless --console -macro FILE`` starts it: Java hosts, and the worker process does the work."""
     folder = fiji_folder()
-    launch._put_into(folder / "plugins", launch.plugin_jar())
+    launch.put_into(folder / "plugins", launch.plugin_jar())
     macro = tmp_path / "enhance.ijm"
     macro.write_text(
         f'open("{crop}");\nrun("Superlens Enhance...", "{PIXELS_OF_A_TRAINING}");\nsaveAs("Tiff", "{tmp_path}/out.tif");\n'

@@ -14,10 +14,10 @@ import tifffile
 from click.testing import Result
 
 from superlens.camera import Camera
+from superlens.enhancing import predict_file
 from superlens.image import Image
 from superlens.io import read, write
-from superlens.methods.zsdeconv.request import BlockOptions
-from superlens.methods.zsdeconv.stream import predict_file
+from superlens.predicting import BlockOptions
 from superlens.streaming import Workers
 
 Run = Callable[..., Result]

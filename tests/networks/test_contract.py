@@ -229,7 +229,7 @@ def test_saved_and_loaded_gives_the_same(name, tmp_path):
 
     network = restless(tiny(name))
     config = ModelConfig(version="0", method="none", network=name, network_config=TINY[name])
-    Model(config, network, None).save(tmp_path / "model.zip")
+    Model(config, network).save(tmp_path / "model.zip")
     loaded = Model.load(tmp_path / "model.zip")
     x = noise(name)
     for a, b in zip(run(network, x), run(loaded.network, x), strict=True):

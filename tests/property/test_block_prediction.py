@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from superlens.camera import Camera
-from superlens.enhancing import predict
+from superlens.enhancing import predict, predict_file, preview
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import Image
 from superlens.io import read, write
-from superlens.methods.zsdeconv.request import BlockOptions
-from superlens.methods.zsdeconv.stream import predict_file, preview
 from superlens.model import Model
+from superlens.predicting import BlockOptions
+from superlens.predicting.file import memory_for_a_block
 from superlens.progress import Cancelled
 
 
@@ -116,20 +116,20 @@ def test_a_run_that_is_stopped_goes_on_and_gives_the_same_file(small_model: Path
 def test_a_run_that_ended_between_the_names_of_two_results_gives_both(
     small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from superlens.methods.zsdeconv import stream
+    from superlens.predicting import file
 
     source = write(tmp_path / "a.ome.zarr", image("YX", (24, 24)))
     options = BlockOptions(also=("denoised",))
-    put = stream.put_in_place
+    put = file.put_in_place
 
     def once(part: Path, final: Path) -> None:
         put(part, final)
         raise Cancelled
 
-    monkeypatch.setattr(stream, "put_in_place", once)
+    monkeypatch.setattr(file, "put_in_place", once)
     with pytest.raises(Cancelled):
         predict_file(small_model, source, tmp_path / "b.ome.zarr", options=options)
-    monkeypatch.setattr(stream, "put_in_place", put)
+    monkeypatch.setattr(file, "put_in_place", put)
     written = predict_file(small_model, source, tmp_path / "b.ome.zarr", options=options)
     assert all(path.exists() for path in written)
     assert len(list(tmp_path.iterdir())) == 3
@@ -175,7 +175,7 @@ def test_another_request_for_the_place_of_an_unfinished_run_is_refused(small_mod
     out = tmp_path / "b.ome.zarr"
     with pytest.raises(Cancelled):
         predict_file(small_model, source, out, options=BlockOptions(block=16), progress=stop_after(2))
-    with pytest.raises(SuperlensError, match="--restart"):
+    with pytest.raises(SuperlensError, match="`restart`"):
         predict_file(small_model, other, out)
     expected = predict(Model.load(small_model), read(other)).image
     assert expected is not None
@@ -197,7 +197,7 @@ def test_a_result_without_a_folder_or_a_known_ending_is_refused(small_model: Pat
     with pytest.raises(SuperlensError, match="ome.zarr or .ome.tif"):
         predict_file(small_model, source, tmp_path / "b.png")
     with pytest.raises(SuperlensError, match="also"):
-        predict_file(small_model, source, tmp_path / "b.ome.zarr", options=BlockOptions(also=("sr",)))
+        predict_file(small_model, source, tmp_path / "b.ome.zarr", options=BlockOptions(also=("sharp",)))
 
 
 def test_a_preview_of_a_terabyte_writes_nothing(small_model: Path, tmp_path: Path) -> None:
@@ -220,13 +220,10 @@ def test_a_preview_of_a_terabyte_writes_nothing(small_model: Path, tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"]
 
 
-def test_a_process_that_holds_much_already_still_gets_memory_for_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    from superlens.methods.zsdeconv import stream
-
-    monkeypatch.setattr(stream, "_resident_bytes", lambda: 3e9)
-    monkeypatch.setattr(stream, "free_memory", lambda: 8e9)
-    assert stream._memory_for_a_block(None) == 5e8
-    assert stream._memory_for_a_block(4.0) == 1e9
-    assert stream._memory_for_a_block(2.0) < 0  # what was asked for cannot be kept: refused
-    monkeypatch.setattr(stream, "_resident_bytes", lambda: 5e8)
-    assert stream._memory_for_a_block(None) == 1.5e9
+def test_a_process_that_holds_much_already_still_gets_memory_for_a_block() -> None:
+    holds_much = {"resident_bytes": 3e9, "free_bytes": 8e9}
+    assert memory_for_a_block(None, **holds_much) == 5e8
+    assert memory_for_a_block(4.0, **holds_much) == 1e9
+    assert memory_for_a_block(2.0, **holds_much) < 0  # what was asked for cannot be kept: refused
+    assert memory_for_a_block(None, resident_bytes=5e8, free_bytes=8e9) == 1.5e9
+    assert memory_for_a_block(None, **holds_much, all_there_is=True) == 4e9

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from imagecodecs import png_encode
 
+from foreign_tiff import ome_xml, pixels_xml, planes, rows_of, taken, tiff_data, write_stack
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import Image
 from superlens.io import read, read_otf, read_psf
@@ -53,7 +54,22 @@ def mrc_bytes(data: np.ndarray[Any, Any], mode: int, *, deltavision: bool) -> by
     return bytes(header) + data.tobytes()
 
 
+def stack_bytes() -> bytes:
+    """A stack of Micro-Manager."""
+    rows = rows_of({"T": 2, "C": 2})
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a_MMStack_Pos0.ome.tif"
+        return write_stack(path, taken(planes({"T": 2, "C": 2}), rows), rows).read_bytes()
+
+
 SEEDS = {
+    "a_MMStack_Pos0.ome.tif": stack_bytes(),
+    "set.companion.ome": ome_xml([pixels_xml({"X": 24, "Y": 20, "T": 2}, tiff_data({"T": 1}, 0, "other.ome.tif"))]),
+    "part.ome.tif": tiff_bytes(
+        noise((20, 24)),
+        metadata=None,
+        description=ome_xml([pixels_xml({"X": 24, "Y": 20, "T": 2}, tiff_data({"T": 1}, 0, "part.ome.tif"))]),
+    ),
     "plain.tif": tiff_bytes(noise((20, 24)), metadata=None),
     "pages.tif": tiff_bytes(noise((3, 20, 24)), metadata=None, photometric="minisblack"),
     "imagej.tif": tiff_bytes(
@@ -130,7 +146,13 @@ def test_the_files_are_valid_before_the_damage(name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
         path.write_bytes(SEEDS[name])
-        if name == "otf.mrc":
+        if name == "set.companion.ome":
+            with pytest.raises(SuperlensError, match=r"other\.ome\.tif"):
+                read(path)
+        elif name == "part.ome.tif":
+            with pytest.warns(SuperlensWarning, match="1 of them are missing"):
+                read(path)
+        elif name == "otf.mrc":
             assert read_otf(path).data.shape == (33,)
         else:
             read(path, axes="ZYX" if name in ("pages.tif", "volume.mrc") else None)

@@ -166,8 +166,9 @@ def _model(folder: Path, widths: tuple[int, int, int] | None) -> Path:
     model = sl.train(cell, sl.Objective(na=1.3, wavelength_nm=525), config=config)
     if widths is not None:
         arguments = {**model.config.network_config, "widths": list(widths)}
-        described = model.config.with_changes({"network_config": arguments, "spread": None})
-        model = sl.Model(described, build("light", arguments), model.psf)
+        state = {**model.config.state, "spread": None}
+        described = model.config.with_changes({"network_config": arguments, "state": state})
+        model = sl.Model(described, build("light", arguments), model.arrays)
     path = folder / "model.zip"
     model.save(path)
     return path

@@ -29,7 +29,7 @@ from suite.store import ROOT
 from superlens.enhancing import enhance
 from superlens.errors import SuperlensError
 from superlens.image import Image
-from superlens.methods.zsdeconv import light
+from superlens.methods.zsdeconv import recipe
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.simulate import Scene
 
@@ -72,7 +72,7 @@ def _measured(scene: Scene, movie: Image, step: int, pairs: Any, forced: bool) -
     began = time.perf_counter()
     try:
         with (
-            mock.patch.object(light, "refuse_motion", lambda observations: None)
+            mock.patch.object(recipe, "refuse_motion", lambda observations: None)
             if forced
             else warnings.catch_warnings()
         ):

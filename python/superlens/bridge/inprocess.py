@@ -113,14 +113,14 @@ def _options(options: str | Mapping[str, object]) -> Any:
         return reader.parse(options)
     values = JClass("java.util.LinkedHashMap")()
     for key, value in options.items():
-        values.put(key, _text(value))
+        values.put(key, macro_text(value))
     return reader.of(values)
 
 
-def _text(value: object) -> str:
+def macro_text(value: object) -> str:
     """A value as a macro has it; several have blanks between."""
     if isinstance(value, list | tuple):
-        return " ".join(map(_text, value))
+        return " ".join(map(macro_text, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

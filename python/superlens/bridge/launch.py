@@ -103,7 +103,7 @@ def start(fiji: Path | str | None = None, *, headless: bool = False) -> Fiji:
     folder = None if fiji is None else Path(fiji).expanduser()
     started = (
         _start_fiji(folder, jar, headless=headless)
-        if folder is not None and _kind(folder) == "Fiji"
+        if folder is not None and kind_of(folder) == "Fiji"
         else _start_imagej(folder, jar, headless=headless)
     )
     _RUNNING.append(started)
@@ -136,7 +136,7 @@ def check(fiji: Path | str | None = None) -> str:
     return "\n".join(lines)
 
 
-def _kind(folder: Path) -> Kind:
+def kind_of(folder: Path) -> Kind:
     if (folder / "jars").is_dir() and (folder / "plugins").is_dir():
         return "Fiji"
     if (folder / "ij.jar").is_file():
@@ -147,7 +147,7 @@ def _kind(folder: Path) -> Kind:
 
 
 def _start_imagej(folder: Path | None, jar: Path, *, headless: bool) -> Fiji:
-    scyjava = _library("scyjava")
+    scyjava = library("scyjava")
     plugins = Path(tempfile.mkdtemp(prefix="superlens-imagej-")) / "plugins"
     atexit.register(shutil.rmtree, plugins.parent, ignore_errors=True)
     plugins.mkdir()
@@ -173,8 +173,8 @@ def _start_imagej(folder: Path | None, jar: Path, *, headless: bool) -> Fiji:
 
 
 def _start_fiji(folder: Path, jar: Path, *, headless: bool) -> Fiji:
-    imagej, scyjava = _library("imagej"), _library("scyjava")
-    installed = _put_into(folder / "plugins", jar)
+    imagej, scyjava = library("imagej"), library("scyjava")
+    installed = put_into(folder / "plugins", jar)
     _configure(scyjava, headless=headless, fetch="auto")  # "never" fails in pyimagej 1.8
     if any((folder / "jars").glob("imglib2-imglyb-*.jar")):
         scyjava.config.endpoints.clear()  # all is there; nothing to fetch
@@ -214,7 +214,7 @@ def _start_java(scyjava: Any) -> None:
         ) from error
 
 
-def _put_into(plugins: Path, jar: Path) -> Path:
+def put_into(plugins: Path, jar: Path) -> Path:
     """Put the plugin where Fiji looks for plugins, in place of an older one."""
     there = plugins / jar.name
     if there.is_file() and there.read_bytes() == jar.read_bytes():
@@ -231,7 +231,7 @@ def _put_into(plugins: Path, jar: Path) -> Path:
     return there
 
 
-def _library(name: str) -> Any:
+def library(name: str) -> Any:
     import importlib
 
     try:

@@ -401,9 +401,7 @@ def _through(plot: _Plot, offset: float, read_noise: float) -> _Line:
     return _Line(gain * (plot.dark - offset) + gain**2 * square, gain, 0.0)
 
 
-def _against(
-    plot: _Plot, planes: Array, check: NoiseCheck, given: dict[str, float | None]
-) -> tuple[str, ...]:
+def _against(plot: _Plot, planes: Array, check: NoiseCheck, given: dict[str, float | None]) -> tuple[str, ...]:
     """Which of the given values the image contradicts."""
     if all(value is None for value in given.values()):
         return ()
@@ -478,15 +476,15 @@ def _sanity(camera: Camera, plot: _Plot, planes: Array, check: NoiseCheck) -> tu
         )
         doubtful = True
     if plot.saturated > _MOST_SATURATED:
-        notes.append("With so many saturated pixels the brightest parts are gone: use an image that was exposed for less.")
+        notes.append(
+            "With so many saturated pixels the brightest parts are gone: use an image that was exposed for less."
+        )
         doubtful = True
     predicted = np.asarray(camera.variance(plot.means - camera.offset))
     tiny = max(1e-3 * float(plot.variances.max()), 1e-150)
     ratio = float(np.sqrt(_weighted_median((plot.variances + tiny) / (predicted + tiny), plot.counts)))
     if not 1 / 1.5 <= ratio <= 1.5:
-        notes.append(
-            f"The measured noise is {ratio:.2g} {_UNEXPLAINED}: check `gain`, `offset` and `read_noise_e`."
-        )
+        notes.append(f"The measured noise is {ratio:.2g} {_UNEXPLAINED}: check `gain`, `offset` and `read_noise_e`.")
         doubtful = True
     if not check.independent:
         notes.append(check.note)

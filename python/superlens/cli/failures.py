@@ -22,7 +22,7 @@ from typing import Any, TextIO
 import click
 
 from superlens import __version__
-from superlens.errors import SuperlensError, SuperlensWarning, worded
+from superlens.errors import SuperlensError, SuperlensWarning, printable, worded
 from superlens.progress import Cancelled
 
 __all__ = [
@@ -85,7 +85,7 @@ def _exit_code(run: Callable[[], Any]) -> int:
 
 def say(message: str) -> None:
     """Print one line on standard error, whatever line breaks the message has, parameters named as options."""
-    click.echo(in_flags(" ".join(message.split())), err=True)
+    click.echo(printable(in_flags(" ".join(message.split()))), err=True)
 
 
 def in_flags(message: str) -> str:

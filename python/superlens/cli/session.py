@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import sys
 import threading
@@ -75,7 +76,7 @@ class ShellSession(Work):
 
     def wrote(self, path: Path) -> None:
         """Print the path."""
-        click.echo(str(path))
+        click.echo(os.fsencode(path))
 
     def check(self) -> None:
         """Nothing ends a request from a shell but its signals."""

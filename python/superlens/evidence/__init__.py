@@ -34,6 +34,7 @@ from superlens.report import (
     judge,
     render,
 )
+from superlens.training.two_stage.state import TwoStageState
 
 if TYPE_CHECKING:
     from superlens.result import Channel
@@ -119,7 +120,7 @@ class Evidence:
             return None if stack is None else stack[shown] / unit
 
         sharpened = planes.sharp is not None
-        observation, model = self.result.observation, self.result.model
+        observation, psf = self.result.observation, TwoStageState.of(self.result.model).psf
         return ReportData(
             title=self.title,
             image_name=_name(planes, observation.image.name),
@@ -135,7 +136,7 @@ class Evidence:
             pixel_nm=observation.image.pixel_nm,
             scale=planes.scale,
             unit="counts" if unit == 1 else "electrons",
-            cutoff_per_um=None if model.psf is None else model.psf.cutoff_per_um,
+            cutoff_per_um=None if psf is None else psf.cutoff_per_um,
             psf=_psf_picture(self.result),
             photon_transfer=_photon_transfer(self.result),
             noise_correlation=_noise_correlation(self.result),
@@ -159,7 +160,7 @@ def _name(planes: Planes, name: str) -> str:
 def _side_views(result: Channel, planes: Planes) -> dict[str, Any]:
     """The volume of the plane shown along its middle row, on the output's sampling in both directions."""
     image = result.observation.image
-    if result.model.config.axes == "YX" or image.pixel_nm is None or image.z_step_nm is None:
+    if TwoStageState.of(result.model).axes == "YX" or image.pixel_nm is None or image.z_step_nm is None:
         return {}
     slices, fine_nm = image.sizes["Z"], image.pixel_nm / planes.scale
     first = planes.shown // slices * slices
@@ -175,15 +176,15 @@ def _side_views(result: Channel, planes: Planes) -> dict[str, Any]:
 
 
 def _psf_picture(result: Channel) -> PsfPicture | None:
-    model = result.model
-    if model.psf is None or result.image is None:
+    state = TwoStageState.of(result.model)
+    psf, response = state.psf, state.response
+    if psf is None or result.image is None:
         return None
-    response, states = model.config.response, model.config.states_resolution
     return PsfPicture(
-        psf=model.psf,
-        response=response.of(model.psf) if states else None,
-        response_words=str(response) if states else "",
-        carried_per_um=response.carried_per_um(model.psf, result.observation.image.pixel_nm),
+        psf=psf,
+        response=None if response is None else response.of(psf),
+        response_words=str(response or ""),
+        carried_per_um=psf.carried_per_um(result.observation.image.pixel_nm),
     )
 
 

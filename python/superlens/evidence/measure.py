@@ -23,6 +23,7 @@ from superlens.metrics import (
     rsp_rse,
 )
 from superlens.optics import PSF, image_of, relative_blur
+from superlens.training.two_stage.state import TwoStageState
 
 if TYPE_CHECKING:
     from superlens.model import Model
@@ -175,7 +176,7 @@ def measure(result: Channel) -> Measured:
             FWHM of a thin line in the recorded image, without its camera pixels, and in an ideal result, through the response that the output
             is stated to have.
         ``carried_per_um``
-            Frequency to which the recorded data carry the image, cycles per micrometre; see `superlens.optics.Response.carried_per_um`.
+            Frequency to which the recorded data carry the image, cycles per micrometre; see `superlens.optics.PSF.carried_per_um`.
         ``held_out_loss``, ``blend``, ``training_steps``, ``training_seconds``
             Of the training, when this process trained the model.
     """
@@ -197,7 +198,7 @@ def measure(result: Channel) -> Measured:
         )
     numbers = {name: _mean([row[name] for row in rows]) for name in rows[0]}
     numbers |= {"flux_through_ends": math.nan} | (
-        _flux_of_stack(planes, result) if result.model.config.axes == "ZYX" else {}
+        _flux_of_stack(planes, result) if TwoStageState.of(result.model).axes == "ZYX" else {}
     )
     x, y = result.observation.noise.neighbour_correlation
     numbers |= {"neighbour_correlation_x": x, "neighbour_correlation_y": y}
@@ -221,11 +222,11 @@ def seen_by_camera(sharp: Array, model: Model) -> Array:
         The sharp image of the light network already shows the specimen through the narrowed PSF, so that only the blur between the
         two PSFs is left to apply; that of the original recipe is meant to be the specimen, and takes the whole PSF.
     """
-    if model.psf is None:
+    state = TwoStageState.of(model)
+    if state.psf is None:
         return sharp
-    config = model.config
-    blur = relative_blur(model.psf, config.response.of(model.psf)) if config.states_resolution else model.psf.data
-    return image_of(sharp, blur, scale=config.scale)
+    blur = state.psf.data if state.response is None else relative_blur(state.psf, state.response.of(state.psf))
+    return image_of(sharp, blur, scale=state.scale)
 
 
 def _residuals(result: Channel, planes: Planes) -> dict[int, Array]:
@@ -233,7 +234,7 @@ def _residuals(result: Channel, planes: Planes) -> dict[int, Array]:
     wanted = sorted({*planes.measured, planes.shown})
     if planes.sharp is None:
         return {i: np.asarray(planes.denoised[i] - planes.counts[i]) for i in wanted}
-    if result.model.config.axes == "YX":
+    if TwoStageState.of(result.model).axes == "YX":
         return {i: seen_by_camera(planes.sharp[i], result.model) - planes.counts[i] for i in wanted}
     slices = result.observation.image.sizes["Z"]
     seen = {
@@ -254,12 +255,12 @@ def _through_ends(result: Channel) -> float:
 
     As much comes in from a specimen that goes on beyond them; of one that ends there, or lies there only, that is the change of flux.
     """
-    model = result.model
-    if model.psf is None or result.image is None:
+    state = TwoStageState.of(result.model)
+    if state.psf is None or result.image is None:
         return 0.0
-    slices, config = result.observation.image.sizes["Z"], model.config
-    narrow = 1.0 if not model.config.states_resolution else kept_within(config.response.of(model.psf), slices)
-    return abs(narrow - kept_within(model.psf, slices))
+    slices = result.observation.image.sizes["Z"]
+    narrow = 1.0 if state.response is None else kept_within(state.response.of(state.psf), slices)
+    return abs(narrow - kept_within(state.psf, slices))
 
 
 def kept_within(psf: PSF, slices: int) -> float:
@@ -349,18 +350,19 @@ def _detail(planes: Planes, i: int, pixel_nm: float | None) -> dict[str, float]:
 
 
 def _beyond_response(planes: Planes, i: int, model: Model) -> float:
-    if planes.sharp is None or model.psf is None or not model.config.states_resolution or np.ptp(planes.sharp[i]) == 0:
+    state = TwoStageState.of(model)
+    psf, response = state.psf, state.response
+    if planes.sharp is None or psf is None or response is None or np.ptp(planes.sharp[i]) == 0:
         return math.nan
-    frequency, power = power_spectrum_radial(planes.sharp[i], model.psf.pixel_nm)
-    response = model.config.response
-    limit = response.lateral * model.psf.cutoff_per_um
+    frequency, power = power_spectrum_radial(planes.sharp[i], psf.pixel_nm)
+    limit = response.lateral * psf.cutoff_per_um
     beyond, below = frequency > limit, (frequency > limit / 2) & (frequency <= limit)
     weighted = power * frequency  # a ring holds as many coefficients as it is long
     if not beyond.any():
         return math.nan
     excess = weighted
     if response.core_share:
-        passed = np.interp(frequency, *response.transfer(model.psf)) ** 2 * frequency
+        passed = np.interp(frequency, *response.transfer(psf)) ** 2 * frequency
         excess = np.maximum(weighted - passed * weighted[below].sum() / passed[below].sum(), 0)
     return float(excess[beyond].sum() / weighted.sum())
 
@@ -379,18 +381,18 @@ def _middle(shape: tuple[int, ...]) -> tuple[slice, slice]:
 
 
 def _widths(result: Channel) -> dict[str, float]:
-    psf, config = result.model.psf, result.model.config
+    state = TwoStageState.of(result.model)
+    psf, response = state.psf, state.response
     names = ("psf_fwhm_nm", "psf_line_fwhm_nm", "line_fwhm_nm", "carried_per_um")
     if psf is None or result.image is None:
         return dict.fromkeys(names, math.nan)
-    response = config.response
-    stated = response.line_fwhm_nm(psf) if config.states_resolution else math.nan
-    carried = response.carried_per_um(psf, result.observation.image.pixel_nm)
+    stated = math.nan if response is None else response.line_fwhm_nm(psf)
+    carried = psf.carried_per_um(result.observation.image.pixel_nm)
     return dict(zip(names, (psf.fwhm_nm, psf.line_fwhm_nm, stated, carried), strict=True))
 
 
 def _blur_over_psf(result: Channel, planes: Planes) -> float:
-    psf, pixel_nm = result.model.psf, result.observation.image.pixel_nm
+    psf, pixel_nm = TwoStageState.of(result.model).psf, result.observation.image.pixel_nm
     if psf is None or psf.data.ndim != 2 or result.image is None or pixel_nm is None:
         return math.nan
     found = blur_width(planes.counts[planes.shown], psf, pixel_nm, covariance=result.observation.noise.covariance)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import numpy as np
 from superlens.host import versions
 from superlens.metrics import flux_ratio
 from superlens.report import Metric, Provenance, ReportData, TrainingRecord, Verdict, judge, render
+from superlens.report.data import Grade
 
 if TYPE_CHECKING:
     from superlens.result import Channel
@@ -40,8 +42,9 @@ class PlainEvidence:
         return f"Report of {self.channel.model.config.method}"
 
     def numbers(self) -> dict[str, float]:
-        """The mean of what came out over that of what went in."""
-        return {"flux_ratio": flux_ratio(self._planes(), self.channel.observation.counts)}
+        """The mean of what came out over that of what went in; NaN where no light went in."""
+        counts = self.channel.observation.counts
+        return {"flux_ratio": flux_ratio(self._planes(), counts) if counts.mean() > 0 else math.nan}
 
     def verdict(self) -> Verdict:
         """One judgement, with its reasons."""
@@ -60,13 +63,13 @@ class PlainEvidence:
         shown = len(made) // 2
         scale = made.shape[-1] // observation.counts.shape[-1]
         ratio = self.numbers()["flux_ratio"]
-        kept = abs(ratio - 1) <= _KEPT
+        grade: Grade = "info" if math.isnan(ratio) else "ok" if abs(ratio - 1) <= _KEPT else "warn"
         flux = Metric(
             "flux ratio",
             ratio,
             "",
             f"{1 - _KEPT:g} to {1 + _KEPT:g}",
-            "ok" if kept else "warn",
+            grade,
             "Mean out over mean in: at 1 no light was made or lost and intensities can be compared.",
         )
         history = () if self.channel.history is None else self.channel.history.records

@@ -7,12 +7,14 @@ meant to be imported from outside.
 """
 
 from superlens.io.blockwise import BlockFormat, BlockWriter, block_format, create_blocks, open_blocks
-from superlens.io.lazy import ImageFile, LazyImage, open_image
+from superlens.io.described import ImageFile
+from superlens.io.filesets import find_images
+from superlens.io.lazy import LazyImage
 from superlens.io.mrc import OTF, read_otf
+from superlens.io.opening import open_image
 from superlens.io.paths import (
     IMAGE_SUFFIXES,
     check_target,
-    find_images,
     is_zarr,
     put_in_place,
     replacing,

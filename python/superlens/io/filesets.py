@@ -1,6 +1,6 @@
 """Which files are parts of one image: sets of OME-TIFF, stacks of Micro-Manager in several files, stores of NDTiff.
 
-`once` keeps one file of each set, so that a folder, or a list that a shell made of ``*.tif``, gives each image once. Only descriptions are
+`find_images` expands folders; `once` keeps one file of each set, so that a folder, or a list that a shell made of ``*.tif``, gives each image once. Only descriptions are
 read. Positions of the stage in files of their own are images of their own.
 """
 
@@ -13,11 +13,52 @@ from pathlib import Path
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.io.micromanager import open_stack
 from superlens.io.ome import ome_text, open_ome_set
-from superlens.io.paths import TIFF_SUFFIXES, is_companion
+from superlens.io.paths import (
+    IMAGE_SUFFIXES,
+    RAW_SUFFIXES,
+    TIFF_SUFFIXES,
+    check_readable,
+    is_companion,
+    is_zarr,
+    reason,
+)
 
-__all__ = ["once", "parts_of"]
+__all__ = ["find_images", "once", "parts_of"]
 
 _NDTIFF_INDEX, _NDTIFF_STACK = "NDTiff.index", "NDTiffStack"
+
+
+def find_images(paths: Iterable[str | Path]) -> list[Path]:
+    """List the image files that a user means by some files and folders.
+
+    Parameters
+    ----------
+    paths : iterable of str or Path
+        Files, and folders of OME-Zarr, are kept in the order given; another folder stands for the images directly in it,
+        sorted by name.
+
+    Returns
+    -------
+    list of Path
+        At least one, none twice; hidden files in folders are left out. Of files that are one image together, the first.
+
+    Raises
+    ------
+    SuperlensError
+        When a path is missing, or there is no image at all.
+    """
+    given = [Path(path) for path in paths]
+    found: dict[Path, None] = {}
+    for path in given:
+        if path.is_dir() and not is_zarr(path):
+            found.update(dict.fromkeys(_images_in(path)))
+        else:
+            check_readable(path)
+            found[path] = None
+    if not found:
+        places = ", ".join(str(path) for path in given) or "an empty list"
+        raise SuperlensError(f"no image found in {places}; expected files ending in {', '.join(IMAGE_SUFFIXES)}.")
+    return once(found)
 
 
 def once(paths: Iterable[Path]) -> list[Path]:
@@ -78,3 +119,17 @@ def _others(path: Path) -> list[Path]:
         return []
     files = [part for image in described.of_this_file() for part in described.present(image)]
     return files if path in files or is_companion(path) else []
+
+
+def _images_in(folder: Path) -> list[Path]:
+    try:
+        files = sorted(folder.iterdir())
+    except OSError as error:
+        raise SuperlensError(f"{folder} cannot be listed: {reason(error)}.") from error
+    return [
+        file
+        for file in files
+        if not file.name.startswith(".")
+        and (is_zarr(file) or (file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()))
+        and (file.suffix.lower() not in RAW_SUFFIXES or file.with_suffix(".yaml").is_file())
+    ]

@@ -10,8 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +18,8 @@ from numpy.typing import NDArray
 from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.io.deferred import Deferred
-from superlens.io.metadata import facts
-from superlens.io.reading import stored_image
 
-__all__ = ["ImageFile", "LazyImage", "open_image"]
+__all__ = ["LazyImage"]
 
 _WHOLE = slice(None)
 
@@ -161,116 +158,3 @@ class LazyImage:
             self.history,
             self.emission_nm,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class ImageFile:
-    """A file and what its user says of it: all that another process needs to open the same image.
-
-    Attributes
-    ----------
-    path : Path
-    axes, pixel_nm, z_step_nm, fill_missing
-        As for `open_image`.
-    channels : tuple of int, optional
-        Those to take, of an image that has more.
-    series : int, optional
-        As for `open_image`.
-    sequence : "T", "Z" or "C", optional
-        What one file after the other is, where the path stands for a sequence of them, as for `open_sequence`.
-    """
-
-    path: Path
-    axes: str | None = None
-    pixel_nm: float | None = None
-    z_step_nm: float | None = None
-    fill_missing: bool = False
-    channels: tuple[int, ...] | None = None
-    series: int | None = None
-    sequence: Literal["T", "Z", "C"] | None = None
-
-    def open(self) -> LazyImage:
-        """Open it without reading its pixels."""
-        opened = self._sequence() if self.sequence else self._image()
-        return opened if self.channels is None else opened.with_channels(self.channels)
-
-    def _sequence(self) -> LazyImage:
-        from superlens.io.sequence import open_sequence
-
-        if self.series not in (None, 0) or self.sequence is None:
-            raise SuperlensError(f"`series` is {self.series}; a sequence of files has one image. Leave it out.")
-        return open_sequence(self.path, self.sequence, axes=self.axes, pixel_nm=self.pixel_nm, z_step_nm=self.z_step_nm)
-
-    def _image(self) -> LazyImage:
-        return open_image(
-            self.path,
-            axes=self.axes,
-            pixel_nm=self.pixel_nm,
-            z_step_nm=self.z_step_nm,
-            fill_missing=self.fill_missing,
-            series=self.series,
-        )
-
-
-def open_image(
-    path: str | Path,
-    *,
-    axes: str | None = None,
-    pixel_nm: float | None = None,
-    z_step_nm: float | None = None,
-    fill_missing: bool = False,
-    series: int | None = None,
-) -> LazyImage:
-    """Open an image without reading its pixels.
-
-    Parameters
-    ----------
-    path : str or Path
-        TIFF, a ``.raw`` of Picasso, or the folder of an OME-Zarr; MRC and PNG are read at once.
-    axes : str, optional
-        A letter of TCZYX for each axis in the order of the file; needed when the file does not say.
-    pixel_nm, z_step_nm : float, optional
-        Sampling, when the file has none or a wrong one.
-    fill_missing : bool
-        Take chunks of a Zarr that are not stored for its fill value, instead of refusing it.
-    series : int, optional
-        Which image of a file that holds several, from 0.
-
-    Returns
-    -------
-    LazyImage
-
-    Raises
-    ------
-    SuperlensError
-        As `superlens.io.read`.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from superlens.io import write
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = write(Path(folder) / "cell.ome.zarr", Image(np.eye(20, dtype=np.uint16), pixel_nm=65.0))
-    ...     open_image(path).plane(0, y=slice(3, 4), x=slice(2, 5))
-    array([[0, 1, 0]], dtype=uint16)
-    """
-    path = Path(path)
-    stored = stored_image(path, lazily=True, fill_missing=fill_missing, series=series)
-    told = facts(stored, path, axes=axes, pixel_nm=pixel_nm, z_step_nm=z_step_nm)
-    data = told["data"]
-    opened = LazyImage(**{**told, "data": data if isinstance(data, Deferred) else Deferred.of(data)})
-    try:
-        about = opened.header
-    except SuperlensError as error:
-        raise SuperlensError(f"{path.name}: {error}") from error
-    return LazyImage(
-        opened.data,
-        about.axes,
-        about.pixel_nm,
-        about.z_step_nm,
-        about.frame_interval_s,
-        about.channel_names,
-        about.name,
-        about.history,
-        about.emission_nm,
-    )

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from superlens.errors import SuperlensError
+from superlens.errors import SuperlensError, printable
 from superlens.image import AXES, Image
 from superlens.io.deferred import Deferred
 from superlens.io.sizes import Stated, believed_pixel, believed_step
@@ -134,7 +134,10 @@ def facts(
     channels = data.shape[order.index("C")] if "C" in order else 1
     names = stored.channel_names if len(stored.channel_names) == channels and any(stored.channel_names) else ()
     waves = stored.emission_nm if len(stored.emission_nm) == channels and any(stored.emission_nm) else ()
-    history = stored.note.get("history")
+    noted = stored.note.get("history")
+    history = dict(noted) if isinstance(noted, dict) else {}
+    if axes is not None:
+        history["axes_given"] = order
     return {
         "data": data,
         "axes": order,
@@ -143,7 +146,7 @@ def facts(
         "frame_interval_s": stored.frame_interval_s,
         "channel_names": names,
         "name": stem(path),
-        "history": history if isinstance(history, dict) else {},
+        "history": history,
         "emission_nm": waves,
     }
 
@@ -199,7 +202,7 @@ def stem(path: Path) -> str:
     >>> stem(Path("data/cell 1.ome.tif"))
     'cell 1'
     """
-    return path.stem.removesuffix(".ome")
+    return printable(path.stem.removesuffix(".ome").removesuffix(".companion"))
 
 
 def _plain(unit: object) -> str:

@@ -27,7 +27,7 @@ from superlens.io.planes import Planes
 from superlens.io.sizes import Stated, in_nm
 from superlens.io.tiff_layout import Directory, Layout, Page, cut_short
 
-__all__ = ["Stack", "open_stack", "planes_of_position"]
+__all__ = ["Stack", "open_stack", "planes_of_position", "told_by_summary"]
 
 _INDEX, _SUMMARY = 54773648, 2355492
 _PAGE_TEXT = 51123
@@ -85,14 +85,7 @@ class Stack:
 
     def told(self, stored: StoredImage) -> StoredImage:
         """Add what the summary says of sizes and names."""
-        pixel, step = (in_nm(self.summary.get(name), "um") for name in ("PixelSize_um", "z-step_um"))
-        names = self.summary.get("ChNames")
-        return replace(
-            stored,
-            pixel_sizes=stored.pixel_sizes + (() if pixel is None else (Stated((pixel, pixel), "Micro-Manager"),)),
-            z_steps=stored.z_steps + (() if step is None else (Stated((step,), "Micro-Manager"),)),
-            channel_names=stored.channel_names or tuple(map(str, names if isinstance(names, list) else ())),
-        )
+        return told_by_summary(stored, self.summary)
 
     def announced(self, axis: str) -> int:
         """How many channels, slices or frames there were to be."""
@@ -131,6 +124,18 @@ def open_stack(path: Path) -> Stack | None:
         told = _json(layout.read_at(40, min(length, _LARGEST_SUMMARY)))
         rows = _index(layout, index_at) or _rows_of_pages(layout)
     return Stack(path, told, rows) if rows else None
+
+
+def told_by_summary(stored: StoredImage, summary: Mapping[str, Any]) -> StoredImage:
+    """Add what the summary of an acquisition says of sizes and names."""
+    pixel, step = (in_nm(summary.get(name), "um") for name in ("PixelSize_um", "z-step_um"))
+    names = summary.get("ChNames")
+    return replace(
+        stored,
+        pixel_sizes=stored.pixel_sizes + (() if pixel is None else (Stated((pixel, pixel), "Micro-Manager"),)),
+        z_steps=stored.z_steps + (() if step is None else (Stated((step,), "Micro-Manager"),)),
+        channel_names=stored.channel_names or tuple(map(str, names if isinstance(names, list) else ())),
+    )
 
 
 def planes_of_position(stacks: Sequence[Stack], position: int, absent: Iterable[str]) -> Planes:

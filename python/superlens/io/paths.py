@@ -1,7 +1,6 @@
 """Files and folders as the user names them: which are images, which can be read, and how one is replaced safely.
 
-`find_images` expands folders, `check_readable` refuses what is no image file before a reader opens it, and `replacing` is the one
-way in which superlens writes a file: beside the old one, then renamed, so that a killed run leaves the old file or the new.
+`check_readable` refuses what is no image file before a reader opens it, and `replacing` is the one way in which superlens writes a file: beside the old one, then renamed, so that a killed run leaves the old file or the new.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from superlens.errors import SuperlensError
@@ -27,10 +26,10 @@ __all__ = [
     "check_file",
     "check_readable",
     "check_target",
-    "find_images",
     "is_companion",
     "is_zarr",
     "put_in_place",
+    "reason",
     "replacing",
     "replacing_folder",
     "write_failure",
@@ -47,41 +46,6 @@ IMAGE_SUFFIXES = TIFF_SUFFIXES + MRC_SUFFIXES + PNG_SUFFIXES + RAW_SUFFIXES + ZA
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
-
-
-def find_images(paths: Iterable[str | Path]) -> list[Path]:
-    """List the image files that a user means by some files and folders.
-
-    Parameters
-    ----------
-    paths : iterable of str or Path
-        Files, and folders of OME-Zarr, are kept in the order given; another folder stands for the images directly in it,
-        sorted by name.
-
-    Returns
-    -------
-    list of Path
-        At least one, none twice; hidden files in folders are left out. Of files that are one image together, the first.
-
-    Raises
-    ------
-    SuperlensError
-        When a path is missing, or there is no image at all.
-    """
-    from superlens.io.filesets import once
-
-    given = [Path(path) for path in paths]
-    found: dict[Path, None] = {}
-    for path in given:
-        if path.is_dir() and not is_zarr(path):
-            found.update(dict.fromkeys(_images_in(path)))
-        else:
-            check_readable(path)
-            found[path] = None
-    if not found:
-        places = ", ".join(str(path) for path in given) or "an empty list"
-        raise SuperlensError(f"no image found in {places}; expected files ending in {', '.join(IMAGE_SUFFIXES)}.")
-    return once(found)
 
 
 def check_readable(path: Path) -> int:
@@ -141,7 +105,7 @@ def check_file(path: Path, kind: str) -> int:
     except (OSError, ValueError) as error:
         if isinstance(error, SuperlensError):
             raise
-        raise SuperlensError(f"{path} cannot be read: {_reason(error)}.") from error
+        raise SuperlensError(f"{path} cannot be read: {reason(error)}.") from error
     if size == 0:
         raise SuperlensError(f"{path} is empty (0 bytes). Copy or export it again.")
     if not os.access(path, os.R_OK):
@@ -266,21 +230,7 @@ def write_failure(path: Path, error: OSError) -> str:
         return f"no space left for {path}. Free some, or give a folder on another disk; the file was not changed."
     if error.errno in _NOT_ALLOWED:
         return f"{path} may not be written by this user; give another folder or change its rights."
-    return f"{path} cannot be written: {_reason(error)}."
-
-
-def _images_in(folder: Path) -> list[Path]:
-    try:
-        files = sorted(folder.iterdir())
-    except OSError as error:
-        raise SuperlensError(f"{folder} cannot be listed: {_reason(error)}.") from error
-    return [
-        file
-        for file in files
-        if not file.name.startswith(".")
-        and (is_zarr(file) or (file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()))
-        and (file.suffix.lower() not in RAW_SUFFIXES or file.with_suffix(".yaml").is_file())
-    ]
+    return f"{path} cannot be written: {reason(error)}."
 
 
 def _unknown(path: Path) -> str:
@@ -308,7 +258,8 @@ def _flush(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+    """What an error of the system says, in the midst of a sentence."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return " ".join(str(error).split()) or type(error).__name__

@@ -159,7 +159,7 @@ def listed(names: Iterable[str]) -> str:
     >>> listed(["a", "b", "c"]), listed("abcdefgh")
     ('a, b and c', 'a, b, c, d, e and 3 more')
     """
-    every = list(names)
+    every = [" ".join(name.split())[:60] for name in names]
     if not every:
         return ""
     if len(every) > _MOST_LISTED + 1:
@@ -170,22 +170,21 @@ def listed(names: Iterable[str]) -> str:
 def _kept(axes: str, there: NDArray[np.bool_]) -> dict[str, tuple[int, ...]]:
     """For each axis the indices to keep, so that no plane is missing among them."""
     kept = {axis: tuple(range(size)) for axis, size in zip(axes, there.shape, strict=True)}
-    if "T" in kept:
-        frames = _complete(there, axes.index("T"))
-        if frames:
-            return {**kept, "T": frames}
-        counts = np.moveaxis(there, axes.index("T"), 0).reshape(len(kept["T"]), -1).sum(axis=1)
-        best = int(np.argmax(counts))
-        kept["T"] = (best,)
-        there = np.take(there, [best], axis=axes.index("T"))
-    choices = {axis: _complete(there, axes.index(axis)) for axis in axes if axis != "T"}
-    if "Z" in choices:
-        choices["Z"] = _longest_run(choices["Z"])
-    if not choices:
-        return kept
-    sizes = {axis: len(found) * there.size // there.shape[axes.index(axis)] for axis, found in choices.items()}
-    axis = max(sizes, key=lambda each: sizes[each])
-    return {**kept, axis: choices[axis]}
+    if "T" in kept and (frames := _complete(there, axes.index("T"))):
+        return {**kept, "T": frames}
+    for single in sorted(axes, key="TCIZ".find):
+        choices = {axis: _complete(there, axes.index(axis)) for axis in axes if axis != "T"}
+        if "Z" in choices:
+            choices["Z"] = _longest_run(choices["Z"])
+        planes = {axis: len(at) * there.size // there.shape[axes.index(axis)] for axis, at in choices.items()}
+        if any(planes.values()):
+            axis = max(planes, key=lambda each: planes[each])
+            return {**kept, axis: choices[axis]}
+        at = axes.index(single)
+        best = int(np.argmax(np.moveaxis(there, at, 0).reshape(there.shape[at], -1).sum(axis=1)))
+        kept[single] = (best,)  # of a frame that is not whole, one channel is kept
+        there = np.take(there, [best], axis=at)
+    return kept
 
 
 def _complete(there: NDArray[np.bool_], axis: int) -> tuple[int, ...]:

@@ -21,9 +21,11 @@ from numpy.typing import NDArray
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import AXES, Image
 from superlens.io.deferred import Deferred
-from superlens.io.lazy import LazyImage, open_image
+from superlens.io.filesets import find_images
+from superlens.io.lazy import LazyImage
 from superlens.io.metadata import stem
-from superlens.io.paths import find_images, is_zarr
+from superlens.io.opening import open_image
+from superlens.io.paths import is_zarr
 from superlens.io.planes import listed
 
 __all__ = ["SequenceAxis", "open_sequence", "read_sequence"]

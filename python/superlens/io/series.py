@@ -12,7 +12,7 @@ from superlens.errors import SuperlensError, SuperlensWarning
 __all__ = ["Series", "chosen", "only_series"]
 
 _PREVIEW_SIDE = 0.55  # a preview is at most so much as wide and as high as the image
-_MOST_LISTED = 12
+_MOST_LISTED, _LONGEST_NAME = 10, 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,8 @@ class Series:
     def __str__(self) -> str:
         words = " x ".join(str(size) for size in self.sizes)
         kind = f"{self.axes} {words}" + (", colour" if self.coloured else "")
-        return f"{self.name} ({kind})" if self.name else kind
+        name = " ".join(self.name.split())[:_LONGEST_NAME]
+        return f"{name} ({kind})" if name else kind
 
     @property
     def yx_shape(self) -> tuple[int, int]:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.io.deferred import Deferred, Mapped
 from superlens.io.metadata import Pixels, StoredImage, parse_note, time_s
-from superlens.io.micromanager import Stack, open_stack, planes_of_position
+from superlens.io.micromanager import Stack, open_stack, planes_of_position, told_by_summary
 from superlens.io.ome import OmeImage, OmeSet, ome_text, open_ome_set
 from superlens.io.paths import check_readable, is_companion
 from superlens.io.planes import Planes, whole_part
@@ -314,6 +314,7 @@ class _Chunked:
         weakref.finalize(self, tiff.close)
         with _quiet_tifffile():
             store: Any = tiff.series[series].aszarr(level=0)
+        weakref.finalize(self, store.close)
         self._array = zarr.open_array(store, mode="r")
 
     def __call__(self, part: tuple[slice, ...]) -> NDArray[Any]:
@@ -392,6 +393,8 @@ def _told(path: Path, stored: StoredImage, *by: Callable[[StoredImage], StoredIm
         if tell is not None:
             stored = tell(stored)
     with tifffile.TiffFile(path) as tiff:
+        if tiff.is_ndtiff:
+            stored = told_by_summary(stored, (tiff.micromanager_metadata or {}).get("Summary", {}))
         imagej = tiff.imagej_metadata if tiff.is_imagej else None
         if imagej:
             pixel_sizes = stored.pixel_sizes

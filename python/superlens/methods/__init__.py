@@ -17,6 +17,7 @@ from superlens.errors import SuperlensError
 if TYPE_CHECKING:
     from superlens.method import Method
     from superlens.model import Model
+    from superlens.predicting import Predictor
 
 __all__ = ["method", "method_of", "methods", "names", "predictors", "register", "unregister"]
 
@@ -73,11 +74,24 @@ def method_of(model: Model) -> Method:
     return method(made)
 
 
-def predictors(path: Path) -> tuple[object, ...]:
-    """Open a model file as functions from a block to arrays by role, one for each channel it is for."""
+def predictors(path: Path) -> tuple[Predictor, ...]:
+    """Open a model file as functions from a block to arrays by role, one for each channel it is for.
+
+    Raises
+    ------
+    SuperlensError
+        If its method gives no images.
+    """
+    from superlens.method import ImageMethod
     from superlens.model import ChannelModels
 
-    return tuple(method_of(model).predictor(model) for model in ChannelModels.load(path).models)
+    found = []
+    for model in ChannelModels.load(path).models:
+        made_by = method_of(model)
+        if not isinstance(made_by, ImageMethod):
+            raise SuperlensError(f"the model was made by {made_by.name}, which takes a movie; localize it instead")
+        found.append(made_by.predictor(model))
+    return tuple(found)
 
 
 def register(added: Method) -> None:

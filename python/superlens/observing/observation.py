@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,10 @@ class Observation:
     estimate: CameraEstimate
     noise: NoiseCheck
     messages: tuple[str, ...]
+
+    def stacked(self, values: NDArray[Any], axes: str) -> NDArray[Any]:
+        """Planes ``(N, Y, X)`` of the image as the images or volumes ``(M, [Z,] Y, X)`` that a network of such axes takes."""
+        return values.reshape(-1, *self.image.data.shape[-len(axes) : -2], *values.shape[-2:])
 
 
 def observe(

@@ -301,6 +301,20 @@ class PSF:
         last = int(np.argmax(along < 0.01)) or len(along)
         return float(last * frequency[1])
 
+    def carried_per_um(self, pixel_nm: float | None = None) -> float:
+        """Frequency to which recorded data carry a specimen, in cycles per micrometre.
+
+        That is the optical cutoff, or the camera's Nyquist frequency where it is lower: the data hold nothing of finer detail, however
+        narrow the response of a result. What a sharp image shows beyond is inferred, from what is known of specimens.
+
+        Parameters
+        ----------
+        pixel_nm : float, optional
+            Side of a camera pixel; without it the camera is taken to sample finely enough.
+        """
+        nyquist = np.inf if pixel_nm is None else 500 / pixel_nm
+        return float(min(self.cutoff_per_um, nyquist))
+
     def radial_transfer(self) -> tuple[Floats, Floats]:
         """What the PSF in focus passes of each frequency.
 

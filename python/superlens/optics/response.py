@@ -1,14 +1,14 @@
 """`Response`: the blur that a sharp image states, and what a person may say of it.
 
 A sharp image shows the specimen through a response that follows from the PSF. In: the PSF on the fine grid. Out: the response on the
-same grid, the width of a thin line in the result, the frequency to which the recorded data carry it, and the response's transfer
-function for a plot.
+same grid, the width of a thin line in the result, and the response's transfer function for a plot. How far the recorded data carry a
+result follows from the PSF alone: `superlens.optics.PSF.carried_per_um`.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,29 +55,9 @@ class Response(NamedTuple):
         """
         return self.of(psf).line_fwhm_nm
 
-    def carried_per_um(self, psf: PSF, pixel_nm: float | None = None) -> float:
-        """Frequency to which the recorded data carry what the sharp image shows, in cycles per micrometre.
-
-        That is the optical cutoff of the PSF, or the camera's Nyquist frequency where it is lower: the data hold nothing of a specimen's
-        finer detail, however narrow the response. What a sharp image shows beyond is inferred, from what is known of specimens.
-
-        Parameters
-        ----------
-        psf : PSF
-        pixel_nm : float, optional
-            Side of a camera pixel; without it the camera is taken to sample finely enough.
-        """
-        nyquist = np.inf if pixel_nm is None else 500 / pixel_nm
-        return float(min(psf.cutoff_per_um, nyquist))
-
     def transfer(self, psf: PSF) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """What the response passes of each frequency, as `PSF.radial_transfer` gives it."""
         return self.of(psf).radial_transfer()
-
-    def stated(self) -> dict[str, Any]:
-        """As the fields of a model's configuration."""
-        names = ("target_factor", "target_factor_z", "core_share", "core_factor")
-        return dict(zip(names, self, strict=True))
 
     def __str__(self) -> str:
         """In words, for a report."""

@@ -67,7 +67,7 @@ def richardson_lucy_iterates(
     True
     """
     forward = microscope(np.shape(image), psf, scale=scale, workers=workers)
-    for estimate, _ in _iterate(forward, image, background):
+    for estimate, _ in iterates(forward, image, background):
         yield estimate[forward.window].copy()
 
 
@@ -121,7 +121,7 @@ def richardson_lucy(
     else:
         raise SuperlensError(f"iterations is {iterations!r}; expected a whole number from 1, or 'auto'.")
     forward = microscope(np.shape(image), psf, scale=scale, workers=workers)
-    for count, (estimate, _) in enumerate(_iterate(forward, image, background), start=1):
+    for count, (estimate, _) in enumerate(iterates(forward, image, background), start=1):
         if count >= most and callback is None:
             break
         if callback is not None and (callback(count, estimate[forward.window].copy()) or count >= most):
@@ -228,7 +228,7 @@ def blind_noise_variance(image: Array, psf: Array, *, scale: int = 1) -> float:
     return float(power[quiet].mean() / np.sum(window**2))
 
 
-def _iterate(forward: ForwardModel, image: Array, background: float) -> Iterator[tuple[Float32, Float32]]:
+def iterates(forward: ForwardModel, image: Array, background: float) -> Iterator[tuple[Float32, Float32]]:
     """Yield each estimate on the whole domain (reused, do not keep) and the model of the image it was made from."""
     image = np.asarray(image, np.float32)
     seen = np.isfinite(image)
@@ -260,7 +260,7 @@ def _held_out_errors(
 ) -> Iterator[float]:
     """Yield the error of each iterate of a recorrupted image against its other half, less a constant."""
     target = _sharpened(image - 2 * noise - background, psf, forward)
-    for estimate, _ in _iterate(forward, image + noise / 2, background):
+    for estimate, _ in iterates(forward, image + noise / 2, background):
         seen = estimate[forward.window]
         yield float(np.mean(seen * (seen - 2 * target)))
 

@@ -105,21 +105,21 @@ def sparse_deconvolution(
     shape = good_shape([n + 2 * _MARGIN for n in data.shape], [1] * data.ndim)
     window = tuple(slice(_MARGIN, _MARGIN + n) for n in data.shape)
     target = mirrored(data / peak, shape, window)
-    clean = _continuous_and_sparse(target, fidelity, sparsity, continuity_z, iterations, workers)[window]
+    clean = continuous_and_sparse(target, fidelity, sparsity, continuity_z, iterations, workers)[window]
     if not clean.max() > 1e-3:
         raise SuperlensError(f"sparsity {sparsity} leaves nothing of the image; give a smaller one, or more fidelity.")
     return richardson_lucy(clean * peak, psf, iterations=deconvolution_iterations, workers=workers)
 
 
-def _continuous_and_sparse(
+def continuous_and_sparse(
     target: Float32, fidelity: float, sparsity: float, continuity_z: float, iterations: int, workers: int
 ) -> Float32:
     """Solve the first step of `sparse_deconvolution` by split Bregman, periodically; `target` has its maximum at 1."""
     shape = target.shape
-    terms = _second_derivatives(target.ndim, continuity_z)
+    terms = second_derivatives(target.ndim, continuity_z)
     impulse = np.zeros(shape, np.float32)
     impulse.flat[0] = 1
-    symbol = sum(np.abs(fft.rfftn(_derivative(impulse, term), workers=workers)) ** 2 for term in terms)
+    symbol = sum(np.abs(fft.rfftn(derivative_of(impulse, term), workers=workers)) ** 2 for term in terms)
     inverse = (1 / (fidelity + _STEP * (1 + symbol))).astype(np.float32)
 
     smooth = [np.zeros(shape, np.float32) for _ in terms]  # right-hand sides: split variable minus Bregman variable
@@ -128,10 +128,10 @@ def _continuous_and_sparse(
     for _ in range(iterations):
         right = fidelity * target + _STEP * (sparse - sparse_dual)
         for i, term in enumerate(terms):
-            right += _derivative(_STEP * (smooth[i] - dual[i]), term, adjoint=True)
+            right += derivative_of(_STEP * (smooth[i] - dual[i]), term, adjoint=True)
         estimate = fft.irfftn(fft.rfftn(right, workers=workers) * inverse, shape, workers=workers)
         for i, term in enumerate(terms):
-            dual[i] += _derivative(estimate, term)
+            dual[i] += derivative_of(estimate, term)
             smooth[i] = dual[i] - np.clip(dual[i], -1 / _STEP, 1 / _STEP)
             dual[i] -= smooth[i]
         sparse_dual += estimate
@@ -140,7 +140,7 @@ def _continuous_and_sparse(
     return np.asarray(np.maximum(estimate, 0), np.float32)
 
 
-def _second_derivatives(ndim: int, continuity_z: float) -> list[tuple[int, int, float]]:
+def second_derivatives(ndim: int, continuity_z: float) -> list[tuple[int, int, float]]:
     """Pairs of axes with the weight of their derivative in the norm of the Hessian (mixed ones count twice)."""
     terms = []
     for a, b in itertools.combinations_with_replacement(range(ndim), 2):
@@ -150,7 +150,7 @@ def _second_derivatives(ndim: int, continuity_z: float) -> list[tuple[int, int, 
     return terms
 
 
-def _derivative(array: Float32, term: tuple[int, int, float], *, adjoint: bool = False) -> Float32:
+def derivative_of(array: Float32, term: tuple[int, int, float], *, adjoint: bool = False) -> Float32:
     a, b, weight = term
     step = 1 if adjoint else -1
     for axis in (a, b):

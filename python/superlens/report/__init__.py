@@ -27,7 +27,6 @@ from superlens.report.localization import (
     DriftCourse,
     LocalizationReport,
     ModelNote,
-    render_localizations,
 )
 from superlens.report.verdict import Verdict, judge, judge_localizations
 
@@ -108,3 +107,32 @@ def render_channels(
     from superlens.report.templates import template
 
     return template("channels.html.j2").render(title=title, image_name=image_name, created=created, pages=list(shown))
+
+
+def render_localizations(data: LocalizationReport) -> str:
+    """Turn the data of a localization into one self-contained HTML page.
+
+    Parameters
+    ----------
+    data : LocalizationReport
+
+    Returns
+    -------
+    str
+        HTML that loads nothing: pictures, plots, style and script are inside. Every text from outside is escaped. The same data give the
+        same page.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> found = {"frame": np.array([1, 2]), "x_nm": np.array([120.0, 900.0]), "y_nm": np.array([300.0, 310.0])}
+    >>> plane, fine = np.ones((16, 16)), np.ones((160, 160))
+    >>> page = render_localizations(
+    ...     LocalizationReport("Localization", "cell.tif", datetime(2030, 1, 1), plane, 100.0, fine, 10.0, found, (1, 2))
+    ... )
+    >>> page.startswith("<!doctype html>")
+    True
+    """
+    from superlens.report.localization_page import build  # Matplotlib is loaded when a page is drawn, not before
+
+    return build(data)

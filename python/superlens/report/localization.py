@@ -20,7 +20,7 @@ from superlens.report.data import CITATIONS, Array, Provenance
 if TYPE_CHECKING:
     from superlens.simulate.likeness import Likeness
 
-__all__ = ["Condition", "DriftCourse", "LocalizationReport", "ModelNote", "render_localizations"]
+__all__ = ["Condition", "DriftCourse", "LocalizationReport", "ModelNote"]
 
 _REQUIRED = ("frame", "x_nm", "y_nm")
 
@@ -259,31 +259,3 @@ class LocalizationReport:
         """The finite values of a column; empty where the table does not have it."""
         values = np.asarray(self.columns.get(name, ()), dtype=float)
         return np.asarray(values[np.isfinite(values)])
-
-
-def render_localizations(data: LocalizationReport) -> str:
-    """Turn the data of a localization into one self-contained HTML page.
-
-    Parameters
-    ----------
-    data : LocalizationReport
-
-    Returns
-    -------
-    str
-        HTML that loads nothing: pictures, plots, style and script are inside. Every text from outside is escaped. The same data give the
-        same page.
-
-    Examples
-    --------
-    >>> found = {"frame": np.array([1, 2]), "x_nm": np.array([120.0, 900.0]), "y_nm": np.array([300.0, 310.0])}
-    >>> plane, fine = np.ones((16, 16)), np.ones((160, 160))
-    >>> page = render_localizations(
-    ...     LocalizationReport("Localization", "cell.tif", datetime(2030, 1, 1), plane, 100.0, fine, 10.0, found, (1, 2))
-    ... )
-    >>> page.startswith("<!doctype html>")
-    True
-    """
-    from superlens.report.localization_page import build  # Matplotlib is loaded when a page is drawn, not before
-
-    return build(data)

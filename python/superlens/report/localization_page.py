@@ -53,7 +53,7 @@ class _Region:
 def build(data: LocalizationReport) -> str:
     """The page of `data`; what it guarantees stands at `superlens.report.render_localizations`."""
     layers = _layers(data)
-    crops = _crops(data)
+    crops = crops_of(data)
     return template("localization.html.j2").render(
         data=data,
         verdict=judge_localizations(data),
@@ -133,7 +133,7 @@ def _overview(layer: _Layer, data: LocalizationReport, crops: list[Crop]) -> Pic
     return Picture(picture.uri, picture.width, picture.height, picture.alt, "", None, picture.scale_bar, marks)
 
 
-def _crops(data: LocalizationReport) -> list[Crop]:
+def crops_of(data: LocalizationReport) -> list[Crop]:
     """Windows of camera pixels: that with the most localizations, a usual one, and one of the emptiest that hold some."""
     height, width = data.mean.shape
     side = int(max(_REGION_NM / data.pixel_nm, _LEAST_REGION))
@@ -191,7 +191,12 @@ def _time(data: LocalizationReport) -> Section:
     searched = np.setdiff1d(np.arange(data.frame_count), data.unsearched - first)
     density = counts[searched] / data.area_um2
     marks = [(float(density.mean()), "found, mean")]
-    facts = [("Found in a frame", f"{number(float(counts[searched].mean()), 3)}, from {counts[searched].min()} to {counts[searched].max()}")]
+    facts = [
+        (
+            "Found in a frame",
+            f"{number(float(counts[searched].mean()), 3)}, from {counts[searched].min()} to {counts[searched].max()}",
+        )
+    ]
     facts.append(("Found per µm² and frame", number(float(density.mean()), 3)))
     notes = []
     if data.density_um2 is not None:
@@ -201,7 +206,9 @@ def _time(data: LocalizationReport) -> Section:
             share = float(density.mean()) / data.density_um2
             facts.append(("Found over estimated", number(share, 2)))
     if len(searched) >= 20:
-        ends = [float(counts[part].mean()) for part in (searched[: len(searched) // 10], searched[-(len(searched) // 10) :])]
+        ends = [
+            float(counts[part].mean()) for part in (searched[: len(searched) // 10], searched[-(len(searched) // 10) :])
+        ]
         if ends[0] > 2 * max(ends[1], 1e-9):
             notes.append(
                 f"The last tenth of the movie holds {number(ends[1], 2)} localizations in a frame, the first {number(ends[0], 2)}: molecules bleach."

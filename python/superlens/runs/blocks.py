@@ -12,14 +12,12 @@ from superlens.runs.folders import megabytes
 from superlens.runs.verb import Outcome, Request
 
 if TYPE_CHECKING:
-    from superlens.methods.zsdeconv.request import BlockOptions
-    from superlens.methods.zsdeconv.stream import Preview
+    from superlens.predicting import BlockOptions, Preview
 
 __all__ = ["BLOCKS", "by_blocks", "predict_by_blocks"]
 
 BLOCKS = (
     Parameter("also", "choice", "A further image to write beside the main one (repeatable).", choices=("denoised", "uncertainty"), several=True),
-    Parameter("dry_run", "flag", "Only say which blocks, memory, time and room it would take."),
     Parameter("memory_gb", "float", "Memory of each process; default: half of what is free, at most 2.", least=0, above=True),
     Parameter("block", "int", "Side of a block, camera pixels; default: by the memory.", least=16),
     Parameter("scheduler", "text", "Address of a Dask scheduler, like tcp://HOST:8786."),
@@ -66,7 +64,7 @@ def predict_by_blocks(request: Request) -> Outcome:
             "stripes and sensor maps are taken off whole images only; correct the image first, or name a folder with `out`."
         )
     request.engine()
-    from superlens.methods.zsdeconv.stream import predict_file, preview
+    from superlens.enhancing import predict_file, preview
 
     source = request.reading.file(files[0], tuple(request.get("channel", ())) or None)
     options = _options(request)
@@ -81,7 +79,7 @@ def predict_by_blocks(request: Request) -> Outcome:
 
 
 def _options(request: Request) -> BlockOptions:
-    from superlens.methods.zsdeconv.request import BlockOptions
+    from superlens.predicting import BlockOptions
     from superlens.streaming import Workers
 
     scheduler, workers = request.get("scheduler"), request.get("workers")

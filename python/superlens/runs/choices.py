@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from superlens.errors import SuperlensError
 from superlens.parameters import Parameter
@@ -41,6 +41,10 @@ IMAGE = (
         unit="nm", source="pixel_nm",
     ),
     Parameter("axes", "text", "Axes of the file's array, like TYX; default: what the file says.", "Axes of the input file", advanced=True),
+    Parameter(
+        "sequence", "choice", "Take the files of a folder, or those that a name stands for, as one image along this axis.", "Files are one image along",
+        choices=("T", "Z", "C"), advanced=True,
+    ),
     Parameter("series", "int", "Which of several images in one file, from 0.", "Series of the input file", least=0, advanced=True),
 )  # fmt: skip
 
@@ -107,6 +111,7 @@ HOST = (
     Parameter("device", "text", "cpu, gpu or gpu:1; default: the best there is.", "Device", advanced=True),
     Parameter("threads", "int", "Processor threads; default: all.", "Threads", least=1, advanced=True),
     Parameter("verbose", "flag", "Tell the story of the run on standard error."),
+    Parameter("dry_run", "flag", "Only say what is read of each file, what is assumed, and what would be made."),
 )
 
 
@@ -135,6 +140,7 @@ class Reading:
     pixel_nm: float | None = None
     axes: str | None = None
     series: int | None = None
+    sequence: Literal["T", "Z", "C"] | None = None
     z_step_nm: float | None = None
     fill_missing: bool = False
     remove_stripes: str = "off"
@@ -150,18 +156,22 @@ class Reading:
         """The file with what is said of it, for opening it without reading."""
         from superlens.io import ImageFile
 
-        return ImageFile(path, self.axes, self.pixel_nm, self.z_step_nm, self.fill_missing, channels)
+        return ImageFile(path, channels=channels, sequence=self.sequence, **self.said)
 
     def read(self, path: Path) -> Image:
         """Read one image, and refuse what cannot be worked on."""
         from superlens.image import check_image
         from superlens.io import read
 
-        image = read(
-            path, axes=self.axes, pixel_nm=self.pixel_nm, z_step_nm=self.z_step_nm, fill_missing=self.fill_missing
-        )
+        image = read(path, **self.said) if self.sequence is None else self.file(path).open().load()
         check_image(image)
         return self.corrected(image) if self.corrects else image
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What is said of the file, as `superlens.io.read` takes it."""
+        names = ("axes", "pixel_nm", "z_step_nm", "fill_missing", "series")
+        return {name: getattr(self, name) for name in names}
 
     def corrected(self, image: Image) -> Image:
         """Take off what is asked for: the sensor's own offsets and gains, then stripes."""

@@ -10,7 +10,7 @@ from superlens.errors import SuperlensError
 from superlens.parameters import Parameter
 from superlens.runs.choices import CORRECTIONS
 from superlens.runs.folders import stem_of
-from superlens.runs.images import hollow
+from superlens.runs.learning import hollow
 from superlens.runs.verb import Made, Outcome, Plan, Request, Source
 
 __all__ = ["STRIPES", "correct", "plan_correct"]

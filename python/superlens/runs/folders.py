@@ -62,7 +62,9 @@ def find_inputs(paths: Sequence[Path]) -> list[Path]:
 
 
 def megabytes(count: float) -> str:
-    """Write a number of bytes as megabytes or gigabytes."""
+    """Write a number of bytes as kilobytes, megabytes or gigabytes."""
+    if count < 1e5:
+        return f"{count / 1e3:.1f} kB"
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
@@ -96,16 +98,34 @@ class OutputFolder:
         SuperlensError
             When the folder cannot be made or written, has no room, or an input would be overwritten.
         """
-        self._spare_inputs(names)
         made = self._make()
         try:
             self._probe()
+            self.check(names)
             self._require_room(size)
             yield
         finally:
             for folder in made:
                 with contextlib.suppress(OSError):  # it holds something now, and stays
                     folder.rmdir()
+
+    def check(self, names: Sequence[str]) -> None:
+        """Try names before the work.
+
+        Raises
+        ------
+        SuperlensError
+            When a file of that name would overwrite an input, or the disk takes none of that name.
+        """
+        self._spare_inputs(names)
+        with tempfile.TemporaryDirectory(prefix=".superlens-", dir=self.path) as trial:
+            for name in names:
+                try:
+                    (Path(trial) / name).touch()
+                except (OSError, ValueError) as error:
+                    raise SuperlensError(
+                        f"the disk of {self.path} takes no file called {name} ({getattr(error, 'strerror', None) or error}); rename the input."
+                    ) from error
 
     @contextlib.contextmanager
     def delivery(self) -> Iterator[Path]:
@@ -125,7 +145,7 @@ class OutputFolder:
         try:
             staging = Path(tempfile.mkdtemp(prefix=".superlens-", dir=self.path))
             yield staging
-            for file in sorted(staging.iterdir()):
+            for file in sorted(staging.iterdir(), key=lambda one: (not one.name.endswith("run.json"), one.name)):
                 os.replace(file, self.path / file.name)
         except OSError as error:
             raise SuperlensError(
@@ -185,5 +205,5 @@ def _refuse_same_names(files: Sequence[Path]) -> None:
 
 
 def stem_of(path: Path) -> str:
-    """Stem for the names of outputs: the file name without its ending, and without ``.ome``."""
-    return path.stem.removesuffix(".ome")
+    """Stem for the names of outputs: the file name without its ending, and without ``.ome`` or ``.companion``."""
+    return path.stem.removesuffix(".ome").removesuffix(".companion")

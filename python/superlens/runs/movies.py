@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -18,9 +18,11 @@ from superlens.methods import method as method_named
 from superlens.methods import method_of, methods
 from superlens.parameters import Parameter
 from superlens.runs.choices import settings_of
-from superlens.runs.folders import OutputFolder, stem_of
+from superlens.runs.delivery import verdicts_of
+from superlens.runs.folders import stem_of
 from superlens.runs.images import model_target, taught
-from superlens.runs.verb import Made, Outcome, Plan, Request, Sheet
+from superlens.runs.places import Place, place_for
+from superlens.runs.verb import Made, Outcome, Plan, Request, Sheet, Source
 
 if TYPE_CHECKING:
     from superlens.io import LazyImage
@@ -70,7 +72,13 @@ def localize(request: Request) -> Outcome:
     known, span = method.known(request.given), _span(request)
     settings = None if preset is None else settings_of(method, "train", {**request.given, "preset": preset}, ())
     movie, path = _movie(request)
-    with _room_for_table(request, path), _room_for_results(request, method, movie, path) as folder:
+    source = Source(
+        cast("Image", movie), path
+    )  # a movie in a file has the outline of an image and is read by its frames
+    with (
+        _room_for_table(request, path),
+        _room_for_results(request, method, source, keep_model=preset is not None) as place,
+    ):
         device = request.engine()
         model = None if file is None else _loaded(file, method)
         progress = request.session.progress
@@ -81,7 +89,7 @@ def localize(request: Request) -> Outcome:
         request.session.check()
         files = _saved(request, found)
         image = _rendered(found, float(request.get("render_nm", 10.0)))
-        paths = _written(request, method, folder, path, found, image, keep_model=preset is not None)
+        paths = _written(request, place, source, found, image, keep_model=preset is not None)
     return _outcome(request, method, path, found, image, device, files, paths)
 
 
@@ -166,13 +174,22 @@ def _loaded(path: Path, method: MovieMethod) -> Model:
 
 def _movie(request: Request) -> tuple[Image | LazyImage, Path]:
     """The movie of a request: lazily from its file, or from memory, where a stack is taken for frames."""
-    from superlens.smlm.recording import check_movie, open_movie
+    from superlens.streaming.movie import check_movie, open_movie
 
     files = [Path(path) for path in request.get("inputs", ())]
     if len(files) + len(request.images) != 1:
         raise SuperlensError(f"{len(files) + len(request.images)} inputs are given; expected one movie.")
+    if files and not request.get("sequence") and files[0].is_dir() and len(request.files) != 1:
+        raise SuperlensError(
+            f"{files[0]} holds {len(request.files)} files; name one of them, or give `sequence` T if they are the frames of one movie."
+        )
+    if files and request.get("sequence"):
+        movie: Image | LazyImage = request.reading.file(files[0]).open()
+        check_movie(movie)
+        return movie, files[0]
     if files:
-        movie: Image | LazyImage = open_movie(files[0], axes=request.get("axes"), pixel_nm=request.get("pixel_nm"))
+        files = request.files
+        movie = open_movie(files[0], **request.reading.said)
         check_movie(movie)
         return movie, files[0]
     image, file = request.images[0].image, request.images[0].file
@@ -194,18 +211,16 @@ def _room_for_table(request: Request, movie: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _room_for_results(
-    request: Request, method: MovieMethod, movie: Image | LazyImage, path: Path
-) -> Iterator[OutputFolder | None]:
+    request: Request, method: MovieMethod, source: Source, *, keep_model: bool
+) -> Iterator[Place | None]:
     out = request.path("out")
     if out is None:
         yield None
         return
-    from superlens.runs.records import result_names
-
-    folder = request.folder(out, request.path("model"))
-    names = result_names(method, [path], [role.name for role in method.gives])
-    with folder.prepared(names, _bytes_needed(movie, float(request.get("render_nm", 10.0)))):
-        yield folder
+    folder, roles = request.folder(out, request.path("model")), [role.name for role in method.gives]
+    room = _bytes_needed(source.image, float(request.get("render_nm", 10.0)))
+    with place_for(folder, method, [source], roles, room, request.session, model=keep_model) as place:
+        yield place
 
 
 def _bytes_needed(movie: Image | LazyImage, render_nm: float) -> int:
@@ -248,28 +263,20 @@ def _saved(request: Request, found: Result) -> list[Path]:
 
 
 def _written(
-    request: Request,
-    method: MovieMethod,
-    folder: OutputFolder | None,
-    path: Path,
-    found: Result,
-    image: Image,
-    *,
-    keep_model: bool,
+    request: Request, place: Place | None, source: Source, found: Result, image: Image, *, keep_model: bool
 ) -> dict[str, Path]:
-    if folder is None:
+    if place is None:
         return {}
     from superlens.runs.records import Record
 
-    record = Record(method, request.session, alone=True)
-    with folder.delivery() as staging:
-        names = record.write(staging, path, found, {"rendered": image})
-        record.write_run(staging)
-        names["run"] = "run.json"
+    record = Record(place, request.session)
+    with place.folder.delivery() as staging:
+        names = record.write(staging, source, found, {"rendered": image})
         if keep_model:
-            found.model.save(staging / "model.zip")
-            names["model"] = "model.zip"
-    paths = {role: folder.path / name for role, name in sorted(names.items(), key=lambda item: item[1])}
+            names["model"] = record.write_model(staging, found.model)
+        names["run"] = record.write_run(staging)
+    place.let_go(record.names)
+    paths = {role: place.folder.path / name for role, name in sorted(names.items(), key=lambda item: item[1])}
     for one in paths.values():
         request.session.wrote(one)
     return paths
@@ -298,7 +305,11 @@ def _outcome(
         made=made,
         sheet=None if long else sheet_of(table),
         text=f"localizations: {len(table)}\nmolecules after linking: {len(found.tables['linked'])}",
-        messages=(*found.messages, *((hint,) if long and not written else ())),
+        messages=(
+            *found.messages,
+            *((hint,) if long and not written else ()),
+            *verdicts_of(found, Source(image, path)),
+        ),
         files=tuple(written),
         info={"device": device, "localizations": len(table)},
     )

@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,38 +17,21 @@ from typing import Any
 
 import numpy as np
 
+from superlens.errors import printable
 from superlens.host import versions
 from superlens.image import Image
 from superlens.io import write, write_localizations
-from superlens.method import Method, Role
+from superlens.model import ChannelModels, Model
 from superlens.report import Provenance
 from superlens.result import Channel, Result
-from superlens.runs.folders import stem_of
-from superlens.runs.verb import Session
+from superlens.runs.places import Place, digest_of, identity_of
+from superlens.runs.verb import Session, Source
 from superlens.training import device_in_use
 
-__all__ = ["SCHEMA", "Record", "digest_of", "plain", "report_name", "result_names"]
+__all__ = ["SCHEMA", "Record", "plain"]
 
 SCHEMA = 1
 """Version of the layout of ``run.json``."""
-
-
-def file_name(role: Role, stem: str) -> str:
-    """The file of a role of an input."""
-    ending = ".csv" if role.table else ".tif"
-    return f"{role.ending}{ending}" if role.alone else f"{stem}_{role.ending}{ending}"
-
-
-def report_name(file: Path, *, alone: bool) -> str:
-    """The report of an input, which is called by its name where there are several."""
-    return "report.html" if alone else f"{stem_of(file)}_report.html"
-
-
-def result_names(method: Method, files: Sequence[Path], roles: Sequence[str]) -> list[str]:
-    """The files that a record will write for inputs, for the roles that will be there, but for the model."""
-    shown = [role for role in method.gives if role.name in roles or role.table]
-    images = [file_name(role, stem_of(file)) for file in files for role in shown]
-    return [*images, *(report_name(file, alone=len(files) == 1) for file in files), "run.json"]
 
 
 class Record:
@@ -56,19 +39,27 @@ class Record:
 
     Parameters
     ----------
-    method : Method
+    place : Place
+        The names that the run may write.
     session : Session
         For the command and the time at which the work began.
-    alone : bool
-        Whether there is one input, whose report is called ``report.html``.
+    left_out : mapping
+        Inputs that could not be worked on, and why.
     """
 
-    def __init__(self, method: Method, session: Session, *, alone: bool) -> None:
-        self._method, self._session, self._alone = method, session, alone
+    def __init__(self, place: Place, session: Session, left_out: Mapping[str, str] | None = None) -> None:
+        self._place, self._session, self._left_out = place, session, left_out or {}
         self._results: list[dict[str, Any]] = []
+        self._model: str | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all files so far."""
+        results = [name for one in self._results for name in one["files"].values()]
+        return [*results, self._place.record, *([self._model] if self._model else [])]
 
     def write(
-        self, folder: Path, file: Path, result: Result, more: Mapping[str, Image] | None = None
+        self, folder: Path, source: Source, result: Result, more: Mapping[str, Image] | None = None
     ) -> dict[str, str]:
         """Write the images, tables and the report of one input.
 
@@ -76,8 +67,8 @@ class Record:
         ----------
         folder : Path
             Where to; exists.
-        file : Path
-            The input; for one that came in no file, a path that does not exist and gives the name.
+        source : Source
+            The input.
         result : Result
         more : mapping, optional
             Further images by role, such as a rendered table.
@@ -87,47 +78,58 @@ class Record:
         dict
             Role to file name, and "report" to that of the page, in the order in which to name them to the user.
         """
+        file, place = source.file, self._place
         names: dict[str, str] = {}
         for role, table in result.tables.items():
-            names[role] = file_name(self._method.role(role), stem_of(file))
+            names[role] = place.named(place.method.role(role), file)
             write_localizations(folder / names[role], table)
         for role, image in [*result.images(), *(more or {}).items()]:
-            names[role] = file_name(self._method.role(role), stem_of(file))
+            names[role] = place.named(place.method.role(role), file)
             write(folder / names[role], image)
-        digest = digest_of(file, result)
         where = "file" if file.exists() else "pixels"
+        pixels = hashlib.sha256(np.ascontiguousarray(result.like.data).tobytes())
+        digest = digest_of(file) if file.exists() else pixels.hexdigest()
         provenance = Provenance(
-            command=shlex.join(self._session.command()),
+            command=printable(shlex.join(self._session.command())),
             device=device_in_use(),
             input_digest=f"sha256 of the {where}: {digest}",
             started=self._session.began,
             duration_s=(datetime.now(UTC) - self._session.began).total_seconds(),
         )
-        names["report"] = report_name(file, alone=self._alone)
+        names["report"] = place.report(file)
         (folder / names["report"]).write_text(result.page(provenance), encoding="utf-8")
-        self._results.append(self._about(file, result, digest, names))
+        self._results.append(self._about(source, result, digest, names))
         return names
 
+    def write_model(self, folder: Path, model: Model | ChannelModels) -> str:
+        """Write the model that the results were made with; return its name."""
+        self._model = self._place.model
+        model.save(folder / self._model)
+        return self._model
+
     def write_run(self, folder: Path) -> str:
-        """Write ``run.json``: command, versions, inputs with digests, and what is known of each result."""
+        """Write the record: command, versions, inputs with digests, and what is known of each result so far; return its name."""
         told = {
             "schema": SCHEMA,
-            "method": self._method.name,
+            "method": self._place.method.name,
             "command": self._session.command(),
             "device": device_in_use(),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "versions": versions(),
+            "model": self._model,
             "results": self._results,
+            "left_out": dict(self._left_out),
         }
         text = json.dumps(plain(told), indent=1, ensure_ascii=False, allow_nan=False)
-        (folder / "run.json").write_text(text + "\n", encoding="utf-8")
-        return "run.json"
+        (folder / self._place.record).write_text(text + "\n", encoding="utf-8")
+        return self._place.record
 
-    def _about(self, file: Path, result: Result, digest: str, names: Mapping[str, str]) -> dict[str, Any]:
+    def _about(self, source: Source, result: Result, digest: str, names: Mapping[str, str]) -> dict[str, Any]:
         numbers = result.numbers or (None,)
         channels = zip(numbers, result.names, result.channels, strict=True)
         return {
-            "input": str(file),
+            "input": str(source.file.absolute() if source.file.exists() else source.file),
+            "identity": identity_of(source),
             "sha256": digest,
             "axes": result.like.axes,
             "shape": list(result.like.data.shape),
@@ -150,28 +152,17 @@ def _of_channel(number: int | None, name: str, channel: Channel) -> dict[str, An
     }
 
 
-def digest_of(path: Path, result: Result | None = None) -> str:
-    """SHA-256 of a file, of all files of a folder, or of the pixels that a result was made of where there was none."""
-    if result is not None and not path.exists():
-        return hashlib.sha256(np.ascontiguousarray(result.like.data).tobytes()).hexdigest()
-    if path.is_dir():  # an OME-Zarr
-        whole = hashlib.sha256()
-        for file in sorted(found for found in path.rglob("*") if found.is_file()):
-            whole.update(f"{file.relative_to(path).as_posix()} {digest_of(file)}\n".encode())
-        return whole.hexdigest()
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
 def plain(value: Any) -> Any:
     """Turn a value into one that strict JSON has: numbers that are not finite become null, unknown types text."""
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {printable(str(key)): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(item) for item in value]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
-    if value is None or isinstance(value, str | bool | int):
+    if isinstance(value, str):
+        return printable(value)
+    if value is None or isinstance(value, bool | int):
         return value
     item = getattr(value, "item", None)
     return plain(item()) if callable(item) and getattr(value, "ndim", None) == 0 else str(value)

@@ -126,7 +126,7 @@ def scene_of(
     about: dict[str, Any] = {"yx_shape": (64, 64), "pixel_nm": pixel_nm or 100.0}
     if like is not None:
         from superlens.smlm.estimation import Known
-        from superlens.smlm.recording import check_movie, estimate_conditions, open_movie
+        from superlens.streaming.movie import check_movie, estimate_conditions, open_movie
 
         movie = open_movie(like, axes=axes, pixel_nm=pixel_nm)
         count, *shape = check_movie(movie)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from superlens.errors import SuperlensError
 from superlens.parameters import Parameter
@@ -21,6 +21,8 @@ from superlens.runs.folders import OutputFolder, find_inputs
 
 if TYPE_CHECKING:
     from superlens.image import Image
+
+T = TypeVar("T")
 
 __all__ = ["Made", "Outcome", "Plan", "Request", "Session", "Sheet", "Source", "Verb"]
 
@@ -157,6 +159,8 @@ class Plan:
     seconds : float or None
     in_files : bool
         Whether the inputs lie in files, so that they need not be handed over.
+    notes : sequence of str
+        What was decided where nothing was said.
     """
 
     made: Sequence[Made]
@@ -164,6 +168,7 @@ class Plan:
     planes: int
     seconds: float | None = None
     in_files: bool = False
+    notes: Sequence[str] = ()
 
 
 @dataclass(eq=False)
@@ -178,12 +183,15 @@ class Request:
     session : Session
     images : sequence of Source
         Images that came in no file.
+    left_out : dict
+        Files of a folder that could not be worked on, and why.
     """
 
     verb: Verb
     given: Mapping[str, Any]
     session: Session
     images: Sequence[Source] = ()
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def get(self, name: str, otherwise: Any = None) -> Any:
         """What was said of a parameter."""
@@ -209,9 +217,34 @@ class Request:
 
     @functools.cached_property
     def files(self) -> list[Path]:
-        """The image files that are named."""
+        """The image files that are named, and those in folders; with `sequence`, the folders that are images."""
         named = [Path(path) for path in self.get("inputs", ())]
-        return find_inputs(named) if named else []
+        return named if self.get("sequence") else find_inputs(named) if named else []
+
+    def tried(self, path: Path, work: Callable[[], T]) -> T | None:
+        """Do something with one of the files; one of several in a folder that cannot be worked on is left out, and told."""
+        try:
+            return work()
+        except SuperlensError as error:
+            if path in map(Path, self.get("inputs", ())) or len(self.files) == 1:
+                raise
+            self.left_out[str(path)] = str(error)
+            self.session.note(f"{path.name} is left out: {error}")
+            return None
+
+    def required(self, found: list[Source]) -> list[Source]:
+        """Refuse a request of which nothing is left.
+
+        Raises
+        ------
+        SuperlensError
+        """
+        if not found and self.left_out:
+            path, why = next(iter(self.left_out.items()))
+            raise SuperlensError(f"none of the {len(self.left_out)} images can be worked on; {Path(path).name}: {why}")
+        if not found:
+            raise SuperlensError("there is no image; open one, or name a file in `inputs`.")
+        return found
 
     def sources(self, *, checked: bool = True) -> list[Source]:
         """Read every image of the request once; unless `checked` is false, those that cannot be worked on are refused.
@@ -224,15 +257,16 @@ class Request:
         from superlens.image import check_image
 
         reading, found = self.reading, []
-        found += [Source(reading.read(path), path) for path in self.files]
+        for path in self.files:
+            read = self.tried(path, lambda path=path: reading.read(path))  # type: ignore[misc]
+            if read is not None:
+                found.append(Source(read, path))
         for source in self.images:
             if checked:
                 check_image(source.image)
             image = reading.corrected(source.image) if checked and reading.corrects else source.image
             found.append(Source(image, source.file))
-        if not found:
-            raise SuperlensError("there is no image; open one, or name a file in `inputs`.")
-        return found
+        return self.required(found)
 
     def engine(self) -> str:
         """Load the engine on the device that is asked for, and return it in words."""

@@ -160,12 +160,23 @@ def _by_kind(images: str, movies: str) -> Callable[[Request], Any]:
     return call
 
 
+def _told_first(run: Callable[[Request], Any]) -> Callable[[Request], Any]:
+    """A run that with `dry_run` only says what it would do."""
+
+    def call(request: Request) -> Any:
+        return _later("outlook", "foretell")(request) if request.get("dry_run") else run(request)
+
+    return call
+
+
 def _run_predict(request: Request) -> Any:
     if _takes(request) == "movie":
-        return _later("movies", "localize")(request)
+        return _told_first(_later("movies", "localize"))(request)
     from superlens.runs import blocks
 
-    return blocks.predict_by_blocks(request) if blocks.by_blocks(request) else _later("images", "predict")(request)
+    if blocks.by_blocks(request):
+        return blocks.predict_by_blocks(request)
+    return _told_first(_later("images", "predict"))(request)
 
 
 def _later(room: str, name: str) -> Callable[[Request], Any]:
@@ -203,7 +214,7 @@ VERBS: Mapping[str, Verb] = {
             "Denoise and super-resolve the open image by what it holds itself.",
             "Superlens Enhance...",
             _enhance,
-            _by_kind("enhance", "localize"),
+            _told_first(_by_kind("enhance", "localize")),
             _by_kind("plan_enhance", "plan_localize"),
             "images",
         ),
@@ -213,7 +224,7 @@ VERBS: Mapping[str, Verb] = {
             "Train a model on the open image or a folder of images, for Superlens Predict.",
             "Superlens Train...",
             _train,
-            _by_kind("train", "train_movie"),
+            _told_first(_by_kind("train", "train_movie")),
             _by_kind("plan_train", "plan_train_movie"),
             "images",
         ),
@@ -236,7 +247,7 @@ VERBS: Mapping[str, Verb] = {
             "Find single molecules in the open movie: a table, and a super-resolved image of them.",
             "Superlens Localize...",
             _localize,
-            _later("movies", "localize"),
+            _told_first(_later("movies", "localize")),
             _later("movies", "plan_localize"),
             "one",
         ),
@@ -305,7 +316,7 @@ VERBS: Mapping[str, Verb] = {
             "Say what superlens runs on, how fast it is, and what is wrong.",
             "Say what superlens runs on, how fast it is, and what is wrong.",
             "",
-            lambda: (*_parameters("about", "DOCTOR"), *HOST),
+            lambda: (*_parameters("about", "DOCTOR"), *HOST[:3]),
             _later("about", "diagnose"),
         ),
     )

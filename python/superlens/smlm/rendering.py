@@ -101,14 +101,14 @@ def render_gaussian(
     level = np.round(6 * np.log2(widths)).astype(int)
     for number in np.unique(level):
         places, sigma = table.positions_nm[level == number] / pixel_nm, 2.0 ** (number / 6)
-        if 5 * len(places) * _side(sigma) < canvas.size * _finer(sigma) ** 3:
+        if 5 * len(places) * side_of(sigma) < canvas.size * _finer(sigma) ** 3:
             _add_each(canvas, places, sigma)
         else:
             canvas += _drawn(places, shape, sigma)
     return _image(canvas.astype(np.float32), table, pixel_nm, "Gaussians")
 
 
-def _side(sigma: float) -> int:
+def side_of(sigma: float) -> int:
     """Pixels along the square that a Gaussian of this width is drawn in."""
     return 2 * math.ceil(5 * sigma) + 1
 
@@ -120,7 +120,7 @@ def _finer(sigma: float) -> int:
 
 def _add_each(canvas: NDArray[np.float64], places: NDArray[np.float64], sigma: float) -> None:
     """Add Gaussians of one width, in pixels, each integrated over the pixels around it."""
-    side = _side(sigma)
+    side = side_of(sigma)
     at_once = max(1, _AT_ONCE // side**2)
     for some in (places[start : start + at_once] for start in range(0, len(places), at_once)):
         shares, pixels = [], []

@@ -110,10 +110,12 @@ class JudgedFrames:
         ):
             if found.any():
                 numbers = np.flatnonzero(found) + first
-                then = "Left out of all estimates" if searched else "Not searched for molecules, and left out of all estimates"
-                said.append(
-                    f"{then}: {len(numbers)} of {len(self)} frames, {what} ({frames_in_words(numbers)})."
+                then = (
+                    "Left out of all estimates"
+                    if searched
+                    else "Not searched for molecules, and left out of all estimates"
                 )
+                said.append(f"{then}: {len(numbers)} of {len(self)} frames, {what} ({frames_in_words(numbers)}).")
         return tuple(said)
 
 
@@ -202,9 +204,7 @@ class UsualFrame:
             base = float(np.quantile(level, _LITTLE))
             image = np.asarray(image + base * (1.0 if pattern is None else pattern), np.float32)
             low, high = low - base, high - base
-        return cls(
-            image, pattern, noise, low, high, reach, max(2 * noise, 1.5 * _CLEAR * own), one_value, varies
-        )
+        return cls(image, pattern, noise, low, high, reach, max(2 * noise, 1.5 * _CLEAR * own), one_value, varies)
 
     def _main_group(self, stack: Array) -> Mask:
         """The largest group of frames whose levels lie close together; of large ones that in which most frames show spots."""

@@ -28,7 +28,7 @@ from scipy import fft, ndimage
 
 from superlens import __version__, simulate
 from superlens.model import Model, ModelConfig
-from superlens.networks import build, losses
+from superlens.networks import architecture, build, losses
 from superlens.observing.conditioning import BANK_RADIUS, CHANNELS, Normaliser, wiener_kernels
 from superlens.optics import RESPONSES
 from superlens.progress import Progress, console, silent
@@ -43,6 +43,7 @@ from superlens.training import (
     precision,
     set_weights,
 )
+from superlens.training.two_stage.state import TwoStageState
 
 __all__ = [
     "Batch",
@@ -115,12 +116,12 @@ def draw_example(pool: NDArray[np.float16], rng: Rng) -> tuple[Array, Array, Arr
     clean : ndarray, shape (PATCH, PATCH, 1)
     sharp : ndarray, shape (2 * PATCH, 2 * PATCH, 1)
     """
-    spectrum = fft.rfft2(_specimen(pool, rng))
-    otf, target = _random_otfs(rng)
+    spectrum = fft.rfft2(a_specimen(pool, rng))
+    otf, target = random_otfs(rng)
     exposed = Exposed.draw(
-        _bin(fft.irfft2(spectrum * otf, (_FINE, _FINE))), fft.irfft2(spectrum * target, (_FINE, _FINE)), rng
+        bin_pixels(fft.irfft2(spectrum * otf, (_FINE, _FINE))), fft.irfft2(spectrum * target, (_FINE, _FINE)), rng
     )
-    conditioned = _condition_periodic(exposed.noisy, exposed.sigma, exposed.normaliser, otf, target)
+    conditioned = condition_periodic(exposed.noisy, exposed.sigma, exposed.normaliser, otf, target)
     clean, sharp = exposed.answers()
     return conditioned[:PATCH, :PATCH], clean[:PATCH, :PATCH], sharp[: 2 * PATCH, : 2 * PATCH]
 
@@ -250,7 +251,7 @@ def _structure(rng: Rng) -> Array:
             return simulate.one_over_f(shape, rng, exponent=rng.uniform(0.8, 2.2), contrast=around(1.0, 1.0))
 
 
-def _specimen(pool: NDArray[np.float16], rng: Rng) -> NDArray[np.floating[Any]]:
+def a_specimen(pool: NDArray[np.float16], rng: Rng) -> NDArray[np.floating[Any]]:
     if rng.random() < 0.03:
         return np.ones((_FINE, _FINE), np.float32)
     one: NDArray[np.floating[Any]] = _moved(pool, rng)
@@ -281,7 +282,7 @@ def _moved(pool: NDArray[np.float16], rng: Rng) -> Array:
     return np.roll(one, tuple(rng.integers(0, _FINE, 2)), axis=(0, 1))
 
 
-def _random_otfs(rng: Rng) -> tuple[Array, Array]:
+def random_otfs(rng: Rng) -> tuple[Array, Array]:
     """Transfer functions of a random PSF and of the response that sharp images state for it, on the fine grid."""
     fwhm = 2 * np.exp(rng.uniform(np.log(1.6), np.log(7.0)))  # fine pixels
     airy = rng.random() < 0.6
@@ -294,27 +295,27 @@ def _random_otfs(rng: Rng) -> tuple[Array, Array]:
     k = np.hypot(ky, kx).astype(np.float32)
 
     def otf(width: float) -> Array:
-        core = _airy_otf(k * width * np.sqrt(power) / 1.02) if airy else _gauss_otf(k * width)
+        core = airy_otf(k * width * np.sqrt(power) / 1.02) if airy else gauss_otf(k * width)
         if power != 1.0:
             psf = np.maximum(fft.irfft2(core, (_FINE, _FINE)), 0) ** power
             core = fft.rfft2(psf / psf.sum()).real
-        return ((1 - halo) * core + halo * _gauss_otf(k * width * halo_width)).astype(np.float32)
+        return ((1 - halo) * core + halo * gauss_otf(k * width * halo_width)).astype(np.float32)
 
     stated = RESPONSES["YX"]
     return otf(fwhm), (1 - stated.core_share) * otf(fwhm / stated.lateral) + stated.core_share * otf(fwhm / stated.core)
 
 
-def _airy_otf(ratio: Array) -> Array:
+def airy_otf(ratio: Array) -> Array:
     """Incoherent transfer function of a clear pupil; ``ratio`` is frequency over cutoff."""
     r = np.clip(ratio, 0, 1)
     return np.asarray((2 / np.pi) * (np.arccos(r) - r * np.sqrt(1 - r * r)), np.float32)
 
 
-def _gauss_otf(cycles_per_fwhm: Array) -> Array:
+def gauss_otf(cycles_per_fwhm: Array) -> Array:
     return np.asarray(np.exp(-((np.pi * cycles_per_fwhm) ** 2) / (4 * np.log(2))), np.float32)
 
 
-def _bin(fine: Array) -> Array:
+def bin_pixels(fine: Array) -> Array:
     return np.asarray(fine.reshape(_CAMERA, 2, _CAMERA, 2).mean((1, 3)))
 
 
@@ -338,7 +339,7 @@ def _jittered(normaliser: Normaliser, rng: Rng) -> Normaliser:
     return Normaliser(normaliser.level + normaliser.contrast * rng.normal(0, 0.15), contrast)
 
 
-def _condition_periodic(noisy: Array, sigma: Array, normaliser: Normaliser, otf: Array, target: Array) -> Array:
+def condition_periodic(noisy: Array, sigma: Array, normaliser: Normaliser, otf: Array, target: Array) -> Array:
     """As `superlens.observing.conditioning.condition`, on a periodic plane."""
     half = _CAMERA // 2
     rows = np.r_[0:half, _FINE - half : _FINE]
@@ -394,9 +395,9 @@ def pretrain(
         network = build("light", {"channels": CHANNELS})
     if begin is not None:
         set_weights(network, begin)
-    plan = Plan(steps=steps, learning_rate=learning_rate, check_every=250, average=0.998)
+    plan = Plan(steps=steps, learning_rate=learning_rate, check_every=250)
     draw = in_order(lambda start: batches(pool, size=batch, seed=seed, steps=steps, workers=workers, start=start))
-    return network, fit(network, two_stage_loss, draw, plan, checkpoint=checkpoint, progress=progress)
+    return network, fit(network, two_stage_loss, draw, plan, checkpoint=checkpoint, average=0.998, progress=progress)
 
 
 def calibrate(
@@ -486,20 +487,19 @@ def write_start(
     provenance: dict[str, Any],
 ) -> None:
     """Write trained weights as a start: in full precision while its stated errors are calibrated, in half of it in the file."""
-    about = {"channels": CHANNELS, "scale": 2}
+    about = architecture(name).arguments(2)
     exact = build(name, about)
     set_weights(exact, get_weights(trained))
+    state = TwoStageState(axes=axes, response=RESPONSES[axes], spread=calibrate(exact))
     config = ModelConfig(
         version=__version__,
         method="pretraining",
         network=name,
         network_config=about,
-        axes=axes,
-        **RESPONSES[axes].stated(),
-        spread=calibrate(exact),
+        state=state.stored(),
         provenance=provenance,
     )
-    Model(config, exact, None).save(out, dtype="float16")
+    Model(config, exact).save(out, dtype="float16")
 
 
 if __name__ == "__main__":

@@ -172,7 +172,7 @@ def _structure(rng: Rng) -> Array:
             return volumes.field(SHAPE, rng, aspect=aspect, exponent=rng.uniform(1.0, 2.6), contrast=around(1.0, 1.0))
 
 
-def _specimen(pool: NDArray[np.float16], rng: Rng) -> Array:
+def a_specimen(pool: NDArray[np.float16], rng: Rng) -> Array:
     if rng.random() < 0.02:
         return np.ones(SHAPE, np.float32)
     one = _moved(pool, rng)
@@ -209,7 +209,7 @@ class Blurred:
     def draw(cls, pool: NDArray[np.float16], optics: list[Optics], rng: Rng) -> Blurred:
         """Draw one of the whole periodic specimen."""
         chosen = optics[rng.integers(len(optics))]
-        spectrum = fft.rfftn(_specimen(pool, rng))
+        spectrum = fft.rfftn(a_specimen(pool, rng))
         blurred = fft.irfftn(spectrum * chosen.blur, SHAPE)
         clean = blurred.reshape(SHAPE[0], _CAMERA, 2, _CAMERA, 2).mean((2, 4))
         return cls(np.maximum(clean, 0), fft.irfftn(spectrum * chosen.sharp, SHAPE), chosen.bank)
@@ -297,9 +297,9 @@ def pretrain(
         begin_from_images(network, Model.load(shipped()["zsdeconv-light"]).network)
     else:
         set_weights(network, begin)
-    plan = Plan(steps=steps, learning_rate=learning_rate, check_every=100, average=0.995)
+    plan = Plan(steps=steps, learning_rate=learning_rate, check_every=100)
     draw = in_order(lambda start: batches(pool, optics, seed=seed, steps=steps, workers=workers, start=start))
-    return network, fit(network, two_stage_loss, draw, plan, checkpoint=checkpoint, progress=progress)
+    return network, fit(network, two_stage_loss, draw, plan, checkpoint=checkpoint, average=0.995, progress=progress)
 
 
 def calibrate(network: keras.Model, *, seed: int = 1, scenes: int = 60) -> float:

@@ -28,8 +28,6 @@ class Plan:
         Steps between two held-out checks and checkpoints.
     patience : int
         Held-out checks without a better one before stopping early; 0 never stops.
-    average : float
-        Momentum of the moving average of the weights, 0 for none.
     """
 
     steps: int
@@ -39,7 +37,6 @@ class Plan:
     minutes: float | None = None
     check_every: int = 20
     patience: int = 0
-    average: float = 0.0
 
     def rate(self, step: int, elapsed: float) -> float:
         """Learning rate of a step, ``elapsed`` minutes after the first."""

@@ -34,6 +34,7 @@ def fit(
     *,
     held_out: Callable[[], float] | None = None,
     checkpoint: Checkpoint | None = None,
+    average: float = 0.0,
     progress: Progress = silent,
 ) -> History:
     """Train a network and leave its best weights in it.
@@ -51,6 +52,8 @@ def fit(
         Loss on data that training never sees, with the weights that the network holds now. The weights of the best check are kept.
     checkpoint : Checkpoint, optional
         Where to keep the state; an existing file with the same key is resumed.
+    average : float
+        Momentum of the moving average of the weights, which is then what is checked and kept; 0 for none.
     progress : Progress
 
     Returns
@@ -64,7 +67,7 @@ def fit(
         If the loss or a weight is not finite (the network then holds the best weights so far), or if the checkpoint can't be
         read, written, or belongs to another training.
     """
-    return Trainer(network, loss, average=plan.average).fit(
+    return Trainer(network, loss, average=average).fit(
         draw, plan, held_out=held_out, checkpoint=checkpoint, progress=progress
     )
 
@@ -77,7 +80,7 @@ class Trainer:
     network, loss
         As for `fit`.
     average : float
-        As in `Plan`.
+        Momentum of the moving average of the weights, 0 for none.
     """
 
     def __init__(self, network: keras.Model, loss: Loss, *, average: float = 0.0) -> None:

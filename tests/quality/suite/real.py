@@ -21,10 +21,11 @@ from scipy import ndimage, optimize
 import superlens as sl
 from superlens.camera import NoiseCheck
 from superlens.enhancing import enhance
+from superlens.evidence.measure import seen_by_camera
 from superlens.methods.zsdeconv.apply import apply
 from superlens.methods.zsdeconv.learn import learn
+from superlens.methods.zsdeconv.prepared import prepare
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.task import Lens, prepare
 from superlens.metrics import (
     blur_width,
     decorrelation_resolution,
@@ -40,6 +41,7 @@ from superlens.optics import PSF
 from superlens.progress import silent
 from superlens.reconstruct import blind_stop, richardson_lucy, richardson_lucy_iterates
 from superlens.result import Result
+from superlens.training.two_stage.state import TwoStageState
 
 from .ours import pixels
 from .scores import upsampled
@@ -86,13 +88,13 @@ def _without_truth(image: sl.Image, psf: PSF) -> Outcome:
     began = time.perf_counter()
     result = enhance(image, psf)
     seconds = time.perf_counter() - began
-    data, fine = result.observation.counts[0], result.model.psf
+    data, fine = result.observation.counts[0], TwoStageState.of(result.model).psf
     if fine is None:
         raise ValueError("the model has no PSF; expected one that was not for denoising only")
     iteration = blind_stop(data, fine.data, scale=2)
     lucy = richardson_lucy(data, fine.data, iterations=iteration, scale=2)
     ours = pixels(result)
-    seen = Lens.of(fine, 2).seen(ours, 2)
+    seen = seen_by_camera(ours, result.model)
     white = residual_whiteness(data - seen, result.observation.sigma[0])
     numbers = {
         "raw_decorrelation_nm": decorrelation_resolution(data, _CAMERA_NM),
@@ -123,7 +125,7 @@ def low_light_sim(level: str, na: float, wavelength_nm: float) -> Outcome:
     image = replace(full, data=np.ascontiguousarray(full.data[..., ::2, ::2]), pixel_nm=2 * _SIM_NM)
     reference = np.asarray(sl.read(folder / "HER_reconstruction.tif", pixel_nm=_SIM_NM).data, np.float64)
     result = enhance(image, sl.Objective(na=na, wavelength_nm=wavelength_nm))
-    data, fine = result.observation.counts[0], result.model.psf
+    data, fine = result.observation.counts[0], TwoStageState.of(result.model).psf
     if fine is None:
         raise ValueError("the model has no PSF; expected one that was not for denoising only")
     series = list(islice(richardson_lucy_iterates(data, fine.data, scale=2), 100))

@@ -21,13 +21,14 @@ import superlens as sl
 from superlens.camera import Camera
 from superlens.evidence.measure import seen_by_camera
 from superlens.image import Image
-from superlens.methods.zsdeconv.learn import recipe_of, untrained
+from superlens.methods.zsdeconv.prepared import prepare
+from superlens.methods.zsdeconv.recipe import recipe_of
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.task import prepare
 from superlens.metrics import flux_ratio, psnr_fitted
+from superlens.networks import architecture, build
 from superlens.optics import PSF, RESPONSES, Objective
 from superlens.simulate import volumes
-from superlens.training import Plan, fit
+from superlens.training import Plan, best_precision, fit, precision
 
 from .baselines import oracle_lucy
 from .store import ROOT, Cell, Outcome
@@ -312,7 +313,9 @@ def _gap(network: str) -> Outcome:
     settings: dict[str, Any] = {"preset": "paper", "batch": 1} if network == "rcan" else {"pairs": "interleave"}
     config = ZSDeconvConfig.of(settings.pop("preset", "fast"), axes="ZYX", offset=100.0, **settings)
     prepared = prepare([image], _objective("confocal"), config)
-    trained = untrained(prepared)
+    known = architecture(config.network)
+    with precision("float32" if known.precision == "float32" else best_precision()):
+        trained = build(config.network, known.arguments(config.scale))
     recipe = recipe_of(prepared, trained)
     began, drawn = [], []
 

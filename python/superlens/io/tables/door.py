@@ -139,9 +139,7 @@ def _reader(path: Path) -> Callable[[Path], StoredTable]:
     with path.open("rb") as file:
         head = file.read(len(_HDF5))
     if head == _HDF5:
-        from superlens.io.tables.hdf5 import read_hdf5
-
-        return read_hdf5
+        return _read_hdf5
     if head.startswith(_ZIP):
         from superlens.io.tables.smlm import read_smlm
 
@@ -192,4 +190,22 @@ def _unknown(path: Path) -> str:
     known = ", ".join(TABLE_SUFFIXES)
     return (
         f"{path} is of a kind that cannot be read as a table ({kind}); expected {known}. Export it as ThunderSTORM CSV."
+    )
+
+
+def _read_hdf5(path: Path) -> StoredTable:
+    """Read a table of Picasso or of DECODE."""
+    from superlens.io.tables.decode import read_decode
+    from superlens.io.tables.hdf5 import opened
+    from superlens.io.tables.picasso import read_picasso
+
+    with opened(path) as file:
+        names = [str(name) for name in file]  # bytes where they are no UTF-8
+    if "locs" in names:
+        return read_picasso(path)
+    if "data" in names:
+        return read_decode(path)
+    there = " ".join(", ".join(names).split())[:200] or "nothing"
+    raise SuperlensError(
+        f"{path.name} holds {there}; expected locs, as Picasso writes it, or data, as DECODE does. Export it as CSV."
     )

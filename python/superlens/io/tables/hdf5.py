@@ -19,9 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superlens.errors import SuperlensError
-from superlens.io.tables.meaning import StoredTable
 
-__all__ = ["group", "member", "numbers_of", "opened", "read_array", "read_hdf5", "word_of"]
+__all__ = ["group", "member", "numbers_of", "opened", "read_array", "word_of"]
 
 _MOST_COMPRESSION = 1100  # deflate, the strongest filter in use, ends at 1032
 _MOST_NUMBERS = 4
@@ -37,39 +36,6 @@ _DAMAGE = (
     RuntimeError,
     struct.error,
 )
-
-
-def read_hdf5(path: Path) -> StoredTable:
-    """Read a table of Picasso or of DECODE.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    StoredTable
-        What the reader of the format made of it.
-
-    Raises
-    ------
-    SuperlensError
-        If the file is damaged or of another program.
-    """
-    from superlens.io.tables.decode import read_decode
-    from superlens.io.tables.picasso import read_picasso
-
-    with opened(path) as file:
-        names = [str(name) for name in file]  # bytes where they are no UTF-8
-    if "locs" in names:
-        return read_picasso(path)
-    if "data" in names:
-        return read_decode(path)
-    there = " ".join(", ".join(names).split())[:200] or "nothing"
-    raise SuperlensError(
-        f"{path.name} holds {there}; expected locs, as Picasso writes it, or data, as DECODE does. Export it as CSV."
-    )
 
 
 @contextmanager

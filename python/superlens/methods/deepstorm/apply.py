@@ -24,9 +24,9 @@ from superlens.result import Channel, Result
 from superlens.smlm import Drift, Localizations, correct_drift, estimate_drift, frc_of_halves, link, render_gaussian
 from superlens.smlm.balance import LightBalance
 from superlens.smlm.estimation import MovieEstimate
-from superlens.smlm.recording import Recording, check_movie, compared, frames_of
 from superlens.smlm.refining import crowding_of, refine
 from superlens.smlm.usual import JudgedFrames
+from superlens.streaming.movie import Recording, check_movie, compared, frames_of
 
 if TYPE_CHECKING:
     from superlens.report import Provenance, Verdict
@@ -153,7 +153,7 @@ class Localized:
     def report(self, rendered: Image | None = None, provenance: Provenance | None = None) -> str:
         """A self-contained HTML page: what was found, under which conditions, and why to trust it."""
         from superlens.methods.deepstorm.page import page_of
-        from superlens.report.localization import render_localizations
+        from superlens.report import render_localizations
 
         return render_localizations(page_of(self, rendered or self.rendered(), provenance))
 

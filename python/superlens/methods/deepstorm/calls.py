@@ -14,7 +14,7 @@ from superlens.model import Model
 from superlens.progress import Progress, silent
 from superlens.smlm import Localizations
 from superlens.smlm.estimation import Known
-from superlens.smlm.recording import Recording, check_movie, estimate_conditions, frames_of
+from superlens.streaming.movie import Recording, check_movie, estimate_conditions, frames_of
 
 __all__ = ["localize", "train_deepstorm"]
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from superlens.errors import SuperlensError
 from superlens.methods.deepstorm.settings import DeepStormConfig
+from superlens.methods.deepstorm.state import shipped_states
 from superlens.model import Model, shipped
 from superlens.smlm.estimation import MovieEstimate
 
@@ -48,28 +49,26 @@ def choose_model(told: MovieEstimate) -> Chosen:
     SuperlensError
         If no model for single molecules is shipped.
     """
-    options = []
-    for name, path in shipped().items():
-        if name.startswith("deepstorm"):
-            model = Model.load(path)
-            config = _config(model)
-            options.append((_outside(told, config), _breadth(config), name, model, config))
+    options = [
+        (_outside(told, config), _breadth(config), name, config)
+        for name, config in ((name, state.settings) for name, state in shipped_states().items())
+    ]
     if not options:
         raise SuperlensError("no model for single molecules comes with this superlens; train one on this movie")
     options.sort(key=lambda option: option[:3])
-    outside, _, name, model, config = options[0]
+    outside, _, name, config = options[0]
     fits = outside <= math.log(_MARGIN)
     low, high = config.density_um2
     why = (
         f"{name} was taken: it was trained for {low:g} to {high:g} molecules per square micrometre of {config.photons[0]:g} to "
         f"{config.photons[1]:g} photons, and the movie has about {crowding(told, config):.2g} and {told.photons:.0f}"
     )
-    others = [f"{n} is for {c.photons[0]:g} to {c.photons[1]:g}" for _, _, n, _, c in options[1:]]
+    others = [f"{n} is for {c.photons[0]:g} to {c.photons[1]:g}" for _, _, n, c in options[1:]]
     if others:
         why += f"; of the others, {', '.join(others)} photons"
     if not fits:
         why += "; that is outside, so expect less, and train one on this movie"
-    return Chosen(name, model, why, fits)
+    return Chosen(name, Model.load(shipped()[name]), why, fits)
 
 
 def crowding(told: MovieEstimate, config: DeepStormConfig) -> float:
@@ -91,11 +90,6 @@ def config_for(told: MovieEstimate, pixel_nm: float, config: DeepStormConfig) ->
         "read_noise_e": (max(0.7 * told.camera.read_noise_e, 0.1), max(1.4 * told.camera.read_noise_e, 0.2)),
     }
     return config.with_changes(around)
-
-
-def _config(model: Model) -> DeepStormConfig:
-    names = DeepStormConfig.model_fields
-    return DeepStormConfig(**{name: value for name, value in model.config.settings.items() if name in names})
 
 
 def _outside(told: MovieEstimate, config: DeepStormConfig) -> float:

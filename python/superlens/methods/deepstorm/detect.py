@@ -9,70 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from superlens.errors import SuperlensError
 from superlens.methods.deepstorm.frames import Units
 from superlens.methods.deepstorm.settings import DeepStormConfig
+from superlens.methods.deepstorm.state import DeepStormState
 from superlens.methods.deepstorm.stating import ErrorLaw
 from superlens.model import Model
 from superlens.networks import architecture
+from superlens.predicting import FramePredictor, predict_frames
 from superlens.smlm.density import Peaks, find_peaks
-from superlens.tiling import choose_tile, map_tiles
-from superlens.training import out_of_memory_errors
 
-__all__ = ["Detector", "Found", "densities", "peaks"]
+__all__ = ["Detector", "Found", "peaks"]
 
 Array = NDArray[np.float32]
-
-_BLOCK_BYTES = 400_000_000
-"""Memory that the frames of one call may take."""
-
-
-def densities(network: keras.Model, name: str, frames: Array) -> Array:
-    """Density maps of frames.
-
-    Parameters
-    ----------
-    network : keras.Model
-    name : str
-        Its architecture.
-    frames : ndarray, shape (B, Y, X, 1)
-        Normalised; of any size, padded and cut into tiles as the network and the memory ask for.
-
-    Returns
-    -------
-    ndarray, shape (B, fine Y, fine X), float32
-        At least 0.
-    """
-    shape = architecture(name)
-    _, height, width, _ = frames.shape
-    pads = [(-side) % shape.align for side in (height, width)]
-    padded = np.pad(frames, ((0, 0), (0, pads[0]), (0, pads[1]), (0, 0)), mode="edge")
-    per_frame = (height + pads[0]) * (width + pads[1]) * shape.bytes_per_pixel
-    at_once = max(1, int(_BLOCK_BYTES // per_frame))
-    if per_frame <= _BLOCK_BYTES:
-        parts = [network.predict_on_batch(padded[i : i + at_once]) for i in range(0, len(padded), at_once)]
-    else:
-        tile = choose_tile(
-            padded.shape[1:3],
-            shape.halo,
-            shape.align,
-            bytes_per_pixel=shape.bytes_per_pixel,
-            memory_bytes=_BLOCK_BYTES,
-        )
-        parts = [
-            map_tiles(
-                network.predict_on_batch,
-                frame,
-                halo=shape.halo,
-                tile=tile,
-                align=shape.align,
-                out_of_memory=out_of_memory_errors(),
-            )[None]
-            for frame in padded
-        ]
-    fine = np.concatenate(parts)[..., 0]
-    scale = fine.shape[1] // padded.shape[1]
-    return np.asarray(np.maximum(fine[:, : height * scale, : width * scale], 0), np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,16 +107,20 @@ class Detector:
     @classmethod
     def of(cls, model: Model) -> Detector:
         """The detector that a model file holds."""
-        told = dict(model.config.settings)
-        if "errors" not in told:
-            raise SuperlensError(
-                f"the model was made by superlens {model.config.version}, before stated errors were learned; train it again"
-            )
-        threshold, within = float(told.pop("threshold")), float(told.pop("found_within"))
-        law = ErrorLaw.of(told.pop("errors"))
-        config = DeepStormConfig(**told)
-        units = Units.of(config, (model.config.level, model.config.contrast))
-        return cls(model.network, config, units, threshold, within, law)
+        state = DeepStormState.of(model)
+        units = Units.of(state.settings, (state.frame_mean, state.frame_deviation))
+        return cls(model.network, state.settings, units, state.threshold, state.found_within, state.law)
+
+    def state(self) -> DeepStormState:
+        """What a model file keeps of it."""
+        return DeepStormState(
+            settings=self.config,
+            threshold=self.threshold,
+            found_within=self.found_within,
+            errors=self.law.told(),
+            frame_mean=self.units.mean,
+            frame_deviation=self.units.deviation,
+        )
 
     def maps(self, electrons: Array, photons: float, background: float) -> Array:
         """Density of molecules in each fine pixel, without the shift of labels, shape (B, fine Y, fine X), of frames in electrons, shape (B, Y, X)."""
@@ -176,8 +128,11 @@ class Detector:
 
     def densities(self, frames: Array) -> Array:
         """The same of frames that are normalised already, shape (B, Y, X, 1)."""
+        known = architecture(self.config.network)
+        predictor = FramePredictor(self.network, known.halo, known.align, known.bytes_per_pixel)
         whole = self.config.gain / self.config.kernel_sum
-        return densities(self.network, self.config.network, frames) / np.float32(whole)
+        made = np.maximum(predict_frames(predictor, frames[..., 0])[..., 0], 0)
+        return np.asarray(made / np.float32(whole), np.float32)
 
     def read(self, maps: Array) -> Found:
         """The molecules in density maps."""

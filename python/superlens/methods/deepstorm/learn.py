@@ -18,6 +18,7 @@ from superlens.methods.deepstorm.examples import draw_batch, draw_example, norma
 from superlens.methods.deepstorm.frames import Units
 from superlens.methods.deepstorm.own import OwnFrames
 from superlens.methods.deepstorm.settings import DeepStormConfig
+from superlens.methods.deepstorm.state import shipped_states
 from superlens.model import Model, ModelConfig, shipped
 from superlens.networks import architecture, build, losses
 from superlens.progress import Progress
@@ -76,24 +77,20 @@ def learn(
     )
     set_weights(exact, get_weights(network))
     detector = calibrate(Detector(exact, config, units))
-    return Model(_described(detector, history, start), exact, None), history
+    return Model(_described(detector, history, start), exact), history
 
 
 def start_for(config: DeepStormConfig) -> str | None:
     """Name of the shipped model of this network that was trained for the most like densities; None if there is none."""
 
     def apart(name: str) -> float:
-        told = Model.load(shipped()[name]).config.settings
-        pairs = [(np.log(told[key]), np.log(getattr(config, key))) for key in ("density_um2", "photons")]
+        told = fitting[name]
+        pairs = [(np.log(getattr(told, key)), np.log(getattr(config, key))) for key in ("density_um2", "photons")]
         return float(sum(abs(np.mean(a) - np.mean(b)) for a, b in pairs))
 
-    fitting = [
-        name
-        for name, path in shipped().items()
-        if name.startswith("deepstorm")
-        and (told := Model.load(path).config).network == config.network
-        and told.scale == config.upsampling
-    ]
+    known = {name: state.settings for name, state in shipped_states().items()}
+    like = (config.network, config.upsampling)
+    fitting = {name: told for name, told in known.items() if (told.network, told.upsampling) == like}
     return min(fitting, key=apart, default=None)
 
 
@@ -150,15 +147,7 @@ def _described(detector: Detector, history: History, start: str | None) -> Model
         method="deepstorm",
         network=config.network,
         network_config=architecture(config.network).arguments(config.upsampling),
-        scale=config.upsampling,
-        level=detector.units.mean,
-        contrast=detector.units.deviation,
-        settings={
-            **config.model_dump(mode="json"),
-            "threshold": detector.threshold,
-            "found_within": detector.found_within,
-            "errors": detector.law.told(),
-        },
+        state=detector.state().stored(),
         provenance={
             "steps": history.records[-1].step if history.records else 0,
             "kept_step": history.best_step,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from superlens.result import Result
     from superlens.smlm import Localizations
     from superlens.smlm.estimation import Known
-    from superlens.smlm.recording import Recording
+    from superlens.streaming.movie import Recording
 
 __all__ = ["METHOD", "DeepStorm"]
 
@@ -125,14 +125,11 @@ class DeepStorm(MovieMethod):
 
     def upsampling(self, model: Model | None) -> int:
         """Of a model, or of those that are shipped or trained by default."""
-        usual = DeepStormConfig.of().upsampling
-        return usual if model is None else int(model.config.settings.get("upsampling", usual))
+        if model is None:
+            return DeepStormConfig.of().upsampling
+        from superlens.methods.deepstorm.state import DeepStormState
 
-    def predictor(self, model: Model) -> Any:
-        """A model as a function from frames to densities."""
-        from superlens.methods.deepstorm.detect import Detector
-
-        return Detector.of(model)
+        return DeepStormState.of(model).settings.upsampling
 
 
 def _sigma_nm(given: Mapping[str, Any]) -> float | None:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from superlens.errors import SuperlensError
 from superlens.methods.deepstorm.settings import DeepStormConfig
+from superlens.methods.deepstorm.state import DeepStormState
 from superlens.methods.deepstorm.stating import ErrorLaw
 from superlens.model import Model, ModelConfig
 from superlens.networks import build
@@ -96,19 +97,17 @@ def import_original(
             method="deepstorm",
             network="deepstorm",
             network_config={"upsampling": upsampling},
-            scale=upsampling,
-            level=mean,
-            contrast=deviation,
-            settings={
-                **config.model_dump(mode="json"),
-                "threshold": threshold,
-                "found_within": _FOUND_WITHIN,
-                "errors": ErrorLaw.of_bound(_BOUNDS).told(),
-            },
+            state=DeepStormState(
+                settings=config,
+                threshold=threshold,
+                found_within=_FOUND_WITHIN,
+                errors=ErrorLaw.of_bound(_BOUNDS).told(),
+                frame_mean=mean,
+                frame_deviation=deviation,
+            ).stored(),
             provenance={"imported": Path(path).name, "labels": labels},
         ),
         network,
-        None,
     )
 
 

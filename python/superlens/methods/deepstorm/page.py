@@ -10,7 +10,8 @@ import numpy as np
 
 from superlens.host import versions
 from superlens.image import Image
-from superlens.report import Provenance, Verdict, judge_localizations
+from superlens.methods.deepstorm.state import DeepStormState
+from superlens.report import Provenance, Verdict
 from superlens.report.localization import Condition, DriftCourse, LocalizationReport, ModelNote
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class LocalizationEvidence:
 
     def verdict(self) -> Verdict:
         """One judgement, with its reasons."""
-        return judge_localizations(page_of(self.found, self.found.mean))
+        return self.found.verdict
 
     def html(self) -> str:
         """The report page."""
@@ -55,7 +56,7 @@ class LocalizationEvidence:
 
 
 def page_of(found: Localized, rendered: Image, provenance: Provenance | None = None) -> LocalizationReport:
-    """Lay a result out for `superlens.report.localization.render_localizations`.
+    """Lay a result out for `superlens.report.render_localizations`.
 
     Parameters
     ----------
@@ -65,7 +66,8 @@ def page_of(found: Localized, rendered: Image, provenance: Provenance | None = N
     provenance : Provenance, optional
         Command, device and times of the run.
     """
-    told, drift, settings = found.estimate, found.drift, found.model.config.settings
+    told, drift, state = found.estimate, found.drift, DeepStormState.of(found.model)
+    settings = state.settings
     values = {
         "sigma_nm": told.sigma_nm,
         "photons": told.excess * told.photons,
@@ -79,7 +81,7 @@ def page_of(found: Localized, rendered: Image, provenance: Provenance | None = N
         Condition(words, values[name], unit, told.sources.get(name, ""), told.sources.get(name) == "given")
         for name, words, unit in _NAMES
     )
-    low, high = settings["density_um2"]
+    low, high = settings.density_um2
     return LocalizationReport(
         title="Single-molecule localization",
         source_name=found.mean.name or "movie",
@@ -107,11 +109,11 @@ def page_of(found: Localized, rendered: Image, provenance: Provenance | None = N
         spot_sigma_nm=None if told.spots is None else told.spots.sigma_nm,
         spot_photons=None if told.spots is None else told.excess * told.spots.photons,
         likeness=found.likeness,
-        threshold=float(settings["threshold"]),
+        threshold=state.threshold,
         model=ModelNote(
             name=f"{found.model.config.network}, {found.model.network.count_params():,} parameters",
-            trained_for=f"{low:.3g} to {high:.3g} molecules per µm² of {settings['photons'][0]:.4g} to {settings['photons'][1]:.4g} "
-            f"photons, σ {settings['sigma_pixels']:.3g} pixels, on simulated frames",
+            trained_for=f"{low:.3g} to {high:.3g} molecules per µm² of {settings.photons[0]:.4g} to {settings.photons[1]:.4g} "
+            f"photons, σ {settings.sigma_pixels:.3g} pixels, on simulated frames",
             chosen=found.why,
             facts={"network": found.model.config.network, **found.model.config.provenance},
         ),
@@ -121,5 +123,5 @@ def page_of(found: Localized, rendered: Image, provenance: Provenance | None = N
         messages=found.messages,
         parameters={"result": found.metrics, **found.parameters},
         versions=versions(),
-        provenance=replace(provenance or Provenance(), seed=int(settings["seed"])),
+        provenance=replace(provenance or Provenance(), seed=settings.seed),
     )

@@ -98,9 +98,9 @@ class ErrorLaw:
         terms = _terms(signs, np.array(self.low), np.array(self.high))
         return np.asarray(np.exp(terms @ np.array(self.weights)), np.float64)
 
-    def told(self) -> dict[str, list[float]]:
+    def told(self) -> dict[str, tuple[float, ...]]:
         """As numbers for a model file."""
-        return {name: list(values) for name, values in asdict(self).items()}
+        return {name: tuple(values) for name, values in asdict(self).items()}
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Self:

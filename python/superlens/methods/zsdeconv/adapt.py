@@ -12,13 +12,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from superlens.errors import SuperlensError
 from superlens.image import Image
-from superlens.methods.zsdeconv.learn import Bench, learn
+from superlens.methods.zsdeconv.learn import learn, training_for
+from superlens.methods.zsdeconv.predictor import require_zsdeconv
+from superlens.methods.zsdeconv.prepared import prepare
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.task import prepare
-from superlens.model import ChannelModels, Model
+from superlens.model import Model
 from superlens.progress import Cancelled, Progress
+from superlens.training.two_stage.recipe import TwoStageTraining
+from superlens.training.two_stage.state import TwoStageState
 
 __all__ = ["Adapter"]
 
@@ -28,35 +30,26 @@ class Adapter:
 
     Parameters
     ----------
-    model : Model or ChannelModels
+    model : Model
         Stays as it is.
     steps : int
     """
 
-    def __init__(self, model: Model | ChannelModels, steps: int) -> None:
-        self._model, self._steps = model, steps
-        self._benches: dict[int, Bench] = {}
+    def __init__(self, model: Model, steps: int) -> None:
+        require_zsdeconv(model)
+        self._model, self._steps, self._state = model, steps, TwoStageState.of(model)
+        self._training: TwoStageTraining | None = None
 
-    def __call__(self, image: Image, progress: Progress) -> Model | ChannelModels:
+    def __call__(self, image: Image, progress: Progress) -> Model:
         """A model that lasts until the next call."""
-        model = self._model
-        if isinstance(model, Model):
-            return self._one(0, model, image, progress)
-        kept = model.picked(image)
-        parts = [self._one(at, one, kept.select(c=at), progress) for at, one in enumerate(model.models)]
-        return ChannelModels(model.channels, tuple(parts))
-
-    def _one(self, channel: int, model: Model, image: Image, progress: Progress) -> Model:
-        if model.config.method != "zsdeconv":
-            raise SuperlensError(f"the model was made by {model.config.method}; expected one made by zsdeconv")
-        model.check_fits(image)
-        known = {} if model.camera is None else _known(model)
-        changes = {"steps": self._steps, "minutes": None, **known}
-        config = ZSDeconvConfig(**model.config.settings).with_changes(changes)
-        task = prepare([image], model.psf, config, response=model.config.response)
-        task = replace(task, psf=model.psf, pixel_nm=model.config.pixel_nm, normaliser=model.normaliser)
-        bench = self._benches.get(channel) or self._benches.setdefault(channel, Bench(task))
-        learned = learn(task, None, progress, begin=model, bench=bench)
+        model, state = self._model, self._state
+        state.check_fits(image)
+        changes = {"steps": self._steps, "minutes": None, **state.known_camera}
+        config = ZSDeconvConfig(**state.settings).with_changes(changes)
+        prepared = prepare([image], state.psf, config, response=state.response)
+        prepared = replace(prepared, psf=state.psf, pixel_nm=state.pixel_nm, normaliser=state.normaliser)
+        self._training = self._training or training_for(prepared, model)
+        learned = learn(prepared, None, progress, begin=model, training=self._training)
         if learned.history is not None and learned.history.stopped == "cancelled":
             raise Cancelled
         made = learned.model.config.provenance
@@ -65,10 +58,4 @@ class Adapter:
         told = {"adapted_to": image.name, "adapted_steps": made["steps"], "adapted_blend": made["blend"]}
         blend = made["blend"] or before.get("blend", 0.0)
         settled = model.config.with_changes({"provenance": {**before, **told, "blend": blend}})
-        return Model(settled, learned.model.network, model.psf)
-
-
-def _known(model: Model) -> dict[str, float]:
-    camera = model.camera
-    assert camera is not None
-    return {"gain": camera.gain, "read_noise_e": camera.read_noise_e, "offset": camera.offset}
+        return Model(settled, learned.model.network, model.arrays)

@@ -11,10 +11,9 @@ from typing import Literal
 
 from superlens.errors import SuperlensError
 from superlens.image import Image
-from superlens.methods.zsdeconv.learn import STARTS
+from superlens.methods.zsdeconv.prepared import LEAST_SLICES
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.task import LEAST_SLICES
-from superlens.model import shipped
+from superlens.methods.zsdeconv.start import shipped_name
 from superlens.optics import PSF, Objective
 
 __all__ = ["decided", "refuse_frames_as_slices", "spatial_axes"]
@@ -59,7 +58,7 @@ def spatial_axes(
         A line for the user; empty for images without slices.
     """
     slices = [image.sizes.get("Z", 1) for image in images]
-    if max(slices) == 1:
+    if max(slices, default=1) == 1:
         return "YX", ""
     lacking = _lacking(images, optics, min(slices), preset)
     if lacking:
@@ -110,6 +109,7 @@ def _lacking(images: Sequence[Image], optics: Sequence[Objective | PSF | None], 
         return "there are no optics"
     if any(isinstance(lens, PSF) and lens.data.ndim == 2 for lens in optics):
         return "the PSF is a single plane; give a PSF stack to take the image as a volume"
-    if preset != "paper" and STARTS["light-volume"] not in shipped():
+    usual = ZSDeconvConfig.of(preset, axes="ZYX")
+    if not usual.from_scratch and shipped_name(usual.network) is None:
         return "the weights for volumes are not installed"
     return ""

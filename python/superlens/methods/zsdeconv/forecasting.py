@@ -1,38 +1,31 @@
-"""What a training or a model will give and take, before a pixel is touched."""
+"""What a training will give and take, before a pixel is touched."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from superlens.image import Image
 from superlens.method import Forecast
+from superlens.methods.zsdeconv.dimensions import decided
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.model import Model
 from superlens.networks import architecture
+from superlens.optics import PSF, Objective
 
-__all__ = ["forecast", "scales"]
+__all__ = ["forecast"]
 
 
-def forecast(settings: ZSDeconvConfig, images: Sequence[Image]) -> Forecast:
+def forecast(settings: ZSDeconvConfig, images: Sequence[Image], optics: Objective | PSF | None) -> Forecast:
     """What a training on such images takes and gives; the images may lack their pixels."""
+    settings, note = decided(images, optics, settings)
     network = architecture(settings.network)
-    stated = network.says_error and not settings.from_scratch
+    scales = {"denoised": 1} if settings.denoise_only else {"sharp": settings.scale, "denoised": 1}
+    if network.says_error and not settings.from_scratch and not settings.denoise_only:
+        scales["uncertainty"] = settings.scale
     return Forecast(
-        scales=_scales(settings.denoise_only, settings.scale, stated=stated),
+        scales=scales,
         key=f"{network.name} {settings.batch} {settings.patch}",
         patch_pixels=settings.batch * settings.patch**2,
         steps=settings.steps,
         room_bytes=network.training_bytes,
+        notes=(note,) if note else (),
     )
-
-
-def scales(model: Model) -> Mapping[str, int]:
-    """Role to fine pixels along a camera pixel, of what a model gives."""
-    stated = architecture(model.config.network).says_error and model.config.spread is not None
-    return _scales(model.psf is None, model.config.scale, stated=stated)
-
-
-def _scales(denoise_only: bool, scale: int, *, stated: bool) -> Mapping[str, int]:
-    if denoise_only:
-        return {"denoised": 1}
-    return {"sharp": scale, "denoised": 1, **({"uncertainty": scale} if stated else {})}

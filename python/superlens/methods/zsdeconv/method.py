@@ -14,10 +14,11 @@ from superlens.parameters import Parameter
 
 if TYPE_CHECKING:
     from superlens.image import Image
-    from superlens.methods.zsdeconv.task import Task
+    from superlens.methods.zsdeconv.prepared import Prepared
     from superlens.model import Model
     from superlens.observing import Observation
     from superlens.optics import PSF, Objective
+    from superlens.predicting import Predictor
     from superlens.progress import Progress
     from superlens.result import Channel
 
@@ -66,22 +67,24 @@ class ZSDeconvNet(ImageMethod):
         made: ZSDeconvConfig = super().configured(preset, text, {**axes, **said})
         return made
 
-    def prepare(self, images: Sequence[Image], optics: Objective | PSF | None, settings: ZSDeconvConfig) -> Task:
+    def prepare(self, images: Sequence[Image], optics: Objective | PSF | None, settings: ZSDeconvConfig) -> Prepared:
         """Check everything that can be checked, and decide whether stacks are volumes where nobody said."""
         from superlens.methods.zsdeconv.dimensions import decided
-        from superlens.methods.zsdeconv.task import prepare
+        from superlens.methods.zsdeconv.prepared import prepare
 
         settings, note = decided(images, optics, settings)
-        task = prepare(images, optics, settings)
+        made = prepare(images, optics, settings)
         if not note:
-            return task
-        return replace(task, observations=[replace(o, messages=(*o.messages, note)) for o in task.observations])
+            return made
+        return replace(made, observations=[replace(o, messages=(*o.messages, note)) for o in made.observations])
 
-    def learn(self, prepared: Task, checkpoint: Path | None, progress: Progress) -> Learned:
+    def learn(
+        self, prepared: Prepared, checkpoint: Path | None, progress: Progress, start: Model | None = None
+    ) -> Learned:
         """Fine-tune the shipped start on the images, or train from nothing."""
         from superlens.methods.zsdeconv.learn import learn
 
-        return learn(prepared, checkpoint, progress)
+        return learn(prepared, checkpoint, progress, start=start)
 
     def observe(self, model: Model, image: Image) -> Observation:
         """The image with the camera of the training images."""
@@ -95,21 +98,11 @@ class ZSDeconvNet(ImageMethod):
 
         return apply(learned, observation, progress)
 
-    def check_fits(self, model: Model, image: Image) -> None:
-        """Refuse an image of another pixel size, z-step or kind of axes."""
-        model.check_fits(image)
-
-    def forecast(self, settings: ZSDeconvConfig, images: Sequence[Image]) -> Forecast:
+    def forecast(self, settings: ZSDeconvConfig, images: Sequence[Image], optics: Objective | PSF | None) -> Forecast:
         """What a training would take and give."""
         from superlens.methods.zsdeconv.forecasting import forecast
 
-        return forecast(settings, images)
-
-    def scales(self, model: Model) -> Mapping[str, int]:
-        """What a model gives."""
-        from superlens.methods.zsdeconv.forecasting import scales
-
-        return scales(model)
+        return forecast(settings, images, optics)
 
     def needs_optics(self, settings: ZSDeconvConfig) -> bool:
         """Denoising alone needs none."""
@@ -119,24 +112,13 @@ class ZSDeconvNet(ImageMethod):
         """Fine-tune the model on one frame after the other."""
         from superlens.methods.zsdeconv.adapt import Adapter
 
-        adapter = Adapter(model, steps)
+        return Adapter(model, steps)
 
-        def one(image: Image, progress: Progress) -> Model:
-            made: Any = adapter(image, progress)
-            return made  # type: ignore[no-any-return]
-
-        return one
-
-    def predictor(self, model: Model) -> Any:
+    def predictor(self, model: Model) -> Predictor:
         """The model as a function from a block to images by role."""
-        from superlens.methods.zsdeconv.blocks import BlockPredictor
-        from superlens.networks import architecture
+        from superlens.methods.zsdeconv.predictor import predictor_of
 
-        if architecture(model.config.network).whole:
-            raise SuperlensError(
-                "the model's network looks at whole windows; prediction by blocks needs one of finite reach, such as that of fast."
-            )
-        return BlockPredictor(model)
+        return predictor_of(model)
 
 
 METHOD = ZSDeconvNet()

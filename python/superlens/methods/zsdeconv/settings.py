@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
+import yaml
 from pydantic import Field, PrivateAttr, model_validator
 
 from superlens.config import setting
@@ -161,6 +162,14 @@ class ZSDeconvConfig(Settings):
     def asked_axes(self) -> str | None:
         """The axes that were asked for in words, or by other settings."""
         return None if self.axes == "auto" else self.axes if "axes" in self._asked else None
+
+    def to_yaml(self) -> str:
+        """Write the settings as YAML; while it is open whether stacks are volumes, only those that were asked for, since it decides the others."""
+        if self.axes != "auto":
+            return super().to_yaml()
+        told = self.model_dump(mode="json", include={"preset", *self._asked})
+        text: str = yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
+        return text
 
     def for_axes(self, axes: Literal["YX", "ZYX"]) -> ZSDeconvConfig:
         """The same settings for planes or volumes, with what the preset says for them where nothing else was said."""

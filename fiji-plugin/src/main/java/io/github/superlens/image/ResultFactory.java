@@ -48,17 +48,11 @@ public final class ResultFactory {
 		final Look input = source == null ? null : source.of(Json.array(words.get("channels")));
 		final ImageStack stack = plain.getStack();
 		for (int i = 0; input != null && stack.size() > 1 && i < stack.size(); i++) stack.setSliceLabel(input.label(i), i + 1);
-		plain.setTitle(title(words, input));
+		plain.setTitle(Json.text(words, "name", Json.text(words, "role", "result")));
 		plain.setCalibration(calibration(words, input));
 		final ImagePlus image = plain.getNChannels() > 1 ? composite(plain, input) : grey(plain, input);
 		image.setProperty("Info", info);
 		return image;
-	}
-
-	private static String title(Map<String, Object> words, Look input) {
-		final String role = Json.text(words, "role", "result");
-		final String ending = role.equals("sharp") || role.equals("rendered") ? "sr" : role;
-		return input == null ? Json.text(words, "name", ending) : input.stem + "-" + ending;
 	}
 
 	private static Calibration calibration(Map<String, Object> words, Look input) {

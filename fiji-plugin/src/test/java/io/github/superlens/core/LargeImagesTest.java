@@ -49,7 +49,7 @@ class LargeImagesTest {
 		try (LargeImages files = new LargeImages()) {
 			final Path made = files.output().resolve("cell_sr.tif");
 			new FileSaver(IJ.createImage("made", "32-bit black", 12, 10, 1)).saveAsTiff(made.toString());
-			final Map<String, Object> output = Json.object(Json.parse("{\"role\":\"super-resolved\",\"scale\":2,\"bytes\":480}"));
+			final Map<String, Object> output = Json.object(Json.parse("{\"role\":\"sharp\",\"name\":\"cell-sr\",\"scale\":2,\"bytes\":480}"));
 			output.put("path", made.toString());
 			final ImagePlus shown = files.open(output, new Look(imp, Selection.all(imp)), "how");
 			assertEquals("cell-sr 12", shown.getTitle() + " " + shown.getWidth());

@@ -10,6 +10,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
+import io.github.superlens.image.ImagePlusIO;
+
 /**
  * An engine that keeps the protocol and does something simple: its super-resolved image has twice the pixels and each value plus 1000. Refuses
  * requests that break the protocol, so that tests of the callers need not look at every field.
@@ -93,7 +95,7 @@ public final class FakeEngine implements Engine {
 		final List<Object> shape = new ArrayList<>(Json.array(input.get("shape")));
 		for (int i = shape.size() - 2; i < shape.size(); i++) shape.set(i, ((Number) shape.get(i)).longValue() * scale);
 		output.put("role", role);
-		output.put("name", input.get("name") + "-" + role);
+		output.put("name", ImagePlusIO.stem(String.valueOf(input.get("name"))) + "-" + (role.equals("sharp") ? "sr" : role));
 		output.put("shape", shape);
 		output.put("dtype", "float32");
 		output.put("scale", scale);

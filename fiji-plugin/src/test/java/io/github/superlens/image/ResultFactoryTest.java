@@ -78,7 +78,7 @@ class ResultFactoryTest {
 	}
 
 	@Test
-	void theTitleNamesTheInputAndWhatWasDone() throws EngineException {
+	void theTitleIsWhatTheEngineCallsTheResult() throws EngineException {
 		final ImagePlus input = ImagePlusIOTest.random(8, 4, 4, 1, 1, 1);
 		final ImagePlus result = enhanced(input, Selection.all(input));
 		assertEquals("cell-sr", result.getTitle());
@@ -154,6 +154,7 @@ class ResultFactoryTest {
 		words.put("shape", shape);
 		words.put("dtype", "float32");
 		words.put("role", "sharp");
+		words.put("name", "cell-sr");
 		words.put("scale", 2);
 		final Object pixel = input.get("pixel_nm");
 		words.put("pixel_nm", pixel == null ? null : ((Number) pixel).doubleValue() / 2);

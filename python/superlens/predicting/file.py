@@ -11,14 +11,15 @@ import math
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from superlens.errors import SuperlensError
+from superlens.image import Image
 from superlens.io import (
     NGFF,
     ImageFile,
@@ -29,13 +30,9 @@ from superlens.io import (
     open_blocks,
     put_in_place,
 )
-from superlens.methods.zsdeconv.adapt import Adapter
-from superlens.methods.zsdeconv.apply import parameters_of
-from superlens.methods.zsdeconv.blocks import BlockJob, Kind, Output, adapted_model, not_written
-from superlens.methods.zsdeconv.request import BlockOptions, Request
-from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.turning import EDGE
-from superlens.model import Model, load_model
+from superlens.model import ChannelModels, Model
+from superlens.predicting.blocks import BlockJob, Opened, Output, adapted_model, not_written
+from superlens.predicting.request import BlockOptions, Request
 from superlens.progress import Progress, silent
 from superlens.streaming import (
     WINDOW,
@@ -52,7 +49,10 @@ from superlens.streaming import (
 )
 from superlens.tiling import free_memory
 
-__all__ = ["Preview", "predict_file", "preview"]
+__all__ = ["Adapting", "Preview", "memory_for_a_block", "predict_file", "preview"]
+
+Adapting: TypeAlias = Callable[[Path, int], Callable[[Image, Progress], Model | ChannelModels]]
+"""From a model file and a number of steps to what trains its model so many steps further on one image after another."""
 
 _MOST_MEMORY = 2e9  # more is rarely faster, and other programs want to live
 _LEAST_MEMORY = 5e8
@@ -98,6 +98,8 @@ def predict_file(
     source: ImageFile | Path | str,
     out: Path | str,
     *,
+    opened: Opened,
+    adapting: Adapting | None = None,
     options: BlockOptions | None = None,
     progress: Progress = silent,
 ) -> list[Path]:
@@ -106,11 +108,15 @@ def predict_file(
     Parameters
     ----------
     model : Path
-        A model file of the zsdeconv method. Dask workers read it from the same path.
+        A model file. Dask workers read it from the same path.
     source : ImageFile or Path
         TIFF or OME-Zarr, any axes; with a model of images every plane is one, with a model of volumes every stack.
     out : Path
         Ending in ``.ome.zarr`` or ``.ome.tif``; float32, counts above the offset (or electrons).
+    opened : callable
+        Makes predictors of the model file, in this process and in each worker.
+    adapting : callable, optional
+        What adapts a model to a frame, for a method that can.
     options : BlockOptions, optional
     progress : Progress
         May raise `superlens.progress.Cancelled`; what is done is kept for the next time.
@@ -125,27 +131,31 @@ def predict_file(
     SuperlensError
         If the model does not fit, the disk is too small or fills up, or another unfinished run is in the way. Finished blocks are kept.
 
-    Examples
-    --------
-    >>> predict_file("model.zip", "huge.ome.zarr", "huge_sr.ome.zarr")  # doctest: +SKIP
     """
-    request = Request.of(Path(model), source, Path(out), options or BlockOptions())
+    request = Request.of(Path(model), source, Path(out), options or BlockOptions(), opened)
+    if request.options.adapt and adapting is None:
+        raise SuperlensError("the model's method adapts no models to single frames; leave `adapt` out")
     run = _resumed(request) or _begun(request)
     left = [number for number in range(len(run.blocks)) if number not in run.done]
     _require_room(request, share=len(left) / len(run.blocks))
-    _carry_out(request, run, left, progress)
+    _carry_out(request, run, left, adapting, progress)
     _deliver(request, progress)
     return list(request.finals)
 
 
 def preview(
-    model: Path | str, source: ImageFile | Path | str, out: Path | str, *, options: BlockOptions | None = None
+    model: Path | str,
+    source: ImageFile | Path | str,
+    out: Path | str,
+    *,
+    opened: Opened,
+    options: BlockOptions | None = None,
 ) -> Preview:
     """Say what `predict_file` will take, without writing anything; the arguments are the same.
 
     The time comes from one small block that is predicted twice, the second time measured.
     """
-    request = Request.of(Path(model), source, Path(out), options or BlockOptions())
+    request = Request.of(Path(model), source, Path(out), options or BlockOptions(), opened)
     kept = None if request.options.restart else _kept(request)
     blocks = _plan(request) if kept is None else kept.blocks
     done = 0 if kept is None else len(kept.done)
@@ -157,7 +167,7 @@ def preview(
         done=done,
         memory_bytes=_resident_bytes() + request.predictor.bytes_per_pixel * blocks.block_pixels,
         seconds=seconds,
-        outputs={final: request.bytes_of(kind) for final, kind in zip(request.finals, request.kinds, strict=True)},
+        outputs={final: request.bytes_of(role) for final, role in zip(request.finals, request.roles, strict=True)},
         free_bytes=shutil.disk_usage(request.finals[0].parent).free,
         messages=tuple(dict.fromkeys(message for each in measured for message in each.messages)),
     )
@@ -174,37 +184,33 @@ class _Run:
 
 def _measured(request: Request) -> tuple[Measured, ...]:
     """For each model, from what it is for."""
-    image, several = request.image, len(request.models) > 1
-    parts = [image.with_channels([at]) for at in range(len(request.models))] if several else [image]
-    return tuple(_measured_for(model, part) for model, part in zip(request.models, parts, strict=True))
-
-
-def _measured_for(model: Model, part: LazyImage) -> Measured:
-    camera = model.camera
-    if camera is None:
-        return measure(part)
-    return measure(part, offset=camera.offset, gain=camera.gain, read_noise_e=camera.read_noise_e)
+    image, several = request.image, len(request.predictors) > 1
+    parts = [image.with_channels([at]) for at in range(len(request.predictors))] if several else [image]
+    return tuple(measure(part, **one.camera) for one, part in zip(request.predictors, parts, strict=True))
 
 
 def _plan(request: Request) -> BlockPlan:
     predictor, options, yx = request.predictor, request.options, request.image.yx_shape
-    slices = request.image.sizes["Z"] if predictor.volumes else 1
+    volumes = predictor.axes == "ZYX"
+    slices = request.image.sizes["Z"] if volumes else 1
     fits = {
         "bytes_per_pixel": predictor.bytes_per_pixel,
-        "memory_bytes": _memory_for_a_block(options.memory_gb, all_there_is=predictor.volumes),
+        "memory_bytes": memory_for_a_block(
+            options.memory_gb, resident_bytes=_resident_bytes(), free_bytes=free_memory(), all_there_is=volumes
+        ),
     }
     depth = min(slices, _SLAB)
     if options.block is not None:
         block = _asked(options.block, predictor.align, yx)
-    elif predictor.volumes:
+    elif volumes:
         depth, block = choose_volume_block(
-            (slices, *yx), predictor.halo, predictor.reach_z, predictor.align, EDGE, **fits
+            (slices, *yx), predictor.halo, predictor.reach_z, predictor.align, predictor.edge, **fits
         )
     else:
-        block = choose_block(yx, predictor.halo, predictor.align, EDGE, **fits)
-    scale, reach_z = predictor.scale(request.kinds[0]), predictor.reach_z if predictor.volumes else 0
+        block = choose_block(yx, predictor.halo, predictor.align, predictor.edge, **fits)
+    scale, reach_z = predictor.roles[request.roles[0]], predictor.reach_z if volumes else 0
     return BlockPlan(
-        request.image.planes, yx, block, predictor.halo, predictor.align, scale, slices, depth, reach_z, EDGE
+        request.image.planes, yx, block, predictor.halo, predictor.align, scale, slices, depth, reach_z, predictor.edge
     )
 
 
@@ -259,9 +265,10 @@ def _begun(request: Request) -> _Run:
     _require_room(request, share=1.0)
     _forget(request)
     try:
-        for kind, final in zip(request.kinds, request.finals, strict=True):
-            header = request.header(kind, {"what": _WORDS[kind], **_parameters(request, measured)})
-            chunk = chunk_sides(replace(blocks, scale=request.predictor.scale(kind)))
+        for role, final in zip(request.roles, request.finals, strict=True):
+            what = request.predictor.words.get(role, role)
+            header = request.header(role, {"what": what, **_parameters(request, measured)})
+            chunk = chunk_sides(replace(blocks, scale=request.predictor.roles[role]))
             create_blocks(part_of(final), block_format(final), header, chunk=chunk, ngff=_ngff(request.source.path))
     except OSError as error:
         _forget(request)
@@ -272,21 +279,11 @@ def _begun(request: Request) -> _Run:
 
 
 def _parameters(request: Request, measured: tuple[Measured, ...]) -> dict[str, Any]:
-    told = [
-        parameters_of(model, each.camera, ZSDeconvConfig(**model.config.settings))
-        for model, each in zip(request.models, measured, strict=True)
-    ]
+    told = [one.parameters(each.camera) for one, each in zip(request.predictors, measured, strict=True)]
     if len(told) == 1:
         return told[0]
     numbers = request.source.channels or range(len(told))
     return {"channels": [{"channel": number, **each} for number, each in zip(numbers, told, strict=True)]}
-
-
-_WORDS: dict[Kind, str] = {
-    "sr": "super-resolved",
-    "denoised": "denoised",
-    "uncertainty": "standard deviation of the error of the super-resolved image",
-}
 
 
 def _ngff(source: Path) -> NGFF:
@@ -306,7 +303,7 @@ def _forget(request: Request) -> None:
 
 
 def _require_room(request: Request, *, share: float) -> None:
-    needed = share * sum(request.bytes_of(kind) for kind in request.kinds)
+    needed = share * sum(request.bytes_of(role) for role in request.roles)
     free = shutil.disk_usage(request.finals[0].parent).free
     if free < needed:
         raise SuperlensError(
@@ -315,12 +312,13 @@ def _require_room(request: Request, *, share: float) -> None:
         )
 
 
-def _carry_out(request: Request, run: _Run, left: list[int], progress: Progress) -> None:
+def _carry_out(request: Request, run: _Run, left: list[int], adapting: Adapting | None, progress: Progress) -> None:
     if not left:
         return
     ledger, total = Ledger(request.finals[0]), len(run.blocks)
     with ledger.held():
-        _adapt_frames(request, run, left, progress)
+        if adapting is not None and request.options.adapt:
+            _adapt_frames(request, run, left, adapting, progress)
         progress(total - len(left), total, "blocks")
         finished = _finished(request, run, left)
         for done, number in enumerate(finished, start=total - len(left) + 1):
@@ -334,12 +332,22 @@ def _carry_out(request: Request, run: _Run, left: list[int], progress: Progress)
 def _finished(request: Request, run: _Run, left: list[int]) -> Iterator[int]:
     options = request.options
     outputs = tuple(
-        Output(kind, final.absolute(), block_format(final))
-        for kind, final in zip(request.kinds, request.finals, strict=True)
+        Output(role, final.absolute(), block_format(final))
+        for role, final in zip(request.roles, request.finals, strict=True)
     )
     source = replace(request.source, path=request.source.path.absolute())
     adapted = _adapted_folder(request).absolute() if request.options.adapt else None
-    job = BlockJob(uuid.uuid4().hex, source, request.path, run.blocks, run.measured, outputs, request.units, adapted)
+    job = BlockJob(
+        uuid.uuid4().hex,
+        source,
+        request.path,
+        request.opened,
+        run.blocks,
+        run.measured,
+        outputs,
+        request.units,
+        adapted,
+    )
     if options.workers is None:
         return map(job, left)
     return on_cluster(replace(job, device=options.device, threads=options.threads), left, options.workers)
@@ -360,12 +368,10 @@ def _deliver(request: Request, progress: Progress) -> None:
     shutil.rmtree(_adapted_folder(request), ignore_errors=True)
 
 
-def _adapt_frames(request: Request, run: _Run, left: list[int], progress: Progress) -> None:
+def _adapt_frames(request: Request, run: _Run, left: list[int], adapting: Adapting, progress: Progress) -> None:
     """Make the models of the frames whose blocks are left; those of a run that was stopped are there already."""
-    if not request.options.adapt:
-        return
-    folder, shared = _adapted_folder(request), load_model(request.path)
-    adapter = Adapter(shared, request.options.adapt)
+    folder, axes = _adapted_folder(request), request.predictor.axes
+    adapted = adapting(request.path, request.options.adapt)
     frames = sorted({request.image.index_of(run.blocks[number].plane).get("T", 0) for number in left})
     try:
         folder.mkdir(exist_ok=True)
@@ -373,11 +379,10 @@ def _adapt_frames(request: Request, run: _Run, left: list[int], progress: Progre
             progress(at, len(frames), "adapting")
             place = adapted_model(folder, frame)
             if not place.exists():
-                axes = shared.config.axes if isinstance(shared, Model) else shared.models[0].config.axes
                 number = _windows_of_a_frame(request.image, axes)
                 taken = windows(request.image, axes=axes, number=number, seed=0, frames=[frame])
                 told = _quiet(progress, at, len(frames))
-                adapter(taken, told).save(place)
+                adapted(taken, told).save(place)
     except OSError as error:
         raise not_written(request.finals[0], error) from error
 
@@ -405,26 +410,28 @@ def _seconds_per_pixel(request: Request) -> float:
     predictor = request.predictor
     side = -(-min(_TRIAL_SIDE, *request.image.yx_shape) // predictor.align) * predictor.align
     shape: tuple[int, ...] = (side + 2 * predictor.halo,) * 2
-    if predictor.volumes:
+    if predictor.axes == "ZYX":
         shape = (min(request.image.sizes["Z"], 8), side, side)
     counts = np.random.default_rng(0).normal(100, 10, shape).astype(np.float32)
     for _ in range(2):  # the first time the engine prepares itself
         began = time.perf_counter()
-        predictor(counts, np.full_like(counts, 10), request.kinds)
+        predictor(counts, np.full_like(counts, 10), request.roles)
     return (time.perf_counter() - began) / math.prod(shape)
 
 
-def _memory_for_a_block(memory_gb: float | None, *, all_there_is: bool = False) -> float:
+def memory_for_a_block(
+    memory_gb: float | None, *, resident_bytes: float, free_bytes: float, all_there_is: bool = False
+) -> float:
     """What is left for a block within the memory that the process may take; a process that holds much already gets a little more.
 
     Blocks of volumes read much beyond what they answer for, and the less the larger they are: for them the half of all there is.
     """
     if memory_gb is not None:
-        return memory_gb * 1e9 - _resident_bytes()
-    free = free_memory() / 2
+        return memory_gb * 1e9 - resident_bytes
+    half = free_bytes / 2
     if all_there_is:
-        return free
-    return max(min(free, _MOST_MEMORY - _resident_bytes()), min(free, _LEAST_MEMORY))
+        return half
+    return max(min(half, _MOST_MEMORY - resident_bytes), min(half, _LEAST_MEMORY))
 
 
 def _resident_bytes() -> float:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from superlens.bridge.pace import Pace
+
+from superlens.runs.forecasts import Pace
 
 amounts = st.floats(1, 1e9)
 

@@ -32,7 +32,7 @@ _SAMPLE_FRAMES = 100
 """A part that is shorter tells too little of itself."""
 
 
-def open_movie(path: Path, *, axes: str | None = None, pixel_nm: float | None = None) -> LazyImage:
+def open_movie(path: Path, *, axes: str | None = None, **said: Any) -> LazyImage:
     """Open a movie without reading its frames.
 
     A series of images that the file does not name, or calls slices without a step between them, as ImageJ does with what it did not
@@ -43,8 +43,8 @@ def open_movie(path: Path, *, axes: str | None = None, pixel_nm: float | None = 
     path : Path
     axes : str, optional
         Of the file; then they are believed.
-    pixel_nm : float, optional
-        When the file has none or a wrong one.
+    **said
+        Anything else that is known of the file, as for `superlens.io.open_image`.
 
     Raises
     ------
@@ -52,17 +52,17 @@ def open_movie(path: Path, *, axes: str | None = None, pixel_nm: float | None = 
         As `superlens.io.open_image`.
     """
     if axes is not None:
-        return open_image(path, axes=axes, pixel_nm=pixel_nm)
+        return open_image(path, axes=axes, **said)
     try:
-        opened = open_image(path, pixel_nm=pixel_nm)
+        opened = open_image(path, **said)
         if opened.axes != "ZYX" or opened.z_step_nm is not None:
             return opened
-        said = "calls its images slices, without a step between them"
+        words = "calls its images slices, without a step between them"
     except UnnamedFrames:
-        said = "does not say what its images are"
-    movie = open_image(path, axes="TYX", pixel_nm=pixel_nm)
+        words = "does not say what its images are"
+    movie = open_image(path, axes="TYX", **said)
     warnings.warn(
-        f"{path.name} {said}: the {movie.data.shape[0]} are taken for frames over time (`axes` TYX)",
+        f"{path.name} {words}: the {movie.data.shape[0]} are taken for frames over time (`axes` TYX)",
         SuperlensWarning,
         stacklevel=2,
     )

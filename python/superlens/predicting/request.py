@@ -13,17 +13,15 @@ import numpy as np
 from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.io import ImageFile, LazyImage, block_format, check_target, is_zarr
-from superlens.methods.zsdeconv.blocks import BlockPredictor, Kind
-from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.task import check_step
-from superlens.model import ChannelModels, Model, load_model
-from superlens.networks import architecture
+from superlens.model import picked, read_channels
+from superlens.predicting.blocks import Opened
+from superlens.predicting.predictor import Predictor
 from superlens.streaming import Workers
 
 __all__ = ["BlockOptions", "Request"]
 
 _PYRAMID = 4 / 3  # what the coarser levels of a Zarr add
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +30,8 @@ class BlockOptions:
 
     Attributes
     ----------
-    also : tuple of {"denoised", "uncertainty"}
-        Further images to write beside the main one.
+    also : tuple of str
+        Roles of further images to write beside the main one, such as "denoised" and "uncertainty".
     block : int, optional
         Side of the part that a block answers for, in camera pixels; by default as large as memory allows.
     memory_gb : float, optional
@@ -48,7 +46,7 @@ class BlockOptions:
         What each worker computes on.
     """
 
-    also: tuple[Kind, ...] = ()
+    also: tuple[str, ...] = ()
     block: int | None = None
     memory_gb: float | None = None
     workers: Workers | None = None
@@ -64,62 +62,69 @@ class Request:
 
     Attributes
     ----------
-    path, models
-        The model file, and what is in it: one model, or one for each channel.
-    predictor : BlockPredictor
-        Of the first model; the others have the same network.
+    path : Path
+        The model file.
+    opened : callable
+        See `superlens.predicting.blocks.Opened`.
+    predictors : tuple of Predictor
+        What is in it: one, or one for each channel, of one network.
     source, image
         The input, opened, with the channels that there are models for.
-    kinds, finals
+    roles, finals
         The images to make, and where each shall be in the end.
     options : BlockOptions
     """
 
     path: Path
-    models: tuple[Model, ...]
-    predictor: BlockPredictor
+    opened: Opened
+    predictors: tuple[Predictor, ...]
     source: ImageFile
     image: LazyImage
-    kinds: tuple[Kind, ...]
+    roles: tuple[str, ...]
     finals: tuple[Path, ...]
     options: BlockOptions
 
     @classmethod
-    def of(cls, model: Path, source: ImageFile | Path | str, out: Path, options: BlockOptions) -> Request:
+    def of(
+        cls, model: Path, source: ImageFile | Path | str, out: Path, options: BlockOptions, opened: Opened
+    ) -> Request:
         """Open and check everything that can be checked before a block is done.
 
         Raises
         ------
         SuperlensError
         """
-        loaded = load_model(model)
-        models = loaded.models if isinstance(loaded, ChannelModels) else (loaded,)
-        first = models[0]
-        if first.config.method != "zsdeconv":
-            raise SuperlensError(f"the model was made by {first.config.method}; expected one made by zsdeconv.")
-        if architecture(first.config.network).whole:
+        predictors, channels = opened(model), read_channels(model)
+        first = predictors[0]
+        if not isinstance(first, Predictor):
+            raise SuperlensError(
+                "the model is one of movies, which are localized; prediction by blocks needs one of images"
+            )
+        if not first.blocks:
             raise SuperlensError(
                 "the model's network looks at whole windows; prediction by blocks needs one of finite reach, such as that of fast."
             )
         file = source if isinstance(source, ImageFile) else ImageFile(Path(source))
         image = file.open()
-        if isinstance(loaded, ChannelModels):
-            kept = loaded.picked(image.header)
+        if channels is not None:
+            kept = picked(image.header, channels)
             if kept.data.shape != image.header.data.shape:
-                file = replace(file, channels=tuple((file.channels or range(10**6))[c] for c in loaded.channels))
+                file = replace(file, channels=tuple((file.channels or range(10**6))[c] for c in channels))
                 image = file.open()
-        else:
-            loaded.check_fits(image.header)
-        predictor = BlockPredictor(first)
-        if predictor.volumes:
-            check_step(first.psf, image.header)
-        kinds = (predictor.kinds[0], *options.also)
-        _check_kinds(kinds, predictor)
-        finals = tuple(out if at == 0 else _beside(out, kind) for at, kind in enumerate(kinds))
+        for predictor in predictors:
+            predictor.check_fits(image.header)
+        roles = (next(iter(first.roles)), *options.also)
+        _check_roles(roles, first)
+        finals = tuple(out if at == 0 else _beside(out, role) for at, role in enumerate(roles))
         for final in finals:
             check_target(final, folder=block_format(final) == "zarr")
             _spare(final, (file.path, model))
-        return cls(model.absolute(), models, predictor, file, image, kinds, finals, options)
+        return cls(model.absolute(), opened, predictors, file, image, roles, finals, options)
+
+    @property
+    def predictor(self) -> Predictor:
+        """The first; the others have the same network."""
+        return self.predictors[0]
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -137,43 +142,38 @@ class Request:
             "fill_missing": self.source.fill_missing,
             "adapt": self.options.adapt,
             "channels": None if self.source.channels is None else list(self.source.channels),
-            "outputs": [[kind, final.name] for kind, final in zip(self.kinds, self.finals, strict=True)],
+            "outputs": [[role, final.name] for role, final in zip(self.roles, self.finals, strict=True)],
         }
 
     @property
     def units(self) -> tuple[float, ...]:
         """Counts that are one in the result, for each model."""
-        return tuple(_unit(model) for model in self.models)
+        return tuple(predictor.unit for predictor in self.predictors)
 
-    def header(self, kind: Kind, history: dict[str, Any]) -> Image:
-        """The image of that kind, without pixels."""
+    def header(self, role: str, history: dict[str, Any]) -> Image:
+        """The image of that role, without pixels."""
         empty = self.image.header
-        scale = self.predictor.scale(kind)
+        scale = self.predictor.roles[role]
         shape = (*empty.data.shape[:-2], *(side * scale for side in empty.data.shape[-2:]))
         made = empty.with_data(np.broadcast_to(np.float32(0), shape), scale=scale)
         return replace(made, history={**empty.history, "superlens": history})
 
-    def bytes_of(self, kind: Kind) -> int:
+    def bytes_of(self, role: str) -> int:
         """Bytes of the result, uncompressed."""
-        form = block_format(self.finals[self.kinds.index(kind)])
-        return round(self.header(kind, {}).data.nbytes * (_PYRAMID if form == "zarr" else 1))
+        form = block_format(self.finals[self.roles.index(role)])
+        return round(self.header(role, {}).data.nbytes * (_PYRAMID if form == "zarr" else 1))
 
 
-def _unit(model: Model) -> float:
-    electrons = ZSDeconvConfig(**model.config.settings).units == "electrons"
-    return model.camera.gain if electrons and model.camera is not None else 1.0
+def _check_roles(roles: tuple[str, ...], predictor: Predictor) -> None:
+    for role in roles:
+        if role not in predictor.roles or roles.count(role) > 1:
+            others = ", ".join(tuple(predictor.roles)[1:]) or "nothing"
+            raise SuperlensError(f"also has {role!r}; beside {roles[0]!r} this model gives {others}, each once.")
 
 
-def _check_kinds(kinds: tuple[Kind, ...], predictor: BlockPredictor) -> None:
-    for kind in kinds:
-        if kind not in predictor.kinds or kinds.count(kind) > 1:
-            others = ", ".join(predictor.kinds[1:]) or "nothing"
-            raise SuperlensError(f"also has {kind!r}; beside {kinds[0]!r} this model gives {others}, each once.")
-
-
-def _beside(out: Path, kind: Kind) -> Path:
+def _beside(out: Path, role: str) -> Path:
     stem, dot, ending = out.name.partition(".")
-    return out.with_name(f"{stem.removesuffix('_sr')}_{kind}{dot}{ending}")
+    return out.with_name(f"{stem.removesuffix('_sr')}_{role}{dot}{ending}")
 
 
 def _spare(final: Path, inputs: Iterable[Path]) -> None:

@@ -4,125 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from superlens.camera import refuse_offset, smoothed_signal
 from superlens.errors import SuperlensError, require_length_nm
 from superlens.image import Image
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.observing.conditioning import Normaliser, WienerBank
+from superlens.observing.conditioning import Normaliser
 from superlens.observing.observation import Observation, observe
-from superlens.optics import (
-    PSF,
-    RESPONSES,
-    Objective,
-    Response,
-    Transfer,
-    image_of,
-    relative_kernel,
-    relative_transfer,
-)
-from superlens.optics.forward import reach_of
+from superlens.optics import PSF, RESPONSES, Objective, Response
+from superlens.training.two_stage.optics import SharpOptics
 
-__all__ = [
-    "LEAST_SLICES",
-    "NOMINAL_FWHM",
-    "Lens",
-    "Task",
-    "VolumeLens",
-    "check_step",
-    "lens_of",
-    "prepare",
-    "stacked",
-]
-
-Array = NDArray[np.float32]
+__all__ = ["LEAST_SLICES", "Prepared", "prepare"]
 
 LEAST_SLICES = 5
 """Fewer slices are not a volume."""
 
-NOMINAL_FWHM = 3.0
-"""Camera pixels; tells a denoiser without optics how smooth light is."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lens:
-    """What separates the specimen, the sharp image and the camera image.
-
-    Attributes
-    ----------
-    kernel : ndarray, shape (odd, odd), sum 1
-        Blur from the sharp image to the diffraction-limited one, on the fine grid.
-    bank : WienerBank
-        Filters that the light network's channels come from.
-    """
-
-    kernel: NDArray[np.float64]
-    bank: WienerBank
-
-    @classmethod
-    def of(cls, psf: PSF | None, scale: int, response: Response = RESPONSES["YX"]) -> Lens:
-        """For a PSF on the fine grid; for None, a nominal one that only tells a denoiser how smooth light is."""
-        known = psf or PSF.gaussian(100 * NOMINAL_FWHM, 100 / scale)
-        target = response.of(known)
-        return cls(relative_kernel(known, target), WienerBank.from_psf(known.data, target.data, scale=scale))
-
-    def seen(self, sharp: Array, scale: int) -> Array:
-        """What the camera would see of a sharp image, with mirrored edges."""
-        return image_of(sharp, self.kernel, scale=scale)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class VolumeLens:
-    """As `Lens`, for volumes: the blur is as wide as the volume, and is kept as two PSFs.
-
-    Attributes
-    ----------
-    psf, target : PSF
-        3D, on the fine grid.
-    bank : WienerBank
-    """
-
-    psf: PSF
-    target: PSF
-    bank: WienerBank
-
-    @classmethod
-    def of(cls, psf: PSF | None, scale: int, response: Response = RESPONSES["ZYX"]) -> VolumeLens:
-        """For a PSF on the fine grid; for None, a nominal one."""
-        known = psf or PSF.gaussian(100 * NOMINAL_FWHM, 100 / scale, fwhm_z_nm=150, z_step_nm=100)
-        target = response.of(known)
-        return cls(known, target, WienerBank.from_psf(known.data, target.data, scale=scale))
-
-    @property
-    def blur(self) -> Transfer:
-        """Between the sharp volume and the diffraction-limited one; light travels as far as the PSF reaches."""
-        return Transfer(partial(relative_transfer, self.psf, self.target), reach_of(self.psf.data))
-
-    @property
-    def blur_of_patches(self) -> Transfer:
-        """The same for patches whose lateral borders do not count: continued by less."""
-        return Transfer(self.blur.on, (self.blur.reach[0], _LATERAL_MARGIN, _LATERAL_MARGIN))
-
-    def seen(self, sharp: Array, scale: int) -> Array:
-        """What the camera would see of a sharp volume ``(Z, Y, X)``, with mirrored edges."""
-        return image_of(sharp, self.blur, scale=scale)
-
-
-_LATERAL_MARGIN = 16  # fine pixels
-
-
-def lens_of(psf: PSF | None, scale: int, axes: str, response: Response) -> Lens | VolumeLens:
-    """The lens of images or of volumes."""
-    return (VolumeLens if axes == "ZYX" else Lens).of(psf, scale, response)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Task:
+class Prepared:
     """Everything that is fixed before learning begins.
 
     Attributes
@@ -134,20 +35,17 @@ class Task:
         Camera pixel; None when no optics are needed and the file states none.
     psf : PSF or None
         On the fine grid; None for denoising only.
-    lens : Lens
+    optics : SharpOptics
     normaliser : Normaliser
         Measured over all images.
-    response : Response
-        Of the sharp images.
     """
 
     config: ZSDeconvConfig
     observations: list[Observation]
     pixel_nm: float | None
     psf: PSF | None
-    lens: Lens | VolumeLens
+    optics: SharpOptics
     normaliser: Normaliser
-    response: Response
 
 
 def prepare(
@@ -156,7 +54,7 @@ def prepare(
     config: ZSDeconvConfig,
     *,
     response: Response | None = None,
-) -> Task:
+) -> Prepared:
     """Check everything that can be checked before a minute is spent; the response is that of the axes unless a model's is given.
 
     Raises
@@ -166,31 +64,29 @@ def prepare(
     """
     if not images:
         raise SuperlensError("images is empty; expected at least one")
-    if config.axes == "auto":
-        config = config.for_axes("YX")
     if config.units == "electrons" and config.gain is None:
         raise SuperlensError("units is electrons and no gain is given; give the camera's gain, in counts per electron")
+    if config.axes == "auto":
+        config = config.for_axes("YX")
     pixel_nm = _one_pixel_size(images, needed=not config.denoise_only)
     volumes = config.axes == "ZYX"
     z_step_nm = _one_step(images, needed=not config.denoise_only) if volumes else None
     psf = None if config.denoise_only else _fine_psf(optics, pixel_nm, config.scale, z_step_nm)
     if psf is not None and pixel_nm is not None:
         _refuse_wider_than_image(psf, pixel_nm, images)
-    response = response or RESPONSES[config.axes]
     for image in images:
         refuse_offset(image.data, config.offset, image.name or "the image")
     observations = observe(images, offset=config.offset, gain=config.gain, read_noise_e=config.read_noise_e)
     smooth = [smoothed_signal(plane) for o in observations for plane in o.counts]
-    return Task(
+    return Prepared(
         config=config,
         observations=observations,
         pixel_nm=pixel_nm,
         psf=psf,
-        lens=lens_of(psf, config.scale, config.axes, response),
+        optics=SharpOptics.of(psf, config.axes, config.scale, response or RESPONSES[config.axes]),
         normaliser=Normaliser.measure(
             np.concatenate([s.ravel() for s in smooth]), np.concatenate([o.sigma.ravel() for o in observations])
         ),
-        response=response,
     )
 
 
@@ -239,29 +135,6 @@ def _one_step(images: Sequence[Image], *, needed: bool) -> float | None:
     return steps[0] if steps else None
 
 
-def check_step(psf: PSF | None, image: Image) -> None:
-    """Refuse a stack whose slices lie farther apart or nearer than those that a model was trained on.
-
-    Raises
-    ------
-    SuperlensError
-        If the steps differ by more than 2 %, or the stack states none.
-    """
-    ours, theirs = None if psf is None else psf.z_step_nm, image.z_step_nm
-    called = image.name or "the image"
-    if ours is None:
-        return
-    if theirs is None:
-        raise SuperlensError(
-            f"{called} has no z-step and the model was trained at {ours:g} nm; give it with `z_step_nm`"
-        )
-    if abs(ours - theirs) > 0.02 * ours:
-        raise SuperlensError(
-            f"{called} has a z-step of {theirs:g} nm and the model was trained at {ours:g} nm; use a model for this step, "
-            "or give the right one with `z_step_nm`"
-        )
-
-
 def _fine_psf(optics: Objective | PSF | None, pixel_nm: float | None, scale: int, z_step_nm: float | None) -> PSF:
     if optics is None or pixel_nm is None:
         raise SuperlensError("optics is missing; give `na` and `wavelength_nm`, or `psf`, or ask for `denoise_only`")
@@ -280,8 +153,3 @@ def _fine_psf(optics: Objective | PSF | None, pixel_nm: float | None, scale: int
         psf = optics.resample(fine_nm, z_step_nm)
     psf.check_against(pixel_nm)
     return psf
-
-
-def stacked(values: NDArray[Any], image: Image, axes: str) -> NDArray[Any]:
-    """The planes ``(N, Y, X)`` of an observed image as the images or volumes ``(M, [Z,] Y, X)`` that a network takes."""
-    return values.reshape(-1, *image.data.shape[-len(axes) : -2], *values.shape[-2:])

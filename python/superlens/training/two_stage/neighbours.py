@@ -12,6 +12,7 @@ Li et al., Nat. Methods 18, 1395 (2021): denoising of movies from interlaced fra
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +20,48 @@ from numpy.typing import NDArray
 from superlens.camera import check_stillness
 from superlens.errors import SuperlensError
 from superlens.observing.observation import Observation
+from superlens.training.two_stage.pairs import Pair
+from superlens.training.two_stage.recordings import Recording
+from superlens.training.two_stage.recorrupted import sigma_of
 
-__all__ = ["frames_of", "neighbours", "refuse_motion"]
+__all__ = ["NeighbouringFrames", "frames_of", "neighbours", "refuse_motion", "with_neighbours"]
 
 Array = NDArray[np.float32]
+
+
+class NeighbouringFrames:
+    """A frame, and one recorded just before or after it.
+
+    Parameters
+    ----------
+    recordings : sequence of Recording
+        Of `with_neighbours`.
+    sides : sequence of int
+        Of the part of a frame that a pair is made from, at most.
+    """
+
+    def __init__(self, recordings: Sequence[Recording], sides: Sequence[int]) -> None:
+        self._recordings, self._sides = recordings, sides
+
+    def draw(self, rng: np.random.Generator) -> Pair:
+        """A random part of two random neighbours."""
+        return self.split(self._recordings[int(rng.integers(len(self._recordings)))].part(rng, self._sides))
+
+    def split(self, one: Recording) -> Pair:
+        """The pair that a recording and its neighbour are."""
+        assert one.neighbour is not None
+        return Pair(one.counts, one.neighbour, sigma_of(one), one.free, one.bounds)
+
+
+def with_neighbours(recordings: Sequence[Recording], observations: Sequence[Observation]) -> list[Recording]:
+    """Each frame with a neighbour, once for each neighbour; pixels that are bad in one of the two do not count."""
+    paired, first = [], 0
+    for observation in observations:
+        for one, other in neighbours(observation):
+            a, b = recordings[first + one], recordings[first + other]
+            paired.append(replace(a, good=a.good & b.good, neighbour=b.counts))
+        first += len(observation.counts)
+    return paired
 
 
 def frames_of(values: NDArray[np.generic], observation: Observation) -> NDArray[np.generic]:

@@ -1,4 +1,4 @@
-"""A light network's mean over turned and mirrored copies of an image or a volume, and how either goes on beyond its edges."""
+"""Turned and mirrored copies of images and volumes: to learn from, and to average a prediction over."""
 
 from __future__ import annotations
 
@@ -9,18 +9,10 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EDGE", "TURNS", "Turn", "aligned", "as_is", "run_light", "unchanged_by", "volume_turns"]
-
-_ALIGN = 4
+__all__ = ["TURNS", "Turn", "aligned", "averaged", "turns_of", "unchanged_by"]
 
 Array = NDArray[np.float32]
 Turn: TypeAlias = Callable[[Array], Array]
-
-EDGE = 16
-"""Camera pixels by which an image or a volume is mirrored beyond its lateral edges: a multiple of the networks' alignments.
-
-Farther out a network sees what it saw beyond its patches in training: nothing.
-"""
 
 
 def _turn(quarters: int, mirror: bool) -> tuple[Turn, Turn]:
@@ -38,12 +30,12 @@ TURNS: tuple[tuple[Turn, Turn], ...] = tuple(_turn(q, m) for m in (False, True) 
 """The eight turned and mirrored copies of a plane, each with its way back."""
 
 
-def as_is(image: Array) -> Array:
-    """Of the ways to turn an image the first."""
-    return image
+def turns_of(axes: int, number: int = len(TURNS)) -> list[tuple[Turn, Turn]]:
+    """Turned and mirrored copies, each with its way back, of images (2 axes) or volumes (3 axes)."""
+    return _volume_turns(number) if axes == 3 else list(TURNS[:number])
 
 
-def volume_turns(number: int) -> list[tuple[Turn, Turn]]:
+def _volume_turns(number: int) -> list[tuple[Turn, Turn]]:
     """Turned and mirrored copies of a volume, each with its way back; every other one is upside down along z."""
 
     def of(i: int, turn: Turn, back: Turn) -> tuple[Turn, Turn]:
@@ -63,38 +55,38 @@ def unchanged_by(turn: Turn, kernel: NDArray[np.floating[Any]]) -> bool:
     return turned.shape == given.shape and bool(np.allclose(turned, given, atol=1e-3 * np.abs(given).max()))
 
 
-def run_light(network: keras.Model, channels: Array, *, flips: int) -> tuple[Array, Array, Array]:
-    """Run a light network on one plane or volume, averaged over turned and mirrored copies.
+def averaged(network: keras.Model, channels: Array, *, flips: int, align: int) -> list[Array]:
+    """Run a network on one plane or volume, averaged over turned and mirrored copies.
 
     Parameters
     ----------
     network : keras.Model
         For images or for volumes, as the channels are.
-    channels : ndarray, shape ([Z,] Y, X, CHANNELS)
+    channels : ndarray, shape ([Z,] Y, X, C)
         Any shape; padded to what the network takes.
     flips : int
         Number of copies, 1 to 8.
+    align : int
+        Of the network.
 
     Returns
     -------
-    denoised : ndarray, shape ([Z,] Y, X)
-    sharp, log_sigma : ndarray, shape ([Z,] scale * Y, scale * X)
+    list of ndarray, shape ([Z,] factor * Y, factor * X)
+        One for each output.
     """
     height, width = channels.shape[-3:-1]
-    padded = aligned(channels)
+    padded = aligned(channels, align)
     sums: list[Array] = []
-    for turn, back in volume_turns(flips) if channels.ndim == 4 else TURNS[:flips]:
+    for turn, back in turns_of(channels.ndim - 1, flips):
         outputs = network.predict_on_batch(np.ascontiguousarray(turn(padded))[None])
         made = [back(o[0, ..., 0]) for o in outputs]
         sums = made if not sums else [a + b for a, b in zip(sums, made, strict=True)]
-    scale = sums[1].shape[-1] // sums[0].shape[-1]
-    denoised, sharp, log_sigma = (s / np.float32(flips) for s in sums)
-    fine = (..., slice(scale * height), slice(scale * width))
-    return denoised[..., :height, :width], sharp[fine], log_sigma[fine]
+    factors = [one.shape[-1] // padded.shape[-2] for one in sums]
+    return [(one / np.float32(flips))[..., : f * height, : f * width] for one, f in zip(sums, factors, strict=True)]
 
 
-def aligned(channels: Array) -> Array:
-    """Mirror ``([Z,] Y, X, C)`` at the far ends of its sides to multiples of what a light network takes."""
+def aligned(channels: Array, align: int) -> Array:
+    """Mirror ``([Z,] Y, X, C)`` at the far ends of its sides to multiples of ``align``."""
     height, width = channels.shape[-3:-1]
-    frame = [(0, 0)] * (channels.ndim - 3) + [(0, -height % _ALIGN), (0, -width % _ALIGN), (0, 0)]
+    frame = [(0, 0)] * (channels.ndim - 3) + [(0, -height % align), (0, -width % align), (0, 0)]
     return np.pad(channels, frame, mode="symmetric")

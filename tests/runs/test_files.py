@@ -1,0 +1,128 @@
+"""What a run reads is told before it, an image that cannot be worked on stops no folder, and the files of a folder may be one image."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import Result
+
+from superlens.image import Image
+from superlens.io import read, write
+
+Shell = Callable[..., Result]
+
+pytestmark = pytest.mark.usefixtures("added")
+TOY = ("--method", "toy", "--na", 1.3, "--wavelength-nm", 525)
+
+
+def cell(seed: int, shape: tuple[int, ...] = (24, 24), axes: str = "YX", **about: object) -> Image:
+    light = np.linspace(0, 90, shape[-1]) * np.ones(shape)
+    counts = (100 + np.random.default_rng(seed).poisson(light)).astype(np.uint16)
+    return Image(counts, axes, **{"pixel_nm": 65.0, **about})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two images, a blank one, and one that was cut short."""
+    made = tmp_path / "cells"
+    made.mkdir()
+    for seed, name in enumerate("ab"):
+        write(made / f"{name}.tif", cell(seed))
+    write(made / "blank.tif", Image(np.full((24, 24), 100, np.uint16), pixel_nm=65.0))
+    (made / "cut.tif").write_bytes((made / "a.tif").read_bytes()[:700])
+    return made
+
+
+@pytest.fixture
+def frames(tmp_path: Path) -> Path:
+    made = tmp_path / "frames"
+    made.mkdir()
+    for t in range(4):
+        write(made / f"f_{t:03d}.tif", cell(t))
+    return made
+
+
+def test_a_folder_goes_on_and_lists_what_it_left_out(superlens: Shell, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = superlens("enhance", folder, *TOY, "--out", out)
+    assert done.exit_code == 0, done.output
+    told = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    assert [Path(one["input"]).name for one in told["results"]] == ["a.tif", "b.tif"]
+    assert {Path(path).name for path in told["left_out"]} == {"blank.tif", "cut.tif"}
+    for name, why in (("blank.tif", "constant"), ("cut.tif", "cut short")):
+        assert any(name in line and why in line for line in done.stderr.splitlines())
+    again = superlens("predict", folder, "--model", out / "model.zip", "--out", tmp_path / "more")
+    assert again.exit_code == 0 and (tmp_path / "more" / "b_smooth.tif").is_file()
+
+
+def test_a_file_that_is_named_is_refused_before_the_work(superlens: Shell, folder: Path, tmp_path: Path) -> None:
+    done = superlens("enhance", folder / "a.tif", folder / "cut.tif", *TOY, "--out", tmp_path / "out")
+    assert done.exit_code == 2 and "cut.tif" in done.stderr and not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_which_nothing_is_left_is_refused(superlens: Shell, folder: Path, tmp_path: Path) -> None:
+    for name in ("a.tif", "b.tif"):
+        (folder / name).unlink()
+    done = superlens("enhance", folder, *TOY, "--out", tmp_path / "out")
+    assert done.exit_code == 2 and "none of the 2 images" in done.stderr
+
+
+@pytest.mark.parametrize("axis", ["T", "Z"])
+def test_the_files_of_a_folder_are_one_image_when_asked(
+    superlens: Shell, frames: Path, tmp_path: Path, axis: str
+) -> None:
+    out = tmp_path / "out"
+    done = superlens("enhance", frames, *TOY, "--sequence", axis, "--out", out)
+    assert done.exit_code == 0, done.output
+    made = read(out / "frames_smooth.tif")
+    assert made.axes == f"{axis}YX" and made.data.shape == (4, 24, 24)
+    (told,) = json.loads((out / "run.json").read_text(encoding="utf-8"))["results"]
+    assert told["shape"] == [4, 24, 24]
+
+
+def test_a_folder_of_frames_is_no_movie_until_it_is_said(superlens: Shell, frames: Path, tmp_path: Path) -> None:
+    done = superlens("localize", frames, "--out", tmp_path / "out")
+    assert done.exit_code == 2 and "4 files" in done.stderr and "--sequence T" in done.stderr
+
+
+def test_a_dry_run_says_what_is_read_and_assumed_and_writes_nothing(superlens: Shell, tmp_path: Path) -> None:
+    image = cell(0, (2, 3, 24, 24), "CZYX", z_step_nm=300.0, channel_names=("GFP", "RFP"), emission_nm=(510.0, None))
+    path = write(tmp_path / "stack.ome.tif", image)
+    before = sorted(tmp_path.iterdir())
+    waves = ("--wavelength-nm", 510, "--wavelength-nm", 610)
+    for verb, place in (("enhance", ("--out", tmp_path / "out")), ("train", ("--model", tmp_path / "m.zip"))):
+        told = superlens(verb, path, "--method", "toy", "--na", 1.3, *waves, "--pixel-nm", 70, *place, "--dry-run")
+        assert told.exit_code == 0, told.output
+        for words in (
+            "CZYX, 2 x 3 x 24 x 24, uint16 (from the file)",
+            "70 nm (given)",
+            "300 nm (from the file)",
+            "0 (GFP, 510 nm), 1 (RFP)",
+            "(estimated)",
+            "memory:",
+            "time:",
+        ):
+            assert words in told.output
+        assert sorted(tmp_path.iterdir()) == before
+    assert (
+        "smooth in"
+        in superlens(
+            "enhance", path, "--method", "toy", "--na", 1.3, *waves, "--out", tmp_path / "out", "--dry-run"
+        ).output
+    )
+
+
+def test_a_dry_run_says_what_is_decided_for_a_stack(superlens: Shell, tmp_path: Path) -> None:
+    path = write(tmp_path / "stack.tif", cell(0, (3, 24, 24), "ZYX", z_step_nm=300.0))
+    told = superlens("enhance", path, "--na", 1.3, "--wavelength-nm", 525, "--out", tmp_path / "out", "--dry-run")
+    assert told.exit_code == 0 and "assumed:  each slice is taken as an image of its own" in told.output
+
+
+def test_the_verdict_is_said_in_the_terminal(superlens: Shell, folder: Path, tmp_path: Path) -> None:
+    done = superlens("enhance", folder / "a.tif", *TOY, "--out", tmp_path / "out")
+    (told,) = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))["results"]
+    assert f"a: {told['channels'][0]['verdict']['headline']}." in done.stderr
