@@ -52,6 +52,7 @@ def added() -> Iterator[object]:
     methods.register(one)
     yield one
     methods.unregister(one.name)
+    networks.unregister(toy.NETWORK.name)
 
 
 @pytest.fixture(scope="module")

@@ -121,4 +121,4 @@ def test_a_value_that_cannot_be_is_refused_by_its_key(given: dict[str, object], 
 
 def test_messages_name_the_parameters_as_fiji_does() -> None:
     said = MENU["enhance"].in_words("give `psf_pixel_nm`, `psf`, `psf_model` and `settings` x, or `channel`")
-    assert said == "give psf_lateral_nm, psf, psf_theory and settings x, or channel"
+    assert said == "give psf_lateral_nm, psf, psf_theory and settings x, or channels"

@@ -52,7 +52,7 @@ def out(tmp_path: Path) -> Path:
     """An output folder that holds an earlier result."""
     folder = tmp_path / "out"
     folder.mkdir()
-    (folder / "cell_sr.tif").write_text("earlier")
+    (folder / "other_sr.tif").write_text("earlier")
     return folder
 
 
@@ -65,7 +65,7 @@ def check_refused(result: Result, out: Path, *words: str) -> None:
     assert "Traceback" not in result.output
     for word in words:
         assert word in lines[0]
-    assert [(file.name, file.read_text()) for file in out.iterdir()] == [("cell_sr.tif", "earlier")]
+    assert [(file.name, file.read_text()) for file in out.iterdir()] == [("other_sr.tif", "earlier")]
 
 
 # -- images -------------------------------------------------------------------------------------------------------------
@@ -411,7 +411,7 @@ def movie(tmp_path: Path) -> Path:
         (("--axes", "TYX", "--pixel-nm", 0.1), ("micrometres",)),
         (("--axes", "TYX", "--pixel-nm", 100_000), ("picometres",)),
         (("--axes", "ZYX", "--pixel-nm", 100), ("--axes TYX",)),
-        (("--axes", "TYX", "--pixel-nm", 100, "--frames", "3-9"), ("FIRST:LAST",)),
+        (("--axes", "TYX", "--pixel-nm", 100, "--frames", "three"), ("FIRST:LAST",)),
         (("--axes", "TYX", "--pixel-nm", 100, "--frames", "3:9"), ("1 and 6",)),
         (("--axes", "TYX", "--pixel-nm", 100, "--na", 1.4), ("--wavelength-nm",)),
         (("--axes", "TYX", "--pixel-nm", 100, "--psf-sigma-nm", 0.11), ("20 to 1000",)),

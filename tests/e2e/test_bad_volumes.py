@@ -61,7 +61,7 @@ def test_an_off_centre_psf_of_even_depth_is_centred(tmp_path: Path, light: PSF) 
 
 def test_a_psf_stack_without_its_step_asks_for_it(tmp_path: Path, light: PSF) -> None:
     path = write(tmp_path / "psf.tif", Image(light.data.astype(np.float32), "ZYX", 65.0))
-    with pytest.raises(SuperlensError, match="--psf-z-step-nm"):
+    with pytest.raises(SuperlensError, match="`psf_z_step_nm`"):
         read_psf(path)
     assert read_psf(path, z_step_nm=200.0).z_step_nm == 200.0
 

@@ -70,7 +70,7 @@ def test_an_image_is_written_where_out_names_one(
     assert (made.sizes, made.pixel_nm, made.frame_interval_s) == ({"T": 2, "Y": 96, "X": 80}, 32.5, 0.5)
 
 
-@pytest.mark.parametrize("option", [("--dry-run",), ("--workers", 2), ("--also", "denoised"), ("--block", 32)])
+@pytest.mark.parametrize("option", [("--workers", 2), ("--also", "denoised"), ("--block", 32)])
 def test_options_for_large_images_need_the_name_of_one(
     superlens: Run, small_model: Path, movie: Path, tmp_path: Path, option: tuple[object, ...]
 ) -> None:

@@ -72,6 +72,14 @@ class PlainEvidence:
             grade,
             "Mean out over mean in: at 1 no light was made or lost and intensities can be compared.",
         )
+        own = Metric(
+            "checks of the method",
+            math.nan,
+            "",
+            "some",
+            "warn",
+            "The method brings no checks of its own: compare the result with the input before you use it.",
+        )
         history = () if self.channel.history is None else self.channel.history.records
         return ReportData(
             title=self.title,
@@ -83,7 +91,7 @@ class PlainEvidence:
             pixel_nm=observation.image.pixel_nm,
             scale=scale,
             history=tuple(TrainingRecord(r.step, r.loss) for r in history),
-            metrics=(flux,),
+            metrics=(flux, own),
             parameters=dict(self.channel.parameters),
             versions=versions(),
             provenance=self.provenance or Provenance(),

@@ -17,7 +17,7 @@ from superlens.networks.architecture import Architecture
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["Architecture", "architecture", "build", "names", "register"]
+__all__ = ["Architecture", "architecture", "build", "names", "register", "unregister"]
 
 _FAMILIES = ("deepstorm", "light", "rcan", "unet")
 """Files of this folder that declare networks, in `ARCHITECTURES`."""
@@ -59,6 +59,11 @@ def register(added: Architecture) -> None:
     if added.name in known and added.name not in _ADDED:
         raise SuperlensError(f"there is a network {added.name!r} already; give the new one another name")
     _ADDED[added.name] = added
+
+
+def unregister(name: str) -> None:
+    """Take an added network away again."""
+    _ADDED.pop(name, None)
 
 
 def _known() -> dict[str, Architecture]:

@@ -414,7 +414,9 @@ def settings_of(method: Method, verb: str, given: Mapping[str, Any], known: Sequ
     for parameter in known:
         value = given.get(parameter.name)
         if parameter.methods and parameter.name not in own and value not in (None, False, ()):
-            raise SuperlensError(f"`{parameter.name}` does not belong to `method` {method.name}; leave it out.")
+            raise SuperlensError(
+                f"`{parameter.name}` belongs to `method` {' or '.join(parameter.methods)}, and this is {method.name}; leave it out."
+            )
     changes = {name: given.get(name) for name in own}
     changes = {n: v for n, v in changes.items() if v not in (None, ()) and not (v is False and own[n].kind == "flag")}
     pairs = dict(_pair(text) for text in given.get("settings") or ())

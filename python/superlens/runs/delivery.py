@@ -197,10 +197,9 @@ def outcome(
     ]
     written = [*files, *(path for one in delivered for path in one.values())]
     verdicts = [text for source, result in zip(sources, results, strict=True) for text in verdicts_of(result, source)]
-    left_out = [f"left out: {Path(path).name}: {why}" for path, why in request.left_out.items()]
     return Outcome(
         made=made,
-        messages=(*dict.fromkeys(text for result in results for text in result.messages), *left_out, *verdicts),
+        messages=(*dict.fromkeys(text for result in results for text in result.messages), *request.absent(), *verdicts),
         files=tuple(written),
         early=stopped == "cancelled",
         info={"device": device, "stopped": stopped},

@@ -144,7 +144,7 @@ def taught(request: Request, target: Path, learned: Any, room: int, device: str)
         ended(request, checkpoint)
     stopped = _why(models_of(model))
     info = {"device": device, "stopped": stopped}
-    return Outcome(files=(target,), early=stopped == "cancelled", info=info)
+    return Outcome(messages=request.absent(), files=(target,), early=stopped == "cancelled", info=info)
 
 
 # -- predict ------------------------------------------------------------------------------------------------------------

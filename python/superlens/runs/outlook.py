@@ -27,7 +27,10 @@ def foretell(request: Request) -> Outcome:
     assert request.verb.plan is not None
     plan = request.verb.plan(request)
     lines = [line for path in request.files if str(path) not in request.left_out for line in _of_file(request, path)]
-    lines += [f"left out: {Path(path).name}: {why}" for path, why in request.left_out.items()]
+    lines += [
+        f"left out: {why}" if Path(path).name in why else f"left out: {Path(path).name}, {why}"
+        for path, why in request.left_out.items()
+    ]
     lines += [f"assumed:  {note}" for note in plan.notes]
     lines += [_output(request, made) for made in plan.made]
     lines.append(f"memory:   about {megabytes(plan.memory_bytes)}")
@@ -41,7 +44,8 @@ def _of_file(request: Request, path: Path) -> Iterator[str]:
     said = request.reading
     sides = " x ".join(str(side) for side in image.data.shape)
     yield f"input:    {path}"
-    yield f"axes:     {image.axes}, {sides}, {image.data.dtype} ({_source(said.axes)})"
+    axes = f"files along {said.sequence}" if said.sequence and said.axes is None else _source(said.axes)
+    yield f"axes:     {image.axes}, {sides}, {image.data.dtype} ({axes})"
     if image.pixel_nm is None:
         yield "pixel:    not known; give `pixel_nm`"
     else:

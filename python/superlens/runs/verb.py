@@ -229,8 +229,11 @@ class Request:
             if path in map(Path, self.get("inputs", ())) or len(self.files) == 1:
                 raise
             self.left_out[str(path)] = str(error)
-            self.session.note(f"{path.name} is left out: {error}")
             return None
+
+    def absent(self) -> list[str]:
+        """What was left out, in lines for the user."""
+        return [f"{Path(path).name} is left out: {why}" for path, why in self.left_out.items()]
 
     def required(self, found: list[Source]) -> list[Source]:
         """Refuse a request of which nothing is left.

@@ -11,7 +11,7 @@ import numpy as np
 from superlens.host import versions
 from superlens.image import Image
 from superlens.methods.deepstorm.state import DeepStormState
-from superlens.report import Provenance, Verdict
+from superlens.report import Provenance, Verdict, judge_localizations
 from superlens.report.localization import Condition, DriftCourse, LocalizationReport, ModelNote
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class LocalizationEvidence:
 
     def verdict(self) -> Verdict:
         """One judgement, with its reasons."""
-        return self.found.verdict
+        return judge_localizations(page_of(self.found, self.found.mean))
 
     def html(self) -> str:
         """The report page."""
