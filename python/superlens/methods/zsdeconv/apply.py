@@ -124,10 +124,10 @@ def _earlier_work(image: Image) -> list[str]:
 
 
 def _blur(state: TwoStageState, observation: Observation) -> BlurWidth | None:
-    if state.psf is None or state.psf.data.ndim != 2 or state.pixel_nm is None:
+    if state.psf is None or state.pixel_nm is None:
         return None
     plane = observation.counts[len(observation.counts) // 2]
-    return blur_width(plane, state.psf, state.pixel_nm, covariance=observation.noise.covariance)
+    return blur_width(plane, state.psf, state.pixel_nm, covariance=observation.noise.shared)
 
 
 def _about_depth(slices: int, config: ZSDeconvConfig) -> str:
