@@ -169,7 +169,7 @@ def measure(result: Channel) -> Measured:
             Share of the sharp image's power, its mean left out, beyond the narrowed PSF's cutoff and beyond what the response's core
             passes of a specimen that is as rough there as in the octave below.
         ``blur_over_psf``, ``blur_over_psf_most``
-            Factor, nearest to 1 within its range, by which the blur in the plane shown is wider than the PSF; NaN where the image cannot tell.
+            Factor, nearest to 1 within its range, by which the blur in the image is wider than the PSF; NaN where the image cannot tell.
             The end of its range.
         ``psf_fwhm_nm``
             FWHM of the PSF in the data.
@@ -396,7 +396,7 @@ def _blur_over_psf(result: Channel, planes: Planes) -> dict[str, float]:
     psf, pixel_nm = TwoStageState.of(result.model).psf, result.observation.image.pixel_nm
     found = None
     if psf is not None and result.image is not None and pixel_nm is not None:
-        found = blur_width(planes.counts[planes.shown], psf, pixel_nm, covariance=result.observation.noise.shared)
+        found = blur_width(planes.counts[planes.measured], psf, pixel_nm, covariance=result.observation.noise.shared)
     if found is None:
         return {"blur_over_psf": math.nan, "blur_over_psf_most": math.nan}
     nearest = 1.0 if found.verdict == "fits" else min((found.low, found.high), key=lambda f: abs(math.log(f)))

@@ -97,8 +97,8 @@ def blur_width(
 
     Parameters
     ----------
-    counts : ndarray, shape (Y, X), counts
-        One plane, at least 64 pixels a side.
+    counts : ndarray, shape (Y, X) or (N, Y, X), counts
+        One plane or several through the same kind of specimen, at least 64 pixels a side.
     psf : PSF
         Any sampling; in the plane, or of a volume that the plane is a slice of.
     pixel_nm : float
@@ -123,10 +123,12 @@ def blur_width(
     ----------
     Whittle, Ark. Mat. 2 (1953). Févotte and Idier, Neural Comput. 23 (2011): multiplicative updates for the Itakura-Saito divergence.
     """
-    if min(counts.shape) < 64 or np.ptp(counts) == 0:
+    planes = np.asarray(counts, np.float64).reshape(-1, *counts.shape[-2:])
+    planes = planes[np.ptp(planes, axis=(1, 2)) > 0]
+    if min(counts.shape[-2:]) < 64 or not len(planes):
         return None
     lowest = _LOWEST * _cutoff(*psf.radial_transfer())
-    frequency, power, coefficients = _rings(np.asarray(counts, np.float64), pixel_nm, lowest)
+    frequency, power, coefficients = _rings(planes, pixel_nm, lowest)
     if len(frequency) < 12:
         return None
     noise = _noise_shape(covariance, frequency * pixel_nm / 1000)
@@ -155,7 +157,7 @@ def _seen_in_plane(psf: PSF, frequency: Float64) -> Float64:
 def _seen_in_slice(psf: PSF, frequency: Float64) -> Float64:
     """The same of a slice through specimens that extend along z as well: all frequencies along z add up in it.
 
-    A specimen in space falls steeper by one, since its spectrum is spread over the frequencies along z.
+    Points are as flat in space as in a plane, and edges fall by one power more; what lies between is stretched likewise.
     """
     side, depth = 2 * max(psf.data.shape[1:]), 2 * psf.data.shape[0]
     transfer = np.abs(fft.fftn(psf.data, (depth, side, side)))
@@ -167,7 +169,7 @@ def _seen_in_slice(psf: PSF, frequency: Float64) -> Float64:
     for i, factor in enumerate(_FACTORS):
         passed = np.stack([np.interp(factor * frequency, lateral, row, right=0.0) for row in along]) ** 2
         for j, exponent in enumerate(_EXPONENTS):
-            found[i, j] = (passed * (squared / frequency[0]) ** -(exponent + 1.0)).sum(axis=0)
+            found[i, j] = (passed * (squared / frequency[0]) ** (-4 / 3 * exponent)).sum(axis=0)
     return found
 
 
@@ -183,9 +185,10 @@ def _cutoff(frequency: Float64, transfer: Float64) -> float:
     return float(frequency[int(np.argmax(transfer < 0.01))]) if (transfer < 0.01).any() else np.inf
 
 
-def _rings(counts: Float64, pixel_nm: float, lowest: float) -> tuple[Float64, Float64, Float64]:
+def _rings(planes: Float64, pixel_nm: float, lowest: float) -> tuple[Float64, Float64, Float64]:
     """Frequency, power and number of independent coefficients of at most `_RINGS` rings up to the Nyquist frequency."""
-    frequency, power = power_spectrum_radial(counts, pixel_nm)
+    found = [power_spectrum_radial(plane, pixel_nm) for plane in planes]
+    frequency, power = found[0][0], np.mean([one for _, one in found], axis=0)
     coefficients = np.pi * np.arange(1, len(frequency) + 1) / 1.5  # of a half plane, fewer by the window
     join = max(len(frequency) // _RINGS, 1)
     starts = np.arange(0, len(frequency), join)
@@ -193,7 +196,7 @@ def _rings(counts: Float64, pixel_nm: float, lowest: float) -> tuple[Float64, Fl
     frequency = np.add.reduceat(frequency * coefficients, starts) / total
     power = np.add.reduceat(power * coefficients, starts) / total
     used = frequency > lowest
-    return frequency[used], power[used], total[used]
+    return frequency[used], power[used], len(planes) * total[used]
 
 
 def _noise_shape(covariance: NDArray[np.floating] | None, cycles_per_pixel: Float64) -> Float64:
