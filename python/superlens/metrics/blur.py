@@ -32,6 +32,8 @@ _RANGE = 12.0  # rise of the deviance at the ends of the range
 _LEAST_SPREAD = 0.7  # of the deviance for each ring: as little as it is by the model's errors
 _TOLERANCE = 1.12  # factor that is not worth a word
 _EXCLUDED = 1.9  # an image that does not exclude a PSF as wide as that tells nothing
+_NARROWER = 50.0
+"""Rise of the deviance at the PSF as it is that a narrower one needs: rings and rows of things bend the spectrum, and no PSF passes light beyond its cutoff."""
 _DOUBTED = 6.0  # rise of the deviance at the PSF as it is, where a wider one explains the image better
 
 
@@ -65,7 +67,7 @@ class BlurWidth:
         """
         if self.low > _TOLERANCE:
             return "wider"
-        if self.high < 1 / _TOLERANCE:
+        if self.high < 1 / _TOLERANCE and self.against > _NARROWER:
             return "narrower"
         likelier = self.factor > _TOLERANCE and self.against > _DOUBTED
         return "fits" if self.high < _EXCLUDED and not likelier else "open"
