@@ -245,6 +245,27 @@ def test_an_image_without_light_has_no_flux_ratio() -> None:
     assert flux.verdict == "ok"
 
 
+def test_what_an_image_is_too_dim_to_be_asked_is_no_support(ideal: Result) -> None:
+    """Of a sharpened result; denoising alone needs no PSF, and is asked for none."""
+    numbers = gather(ideal).numbers()
+    assert judge(gather(ideal).page()).grade == "ok"
+    for missing, said in (
+        ({"blur_over_psf": math.nan, "blur_over_psf_most": 2.1}, "A PSF 2.1 times as wide explains the image, too"),
+        ({"blur_over_psf": math.nan, "blur_over_psf_most": math.nan}, "too small, too even or sampled too coarsely"),
+        ({"flux_ratio": math.nan, "flux_tolerance": math.nan}, "less light than the uncertainty of its own mean"),
+        ({"rsp_ceiling": 0.1}, "nearly all noise"),
+    ):
+        page = dataclasses.replace(gather(ideal).page(), metrics=checks({**numbers, **missing}, sharpened=True))
+        verdict = judge(page)
+        assert verdict.headline == "Look closer"
+        (reason,) = verdict.reasons
+        assert "could not be computed" in reason.text
+        assert said in reason.text
+        alone = dataclasses.replace(page, sr=None, uncertainty=None, prior_only=None, error_map=None)
+        without = dataclasses.replace(alone, metrics=checks({**numbers, **missing}, sharpened=False))
+        assert judge(without).grade == "ok"
+
+
 def test_training_is_told_and_weights_between_two_points_have_no_step(ideal: Result) -> None:
     page = gather(ideal).page()
     assert [record.step for record in page.history] == [20, 40]

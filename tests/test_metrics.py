@@ -37,8 +37,8 @@ from superlens.metrics import (
     rsp_rse,
     ssim,
 )
-from superlens.optics import PSF
-from superlens.simulate import STRUCTURES, expose
+from superlens.optics import PSF, Objective
+from superlens.simulate import STRUCTURES, expose, volumes
 
 
 def texture(side=64, sigma=2.0, seed=0):
@@ -410,6 +410,62 @@ def test_a_psf_of_another_width_than_the_image_is_found_out(factor: float) -> No
     assert found.verdict == ("wider" if factor > 1 else "narrower")
     assert found.factor == pytest.approx(factor, rel=0.1)
     assert "as if its PSF were" in found.note
+
+
+def photographed(kind: str, photons: float, seed: int) -> np.ndarray:
+    """An image of 128 x 128 pixels of 62.6 nm through the PSF of an objective."""
+    rng = np.random.default_rng(seed)
+    specimen = STRUCTURES[kind]((256, 256), rng)
+    camera = Camera(2.0, 100.0, 1.5)
+    counts, _, _ = expose(specimen, _objective(1.0), camera, photons=photons, background=5.0, rng=rng)
+    return np.rint(counts)
+
+
+def _objective(pixel: float) -> PSF:
+    """Its PSF where the pixel is taken for so many times its size."""
+    return Objective(na=1.3, wavelength_nm=525).psf(31.3 * pixel)
+
+
+@pytest.mark.parametrize("photons", [30.0, 60.0, 300.0])
+def test_an_image_with_its_own_psf_is_judged_and_fits(photons: float) -> None:
+    """At most one of ten; soft specimens of low light may be anything's."""
+    kinds = sorted(set(STRUCTURES) - {"flat"})
+    said = [blur_width(photographed(kind, photons, 7), _objective(1.0), 62.6) for kind in kinds]
+    assert sum(one is None or one.verdict != "fits" for one in said) <= len(kinds) / 10
+
+
+@pytest.mark.parametrize(("photons", "times"), [(10.0, 2.0), (60.0, 1.5), (60.0, 2.0), (300.0, 1.5), (300.0, 2.0)])
+def test_a_pixel_that_is_taken_for_too_large_never_fits(photons: float, times: float) -> None:
+    """Such a PSF is too narrow, and noise hides where the spectrum of the image ends: then it is open, and no support."""
+    for kind in ("filaments", "vesicles", "er_network", "membranes"):
+        found = blur_width(photographed(kind, photons, 7), _objective(times), 62.6 * times)
+        assert found is not None
+        assert found.verdict in ("wider", "open")
+        assert found.high > 0.95 * times
+
+
+def test_a_pixel_that_is_taken_for_half_its_size_is_found_out_where_no_factor_explains_the_image() -> None:
+    found = blur_width(photographed("filaments", 60.0, 7), _objective(0.5), 31.3)
+    assert found is not None
+    assert found.verdict == "narrower"
+
+
+def test_slices_of_a_volume_are_held_against_its_psf() -> None:
+    rng = np.random.default_rng(0)
+    psf = Objective(na=1.3, wavelength_nm=525).psf(40.0, z_step_nm=250.0)
+    specimen = volumes.filaments((24, 256, 256), rng, aspect=250 / 40)
+    kernel = np.zeros((48, 256, 256))
+    kernel[tuple(slice(side) for side in psf.data.shape)] = psf.data
+    kernel = np.roll(kernel, [-(side // 2) for side in psf.data.shape], (0, 1, 2))
+    seen = np.fft.irfftn(np.fft.rfftn(np.pad(specimen, ((12, 12), (0, 0), (0, 0)), mode="wrap")) * np.fft.rfftn(kernel))
+    light = np.maximum(seen[12:36].reshape(24, 128, 2, 128, 2).mean((2, 4)), 0)
+    counts = Camera(2.0, 100.0, 1.5).expose(300 * light / light[light > 0.1 * light.max()].mean() + 2, rng)
+    for times, verdict in ((1.0, "fits"), (1.5, "wider"), (0.67, "narrower")):
+        told = Objective(na=1.3, wavelength_nm=525).psf(40.0 * times, z_step_nm=250.0)
+        found = blur_width(counts[::4], told, 80.0 * times)
+        assert found is not None
+        assert found.verdict == verdict
+        assert found.factor == pytest.approx(times, rel=0.08)
 
 
 def test_the_width_of_the_blur_does_not_hang_on_brightness_or_offset() -> None:

@@ -18,7 +18,7 @@ from scipy.special import ndtr
 from superlens.camera import Camera
 from superlens.smlm.precision import SpotFits
 
-__all__ = ["Light", "divide_light"]
+__all__ = ["Light", "darkest", "divide_light"]
 
 Array = NDArray[np.float32]
 
@@ -67,7 +67,14 @@ class Light:
 
 
 def divide_light(
-    electrons: Array, camera: Camera, width: float, strength: float, spots: SpotFits | None, rim: int = 0
+    electrons: Array,
+    camera: Camera,
+    width: float,
+    strength: float,
+    spots: SpotFits | None,
+    *,
+    rim: int = 0,
+    quiet: NDArray[np.bool_] | None = None,
 ) -> Light:
     """Divide the mean light of a movie into that of molecules, by how it fluctuates, and the background.
 
@@ -86,16 +93,20 @@ def divide_light(
         Isolated blinks that are believed. One of the last two is there.
     rim : int
         Pixels at each edge of the field that ``strength`` leaves out; the light that it is divided by leaves them out too.
+    quiet : ndarray of bool, shape (T,), optional
+        Frames that the background is looked for in, where some are noisier than others.
     """
-    some = electrons[:: max(1, len(electrons) // 50)]
+    calm = electrons if quiet is None else electrons[quiet]
+    some = calm[:: max(1, len(calm) // 50)]
     smooth = ndimage.gaussian_filter(some, (0, width, width), mode="nearest")
     dark, hills = _background(smooth, camera, width), _hills(smooth)
+    dark = max(dark, 0.0) if quiet is None else dark
     image = electrons.mean(axis=0, dtype=np.float64)
     mean, steady = float(image.mean()), float(hills.mean())
     inner = (slice(rim, image.shape[0] - rim), slice(rim, image.shape[1] - rim))
     mean_inside, steady_inside = float(image[inner].mean()), float(hills[inner].mean())
     lone = 0.0 if spots is None or not len(spots) else float(np.sum(spots.photons**2) / np.sum(spots.photons))
-    faint = 0.1 * math.sqrt(dark + camera.read_noise_e**2)
+    faint = 0.1 * math.sqrt(max(dark, 0.0) + camera.read_noise_e**2)
     smooth = lone > 0 and mean_inside - dark - strength / lone < faint + 2 * steady_inside
     shared = strength > 0 and not (smooth and lone * (mean_inside - dark) > _CONFLICT * strength)
 
@@ -104,7 +115,7 @@ def divide_light(
         light, light_inside = max(mean - background, 1e-9), max(mean_inside - inside, 1e-9)
         photons = strength / light_inside if shared else lone
         number = light if strength == 0 or shared else strength / lone * light / light_inside
-        return Light(photons, number / photons, background, uneven, shared)
+        return Light(photons, number / photons, max(background, 0.0), uneven, shared)
 
     even, uneven = divided(None), divided(np.asarray(hills - steady, np.float32))
     peak = uneven.photons * float(2 * ndtr(0.5 / width) - 1) ** 2
@@ -134,9 +145,15 @@ def _hills(smooth: Array) -> Array:
     return np.asarray(hills - np.quantile(hills, _LOW), np.float32)
 
 
+def darkest(electrons: Array, camera: Camera, width: float) -> float:
+    """Light of the darkest places of frames, electrons; below 0 where the camera's offset lies above them."""
+    some = electrons[:: max(1, len(electrons) // 50)]
+    return _background(ndimage.gaussian_filter(some, (0, width, width), mode="nearest"), camera, width)
+
+
 def _background(smooth: Array, camera: Camera, width: float) -> float:
     """Light of the darkest places: a low quantile of smoothed frames, with what noise alone would lower it by put back."""
     low = float(np.quantile(smooth, _LOW))
     variance = max(low, 0.0) + camera.read_noise_e**2
     left = 1.0 / (2.0 * math.sqrt(math.pi) * width)  # of the deviation of white noise, after smoothing
-    return max(low + 2.05 * left * math.sqrt(variance), 0.0)
+    return low + 2.05 * left * math.sqrt(variance)

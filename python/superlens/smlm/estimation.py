@@ -27,7 +27,7 @@ from scipy.special import ndtr
 
 from superlens.camera import Camera, estimate_camera, find_border
 from superlens.errors import SuperlensError
-from superlens.smlm.background import divide_light
+from superlens.smlm.background import darkest, divide_light
 from superlens.smlm.doubting import DarkPlaces, doubts_about
 from superlens.smlm.precision import SpotFits, fit_spots
 from superlens.smlm.usual import JudgedFrames, UsualFrame
@@ -50,6 +50,10 @@ _FEWEST_ALONE = 3
 _AGREE = 0.12
 """Relative difference from the fluctuations up to which the width of isolated blinks is believed: beyond it they were pairs."""
 _FEWEST_FRAMES = 8
+_QUIET = 0.6  # share of the frames, those with the least of the light that comes and goes, in which the background is looked for
+_USUAL_WIDTH = 1.2  # pixels
+_TOO_BRIGHT = 5.0
+"""Times as bright as isolated blinks that no molecules are, however many shine at one place: then next to no light was left for them."""
 _CORRECTIONS, _MOST_AT_ONCE = 10, 0.1
 _DARK, _FEWEST_DARK = 0.2, 100  # share of the places of a frame, and pixels
 _TOO_STILL, _STILL = 0.6, 0.9
@@ -132,6 +136,12 @@ class MovieEstimate:
     def contradictions(self) -> tuple[str, ...]:
         """Why the estimate can't be right; empty as a rule."""
         noise = math.sqrt(max(self.background, 0.0) + self.camera.read_noise_e**2)
+        lone = self.spots.photons if self.spots is not None else np.empty(0)
+        if len(lone) >= _FEWEST_BRIGHT and self.photons > _TOO_BRIGHT * float(np.quantile(lone, 0.9)):
+            return (
+                f"molecules would have {self.photons:.2g} photons, and isolated ones have {float(np.median(lone)):.2g}: the light of the movie was "
+                "taken for background",
+            )
         if noise == 0 or self.photons > _SEEN * noise:
             return ()
         return (
@@ -218,8 +228,12 @@ def estimate_movie(
     camera = _camera(counts, offset, None if gain is None else gain * excess, read_noise_e)
     camera, spots, scatter = _by_blinks(counts, pixel_nm, sigma_nm, camera, read_noise_e)
     dark = _dark_places(counts)
+    quiet = None
     if usual.varies:
-        counts = counts - usual.over_field(judged.where(judged.alike))
+        shared = judged.where(judged.alike)
+        quiet = shared.level <= np.quantile(shared.level, _QUIET)
+        counts = counts - usual.over_field(shared)
+        camera = _with_offset_below(camera, counts[quiet])
     electrons = np.asarray(camera.to_electrons(counts), np.float32)
     shape = _fluctuations(electrons)
     width = None if sigma_nm is None else sigma_nm / pixel_nm
@@ -242,7 +256,7 @@ def estimate_movie(
         sources["sigma_nm"] = _how(counts)
     believed = agreed and (fitted is None or enough or len(spots) >= _FEWEST_BRIGHT)
     strength = 0.0 if fitted is None else fitted.strength
-    light = divide_light(electrons, camera, sigma_nm / pixel_nm, strength, spots if believed else None, _REACH)
+    light = divide_light(electrons, camera, sigma_nm / pixel_nm, strength, spots if believed else None, rim=_REACH, quiet=quiet)
     sources["background"] = "the darkest places" if light.uneven is None else "the darkest places around each"
     sources["photons"] = (
         f"{_how(counts)}, over mean light" if light.shared else f"{len(spots)} isolated blinks, each fitted"
@@ -257,7 +271,7 @@ def estimate_movie(
     def crowding(times: float) -> float:
         """Molecules in the area of the image of one, if the gain were so many times as high."""
         other, scaled = replace(camera, gain=times * camera.gain), electrons / np.float32(times)
-        found = divide_light(scaled, other, wide, strength / times**2, None, _REACH) if strength > 0 else light
+        found = divide_light(scaled, other, wide, strength / times**2, None, rim=_REACH) if strength > 0 else light
         return 4 * math.pi * wide**2 * found.per_pixel
 
     def free_gain() -> float:
@@ -301,6 +315,16 @@ def _camera(counts: Array, offset: float | None, gain: float | None, read_noise_
     told = [estimate_camera(part, offset=offset, gain=gain, read_noise_e=read_noise_e) for part in parts]
     sound = [one for one in told if one.verdict == "plausible"] or told
     return sorted(sound, key=lambda one: one.camera.gain)[(len(sound) - 1) // 2].camera
+
+
+def _with_offset_below(camera: Camera, counts: Array) -> Camera:
+    """The camera, with an estimated offset that does not lie above the darkest places once the light that comes and goes is off."""
+    dark = darkest(np.asarray(camera.to_electrons(counts), np.float32), camera, _USUAL_WIDTH)
+    if dark >= 0 or "offset" not in camera.estimated:
+        return camera
+    noise = math.sqrt(max(camera.read_noise_e**2 + dark, 0.0))
+    kept = camera.read_noise_e if "read_noise_e" not in camera.estimated else noise
+    return replace(camera, offset=camera.offset + camera.gain * dark, read_noise_e=kept)
 
 
 def _where(camera: Camera, name: str) -> str:
@@ -418,7 +442,7 @@ def _dark_places(counts: Array) -> DarkPlaces:
 
 def _fitted_spots(electrons: Array, pixel_nm: float, sigma_nm: float | None, camera: Camera) -> SpotFits:
     """Local maxima that have no other near, fitted."""
-    start = 1.2 if sigma_nm is None else sigma_nm / pixel_nm
+    start = _USUAL_WIDTH if sigma_nm is None else sigma_nm / pixel_nm
     reach = math.ceil(2.5 * start)
     if min(electrons.shape[1:]) < 2 * reach + 1:
         windows, corners = np.empty((0, 2 * reach + 1, 2 * reach + 1)), np.empty((0, 2), np.int64)

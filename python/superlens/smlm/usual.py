@@ -44,6 +44,7 @@ _UNEVEN = 0.15  # standard deviation, over the field, of how much a change of th
 _LOOSE = 0.3  # of a change of the level: as much a part may show more or less of it
 _PATTERN_WIDTH = 3.0  # pixels
 _LITTLE = 0.05  # share of the usual frames that hold less of the light that comes and goes than the usual one
+_CLIPPED_AWAY = 0.1156  # of the lower half's deviation: by as much the median of a normal distribution falls when its bright side is clipped thrice
 _RECORDED = 0.25  # share of the pixels of a part that must vary for it to count
 _TORN = 0.25  # share of the parts of a field that are too bright
 _SPOT = 5.5  # deviations of smoothed noise that a spot rises by; chance alone reaches 4.5 in a field of 512 pixels
@@ -369,7 +370,7 @@ def _background(values: Array) -> Floats:
     for _ in range(3):
         low, middle = (ranked[rows, (share * (count - 1)).astype(int)] for share in (0.1587, 0.5))
         count = np.maximum((ranked <= (middle + 1.5 * (middle - low))[:, None]).sum(axis=1), 1)
-    return np.asarray(middle, np.float64)
+    return np.asarray(middle + _CLIPPED_AWAY * (middle - low), np.float64)
 
 
 def _chance(own: float, parts: int) -> float:
