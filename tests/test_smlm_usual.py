@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from superlens.image import Image
-from superlens.methods.deepstorm.apply import Localized
+from superlens.methods.deepstorm.apply import Localized, localize_movie
 from superlens.methods.deepstorm.calls import localize
 from superlens.simulate import Background, DensitySites, Independent, PhotonLaw, SmlmScene, simulate_smlm
 from superlens.simulate.movie import Movie
@@ -221,10 +222,6 @@ def test_an_estimate_that_no_movie_can_have_makes_the_result_unusable(plain: Mov
     known = Known(sigma_nm=110.0, offset=100.0, gain=1.0, read_noise_e=1.5)
     found = localize(plain.frames, known=known)
     assert found.verdict.grade == "ok" and found.contradictions == ()
-    from dataclasses import replace
-
-    from superlens.methods.deepstorm.apply import localize_movie
-
     wrong = replace(found.estimate, photons=found.estimate.photons / 5, density_um2=found.estimate.density_um2 * 30)
     verdict = localize_movie(plain.frames, found.model, wrong).verdict
     assert (verdict.grade, verdict.headline) == ("bad", "Do not use")

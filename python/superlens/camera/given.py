@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from superlens.errors import SuperlensError
 
-__all__ = ["FreeLine", "contradictions", "refuse_offset"]
+__all__ = ["FreeLine", "about_gain", "about_pixels_below", "contradictions", "refuse_offset"]
 
 _CERTAIN = 5.0
 """Standard errors of the slope: with that, 1000 simulated images of all kinds, light levels and cameras tell the gain within a factor of 1.65."""
@@ -84,8 +84,8 @@ def contradictions(
     '`gain` is 0.47; the image suggests 2.1, close to its inverse: did you give electrons per count? Expected counts per electron.'
     """
     said = []
-    if gain is not None and line.certain and (text := _about_gain(gain, line.gain)):
-        said.append(text)
+    if gain is not None and line.certain and not 1 / _OFF < gain / line.gain < _OFF:
+        said.append(about_gain(gain, line.gain))
     elif gain is not None and gain > _OFF * line.most:
         said.append(f"`gain` is {gain:.3g}; the image suggests at most {line.most:.2g}. Expected counts per electron.")
     right = gain if gain is not None and not said else line.gain if line.certain else None
@@ -106,11 +106,10 @@ def contradictions(
     return tuple(said)
 
 
-def _about_gain(given: float, found: float) -> str:
+def about_gain(given: float, found: float, what: str = "image") -> str:
+    """What a gain may be that is far from the one that an image, or a movie, suggests."""
     ratio = given / found
-    if 1 / _OFF < ratio < _OFF:
-        return ""
-    said = f"`gain` is {given:.3g}; the image suggests {found:.2g}"
+    said = f"`gain` is {given:.3g}; the {what} suggests {found:.2g}"
     if _near(given * found) and not _near(ratio):
         return f"{said}, close to its inverse: did you give electrons per count? Expected counts per electron."
     if _near(2 * ratio):

@@ -48,6 +48,11 @@ class NoiseCheck:
     independent: bool
     note: str
 
+    @property
+    def shared(self) -> Array | None:
+        """The covariance where neighbours share noise; None where noise is white as far as one can tell."""
+        return None if self.independent else self.covariance
+
 
 def check_noise(data: ArrayLike) -> NoiseCheck:
     """Measure the correlation of the noise of neighbouring pixels in one image or a stack.

@@ -17,8 +17,10 @@ Where the ranges come from:
 * **Beyond the response.** Beyond the narrowed PSF's cutoff the response of volumes passes nothing, and that of images what its core does. No
   specimen is rougher than points, so what is there cannot be more than the core passes at the roughness of the octave below. The rest is noise
   or an artefact of the grid; half a percent of the power is an amplitude of 7 % of the contrast.
-* **Blur beside the PSF.** Told only where the spectrum decides: on simulated specimens of every kind, light level and PSF it was never wider
-  than 1.12 times the true PSF, nor narrower than that where the true PSF could not explain the image.
+* **Blur beside the PSF.** Where the spectrum decides: on simulated specimens of every kind and light level it was wider than 1.12 times the true
+  PSF once in 216 images, and never narrower. Where the image does not tell, it may be any PSF's, and the result asks for a closer look: of a
+  PSF that is half as wide as it should be nothing else speaks in a dim image.
+* **Not computed.** Of a sharpened result a check that gives up is no support: what an image is too dim to be asked is a reason to look closer.
 * **Finest detail.** Told and not judged. Decorrelation analysis looks at phases: without a noise floor, as after a network, it counts
   detail of any faintness, so that its number is neither a resolution nor a fault. A correlation of two outputs would say as little,
   since both share what the network has learned.
@@ -55,12 +57,13 @@ def checks(numbers: Mapping[str, float], *, sharpened: bool) -> tuple[Metric, ..
         The checks that decide first, then the numbers that are only told. The camera model and the independence of its noise are
         judged by the report from the photon-transfer data.
     """
-    always = (_flux(numbers), _spread(numbers), _white(numbers), _rsp(numbers))
+    missing: Grade = "warn" if sharpened else "ok"
+    always = (_flux(numbers, missing), _spread(numbers), _white(numbers), _rsp(numbers, missing))
     sharp = (_blur(numbers), _prior(numbers), _uncertainty(numbers), _beyond(numbers)) if sharpened else ()
     return (*always, *sharp, *_told(numbers, sharpened))
 
 
-def _flux(numbers: Mapping[str, float]) -> Metric:
+def _flux(numbers: Mapping[str, float], missing: Grade) -> Metric:
     value = numbers["flux_ratio"]
     tolerance = max(0.02, numbers["flux_tolerance"]) if math.isfinite(numbers["flux_tolerance"]) else 0.02
     ok, near = (1 - tolerance, 1 + tolerance), (1 - 2 * tolerance, 1 + 2 * tolerance)
@@ -69,7 +72,7 @@ def _flux(numbers: Mapping[str, float]) -> Metric:
         value,
         "",
         f"{number(ok[0], 3)} to {number(ok[1], 3)}",
-        _grade(value, ok, near),
+        _grade(value, ok, near, missing),
         "Mean out over mean in: at 1 no light was made or lost and intensities can be compared." + _about_ends(numbers)
         if math.isfinite(value)
         else "The image holds less light than the uncertainty of its own mean, so that a ratio says nothing.",
@@ -118,7 +121,7 @@ def _white(numbers: Mapping[str, float]) -> Metric:
     )
 
 
-def _rsp(numbers: Mapping[str, float]) -> Metric:
+def _rsp(numbers: Mapping[str, float], missing: Grade) -> Metric:
     ceiling = numbers["rsp_ceiling"]
     # With a ceiling below 0.3 nine tenths of the variance are noise: what correlates is chance.
     value = numbers["rsp"] if ceiling >= 0.3 else math.nan
@@ -128,7 +131,7 @@ def _rsp(numbers: Mapping[str, float]) -> Metric:
         value,
         "",
         f"above {number(ok[0], 3)}" if ceiling >= 0.3 else "",
-        _grade(value, ok, near),
+        _grade(value, ok, near, missing),
         f"Correlation of the blurred output with the input; the noise in the input allows no more than about {number(ceiling, 3)}."
         if ceiling >= 0.3
         else "The input is nearly all noise, so that no output can correlate with it.",
@@ -136,15 +139,20 @@ def _rsp(numbers: Mapping[str, float]) -> Metric:
 
 
 def _blur(numbers: Mapping[str, float]) -> Metric:
-    value = numbers["blur_over_psf"]
+    value, most = numbers["blur_over_psf"], numbers["blur_over_psf_most"]
     meaning = "Width of the blur in the image over that of the PSF, at least; from how the spectrum of the image falls."
     if value > _BLUR[1]:
         meaning += " The image holds less detail than these optics pass: check NA, wavelength, pixel size and focus."
     elif value < _BLUR[0]:
         meaning += " The image holds more detail than these optics pass: check NA, wavelength and pixel size."
+    elif math.isfinite(most) and not math.isfinite(value):
+        meaning = (
+            f"A PSF {most:.2g} times as wide explains the image, too: it has too little light, or too little fine detail, to tell. "
+            "Check NA, wavelength and pixel size."
+        )
     elif not math.isfinite(value):
-        meaning += " This image has too little light, or too little fine detail, to tell."
-    return Metric("blur beside the PSF", value, "", "0.89 to 1.12", _grade(value, _BLUR, (0.8, 1.25)), meaning)
+        meaning = "The image is too small, too even or sampled too coarsely to show the width of its PSF."
+    return Metric("blur beside the PSF", value, "", "0.89 to 1.12", _grade(value, _BLUR, (0.8, 1.25), "warn"), meaning)
 
 
 _BLUR = (1 / 1.12, 1.12)
@@ -241,10 +249,10 @@ def _told(numbers: Mapping[str, float], sharpened: bool) -> tuple[Metric, ...]:
     )
 
 
-def _grade(value: float, ok: Range, near: Range) -> Grade:
-    """Within the first range ok, within the second a closer look, else bad; a number that is missing is not judged."""
+def _grade(value: float, ok: Range, near: Range, missing: Grade = "ok") -> Grade:
+    """Within the first range ok, within the second a closer look, else bad; ``missing`` for a number that could not be computed."""
     if not math.isfinite(value):
-        return "ok"
+        return missing
     if ok[0] <= value <= ok[1]:
         return "ok"
     return "warn" if near[0] <= value <= near[1] else "bad"

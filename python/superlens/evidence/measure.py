@@ -168,8 +168,9 @@ def measure(result: Channel) -> Measured:
         ``power_beyond_response``
             Share of the sharp image's power, its mean left out, beyond the narrowed PSF's cutoff and beyond what the response's core
             passes of a specimen that is as rough there as in the octave below.
-        ``blur_over_psf``
-            Factor, nearest to 1 within its range, by which the blur in the plane shown is wider than the PSF; NaN where the image cannot tell.
+        ``blur_over_psf``, ``blur_over_psf_most``
+            Factor, nearest to 1 within its range, by which the blur in the image is wider than the PSF; NaN where the image cannot tell.
+            The end of its range.
         ``psf_fwhm_nm``
             FWHM of the PSF in the data.
         ``psf_line_fwhm_nm``, ``line_fwhm_nm``
@@ -202,7 +203,7 @@ def measure(result: Channel) -> Measured:
     )
     x, y = result.observation.noise.neighbour_correlation
     numbers |= {"neighbour_correlation_x": x, "neighbour_correlation_y": y}
-    numbers |= {**_widths(result), **_training(result), "blur_over_psf": _blur_over_psf(result, planes)}
+    numbers |= {**_widths(result), **_training(result), **_blur_over_psf(result, planes)}
     error_map = maps[planes.shown] if planes.shown in maps else _agreement(planes, planes.shown)[1]
     residual = np.where(planes.bad[planes.shown], np.nan, residuals[planes.shown])
     return Measured(planes, numbers, residual, error_map)
@@ -391,14 +392,15 @@ def _widths(result: Channel) -> dict[str, float]:
     return dict(zip(names, (psf.fwhm_nm, psf.line_fwhm_nm, stated, carried), strict=True))
 
 
-def _blur_over_psf(result: Channel, planes: Planes) -> float:
+def _blur_over_psf(result: Channel, planes: Planes) -> dict[str, float]:
     psf, pixel_nm = TwoStageState.of(result.model).psf, result.observation.image.pixel_nm
-    if psf is None or psf.data.ndim != 2 or result.image is None or pixel_nm is None:
-        return math.nan
-    found = blur_width(planes.counts[planes.shown], psf, pixel_nm, covariance=result.observation.noise.covariance)
-    if found is None or found.verdict == "open":
-        return math.nan
-    return 1.0 if found.verdict == "fits" else min((found.low, found.high), key=lambda f: abs(math.log(f)))
+    found = None
+    if psf is not None and result.image is not None and pixel_nm is not None:
+        found = blur_width(planes.counts[planes.measured], psf, pixel_nm, covariance=result.observation.noise.shared)
+    if found is None:
+        return {"blur_over_psf": math.nan, "blur_over_psf_most": math.nan}
+    nearest = 1.0 if found.verdict == "fits" else min((found.low, found.high), key=lambda f: abs(math.log(f)))
+    return {"blur_over_psf": math.nan if found.verdict == "open" else nearest, "blur_over_psf_most": found.high}
 
 
 def _training(result: Channel) -> dict[str, float]:

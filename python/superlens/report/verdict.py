@@ -50,8 +50,8 @@ class Verdict:
 def judge(data: ReportData) -> Verdict:
     """Condense metrics, noise model and noise check into one verdict.
 
-    The worst grade wins. A metric that could not be computed neither helps nor harms, unless its own verdict says so,
-    but a result of which nothing was measured is never waved through. A doubtful noise model asks for a closer look
+    The worst grade wins. A metric that could not be computed counts by its own verdict: where a result rests on it, that asks for a closer
+    look. A result of which nothing was measured is never waved through. A doubtful noise model asks for a closer look
     and no more: it changes what the residual and the uncertainty map mean, and the picture may still be right.
 
     Parameters
@@ -132,7 +132,9 @@ def _summary(metrics: tuple[Metric, ...]) -> str:
 def _metric_reasons(metrics: tuple[Metric, ...]) -> list[Reason]:
     reasons = []
     for metric in metrics:
-        if metric.verdict in ("warn", "bad"):
+        if metric.verdict in ("warn", "bad") and not metric.available:
+            reasons.append(Reason(metric.verdict, f"{metric.name} could not be computed. {metric.meaning}".strip()))
+        elif metric.verdict in ("warn", "bad"):
             expected = f", expected {metric.expected}" if metric.expected else ""
             value = f"{metric.name} is {number(metric.value)} {metric.unit}".rstrip()
             reasons.append(Reason(metric.verdict, f"{value}{expected}. {metric.meaning}".strip()))

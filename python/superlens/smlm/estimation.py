@@ -28,6 +28,7 @@ from scipy.special import ndtr
 from superlens.camera import Camera, estimate_camera
 from superlens.errors import SuperlensError
 from superlens.smlm.background import divide_light
+from superlens.smlm.doubting import DarkPlaces, doubts_about
 from superlens.smlm.precision import SpotFits, fit_spots
 from superlens.smlm.usual import JudgedFrames, UsualFrame
 
@@ -43,6 +44,7 @@ _PARTS = 7
 _FEWEST_SPOTS = 40
 _FEWEST_BRIGHT = 10
 """Isolated blinks that tell how bright molecules are."""
+_CLEAR = 0.3  # error of the photons of a blink that tells how noisy it is, relative
 _FEWEST_ALONE = 3
 """Isolated blinks that will do where there are too few frames to see fluctuations."""
 _AGREE = 0.12
@@ -214,7 +216,8 @@ def estimate_movie(
         )
     counts = every[judged.alike]
     camera = _camera(counts, offset, None if gain is None else gain * excess, read_noise_e)
-    camera, spots = _by_blinks(counts, pixel_nm, sigma_nm, camera, read_noise_e)
+    camera, spots, scatter = _by_blinks(counts, pixel_nm, sigma_nm, camera, read_noise_e)
+    dark = _dark_places(counts)
     if usual.varies:
         counts = counts - usual.over_field(judged.where(judged.alike))
     electrons = np.asarray(camera.to_electrons(counts), np.float32)
@@ -249,6 +252,15 @@ def estimate_movie(
         if light.shared or fitted is None
         else f"{_how(counts)}, over the square of the light of a molecule"
     )
+    wide = sigma_nm / pixel_nm
+
+    def crowding(times: float) -> float:
+        """Molecules in the area of the image of one, if the gain were so many times as high."""
+        other, scaled = replace(camera, gain=times * camera.gain), electrons / np.float32(times)
+        found = divide_light(scaled, other, wide, strength / times**2, None, _REACH) if strength > 0 else light
+        return 4 * math.pi * wide**2 * found.per_pixel
+
+    doubts = doubts_about(camera, dark, scatter, excess=excess, crowding=crowding)
     return MovieEstimate(
         camera,
         sigma_nm,
@@ -257,10 +269,11 @@ def estimate_movie(
         light.per_pixel / (pixel_nm * 1e-3) ** 2,
         sources,
         spots if len(spots) else None,
-        light.messages(),
+        (*doubts, *light.messages()),
         excess,
         light.uneven,
         usual.scaled(camera.offset, camera.gain),
+        doubts,
     )
 
 
@@ -356,8 +369,8 @@ def _overlap(sigma: float) -> Floats:
 
 def _by_blinks(
     counts: Array, pixel_nm: float, sigma_nm: float | None, camera: Camera, known: float | None
-) -> tuple[Camera, SpotFits]:
-    """Isolated blinks, and the camera, whose gain they correct where it was estimated far too high.
+) -> tuple[Camera, SpotFits, float]:
+    """The camera, whose gain isolated blinks correct where it was estimated far too high, the blinks, and their scatter; NaN of few.
 
     Spots narrower than a camera samples well, and very bright ones, pass for noise there. What is left of a blink after a fit does not.
     ``known`` is the read noise where it is.
@@ -368,19 +381,20 @@ def _by_blinks(
         spots = fits.where(_alone(fits, pixel_nm))
         told = spots if len(spots) >= _FEWEST_BRIGHT else fits.where(fits.converged)
         ratio = float(np.median(told.scatter)) if len(told) >= _FEWEST_BRIGHT else 1.0
+        scatter = _scatter(fits, pixel_nm)
         if ratio > (_TOO_STILL if began is None else _STILL) or steps == 0:
             break
         began, steps = began or (camera, spots), steps - 1
         noise, gain = camera.read_noise_e * camera.gain, camera.gain * max(ratio, _MOST_AT_ONCE)
         if known is None:
-            noise = min(noise, _dark_noise(counts))
+            noise = min(noise, _dark_places(counts).noise)
         camera = replace(camera, gain=gain, read_noise_e=noise / gain if known is None else known)
     # Where no gain explains what is left, the first one is as good as any.
-    return began if began is not None and ratio <= _TOO_STILL else (camera, spots)
+    return (*(began if began is not None and ratio <= _TOO_STILL else (camera, spots)), scatter)
 
 
-def _dark_noise(counts: Array) -> float:
-    """Noise of dark places, counts, from how they differ between successive frames, or from pixel to pixel of a single one."""
+def _dark_places(counts: Array) -> DarkPlaces:
+    """Dark places, from how they differ between successive frames, or from pixel to pixel of a single one."""
     at = np.arange(0, len(counts) - 1, max(1, len(counts) // 25))
     pair = (counts[at], counts[at + 1]) if len(at) else (counts[..., :-1], counts[..., 1:])
     dark = np.ones(pair[0].shape, bool)
@@ -388,7 +402,10 @@ def _dark_noise(counts: Array) -> float:
         smooth = ndimage.gaussian_filter(frames, (0, 2, 2), mode="nearest")
         dark &= smooth <= np.quantile(smooth, _DARK)
     apart = np.abs(pair[1] - pair[0])[dark]
-    return 1.4826 * float(np.median(apart)) / math.sqrt(2.0) if apart.size >= _FEWEST_DARK else math.inf
+    if apart.size < _FEWEST_DARK:
+        return DarkPlaces(math.inf, math.inf)
+    noise = 1.4826 * float(np.median(apart)) / math.sqrt(2.0)
+    return DarkPlaces(noise, 0.5 * float((pair[0] + pair[1])[dark].mean()))
 
 
 def _fitted_spots(electrons: Array, pixel_nm: float, sigma_nm: float | None, camera: Camera) -> SpotFits:
@@ -408,6 +425,14 @@ def _fitted_spots(electrons: Array, pixel_nm: float, sigma_nm: float | None, cam
         corners=corners,
         read_noise_e=math.sqrt(max(camera.read_noise_e**2 + floor, 0.0)),
     )
+
+
+def _scatter(fits: SpotFits, pixel_nm: float) -> float:
+    """Median scatter of blinks, chosen by nothing that the gain has a say in; NaN of few."""
+    width = fits.sigma_nm / pixel_nm
+    clear = fits.converged & (width > _SIGMA_PIXELS[0]) & (width < _SIGMA_PIXELS[1])
+    clear &= fits.photons_error < _CLEAR * fits.photons
+    return float(np.median(fits.scatter[clear])) if clear.sum() >= _FEWEST_BRIGHT else math.nan
 
 
 def _alone(fits: SpotFits, pixel_nm: float) -> NDArray[np.bool_]:

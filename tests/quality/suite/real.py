@@ -148,7 +148,7 @@ def low_light_sim(level: str, na: float, wavelength_nm: float) -> Outcome:
         }
     noise = result.observation.noise.neighbour_correlation
     numbers |= {"neighbour_correlation": float(np.mean(noise)), "flux": flux_ratio(pixels(result), data)}
-    found = blur_width(data, fine, 2 * _SIM_NM, covariance=result.observation.noise.covariance)
+    found = blur_width(data, fine, 2 * _SIM_NM, covariance=result.observation.noise.shared)
     if found is not None:
         numbers |= {"psf_fwhm_nm": fine.fwhm_nm, "blur_factor": found.factor, "blur_verdict": found.verdict}
     numbers["blend"] = result.model.config.provenance["blend"]

@@ -109,9 +109,10 @@ class Localized:
     @property
     def verdict(self) -> Verdict:
         """Whether to use the result, with the reasons, as the report page gives it."""
-        from superlens.methods.deepstorm.page import LocalizationEvidence
+        from superlens.methods.deepstorm.page import page_of
+        from superlens.report import judge_localizations
 
-        return LocalizationEvidence(self).verdict()
+        return judge_localizations(page_of(self, self.mean))
 
     @property
     def metrics(self) -> dict[str, float | None]:

@@ -26,6 +26,9 @@ from superlens.training.two_stage.state import TwoStageState
 
 __all__ = ["apply", "observed"]
 
+_MOST_PLANES = 8
+"""Planes that tell the width of the blur."""
+
 Array = NDArray[np.float32]
 
 
@@ -124,10 +127,11 @@ def _earlier_work(image: Image) -> list[str]:
 
 
 def _blur(state: TwoStageState, observation: Observation) -> BlurWidth | None:
-    if state.psf is None or state.psf.data.ndim != 2 or state.pixel_nm is None:
+    if state.psf is None or state.pixel_nm is None:
         return None
-    plane = observation.counts[len(observation.counts) // 2]
-    return blur_width(plane, state.psf, state.pixel_nm, covariance=observation.noise.covariance)
+    number = len(observation.counts)
+    some = sorted({int(i) for i in np.linspace(0, number - 1, min(number, _MOST_PLANES)).round()})
+    return blur_width(observation.counts[some], state.psf, state.pixel_nm, covariance=observation.noise.shared)
 
 
 def _about_depth(slices: int, config: ZSDeconvConfig) -> str:

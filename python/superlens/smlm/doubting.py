@@ -1,0 +1,85 @@
+"""Values of the camera that are given for a movie of molecules, held against the movie.
+
+What is left of an isolated blink after a fit is noise, and its size tells the gain, whatever the brightness of molecules. Dark places
+differ from frame to frame by noise alone, which can't be less than the shot noise of the light that they are said to hold. In: the camera
+as it is taken for, the fitted blinks, and the noise of dark places. Out: sentences; empty as a rule.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from superlens.camera import Camera
+from superlens.camera.given import about_gain
+
+__all__ = ["DarkPlaces", "doubts_about"]
+
+_TOO_HIGH, _TOO_LOW = 0.5, 1.4
+"""Squared noise over what the camera's values make expect. With the right ones 288 simulated movies of all kinds lie at 0.52 to 1.34, those of
+more than about two molecules per square micrometre aside, in which crowded blinks pass for noise."""
+_QUIET = 0.62  # the same of isolated blinks alone, which lie at 0.83 and more
+_CROWDED = 0.15  # molecules in the area of the image of one, in a frame
+
+
+@dataclass(frozen=True, slots=True)
+class DarkPlaces:
+    """The darkest places of a movie.
+
+    Attributes
+    ----------
+    noise, mean : float
+        Standard deviation from frame to frame, and mean, counts; infinite where there are too few.
+    """
+
+    noise: float
+    mean: float
+
+
+def doubts_about(
+    camera: Camera, dark: DarkPlaces, scatter: float, *, excess: float, crowding: Callable[[float], float]
+) -> tuple[str, ...]:
+    """Say which of the given values the movie contradicts.
+
+    Parameters
+    ----------
+    camera : Camera
+        As it is taken for, its gain times ``excess``.
+    dark : DarkPlaces
+    scatter : float
+        Median of `superlens.smlm.SpotFits.scatter` of blinks that were fitted; NaN where there are few.
+    excess : float
+        2 where the camera is said to multiply electrons.
+    crowding : callable
+        Molecules in the area of the image of one, in a frame, if the gain were so many times as high.
+
+    Returns
+    -------
+    tuple of str
+    """
+    if camera.estimated >= {"gain", "offset", "read_noise_e"}:
+        return ()
+    quiet = _quiet(camera, dark)
+    if "gain" not in camera.estimated:
+        ratio = min((value for value in (scatter, quiet) if math.isfinite(value)), default=1.0)
+        sharp = scatter < _QUIET and not ("read_noise_e" in camera.estimated and crowding(1.0) > _CROWDED)
+        crowded = [crowding(times) > _CROWDED for times in ((ratio,) if math.isfinite(quiet) else (1.0, ratio))]
+        if sharp or (math.isnan(scatter) and ratio < _TOO_HIGH) or (ratio > _TOO_LOW and not any(crowded)):
+            about = scatter if sharp else ratio
+            return (about_gain(camera.gain / excess, about * camera.gain / excess, "movie"),)
+    if quiet < _TOO_HIGH:
+        expected = dark.noise / math.sqrt(quiet)
+        return (
+            f"the dark places of the movie have a noise of {dark.noise:.2g} counts, and by `offset` {camera.offset:.5g} and `read_noise_e` "
+            f"{camera.read_noise_e:.3g} it would be {expected:.2g}: `offset` is too low, or `read_noise_e` too high",
+        )
+    return ()
+
+
+def _quiet(camera: Camera, dark: DarkPlaces) -> float:
+    """Squared noise of dark places over what is expected; NaN where what is expected was read from that noise."""
+    if {"offset", "read_noise_e"} & camera.estimated or not math.isfinite(dark.noise):
+        return math.nan
+    expected = float(camera.variance(dark.mean - camera.offset))
+    return dark.noise**2 / expected if expected > 0 else math.nan
