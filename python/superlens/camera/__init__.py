@@ -5,6 +5,7 @@ image (photon transfer), `check_noise` tests whether the noise of neighbouring p
 independent noise out of one. `find_stripes` finds what a sensor or a scan adds to whole rows or columns. Values go in as counts; signals are counts above the offset. Files, axes and pixel sizes are left to others.
 """
 
+from superlens.camera.defects import find_border, find_defects
 from superlens.camera.detectors import EMCCD, SCMOS, Sensor
 from superlens.camera.given import refuse_offset
 from superlens.camera.independence import NoiseCheck, check_noise
@@ -26,6 +27,8 @@ __all__ = [
     "check_noise",
     "check_stillness",
     "estimate_camera",
+    "find_border",
+    "find_defects",
     "find_stripes",
     "recorrupt",
     "refuse_offset",

@@ -55,13 +55,17 @@ def too_few_to_matter(alone: NDArray[np.bool_]) -> bool:
     return bool(alone.mean() <= _MOST)
 
 
-def standing_alone(counts: NDArray[np.floating], camera: Camera) -> NDArray[np.bool_]:
+def standing_alone(
+    counts: NDArray[np.floating], camera: Camera, outstanding: float = _OUTSTANDING
+) -> NDArray[np.bool_]:
     """Find pixels that stand alone, however many; each is decided by its neighbours up to 2 pixels away.
 
     Parameters
     ----------
     counts : ndarray, shape (Y, X), finite, counts above the offset
     camera : Camera
+    outstanding : float
+        Standard deviations from the median of the neighbours.
 
     Returns
     -------
@@ -69,16 +73,16 @@ def standing_alone(counts: NDArray[np.floating], camera: Camera) -> NDArray[np.b
     """
     above = counts - ndimage.maximum_filter(counts, footprint=_NEAREST, mode="mirror")
     below = ndimage.minimum_filter(counts, footprint=_NEAREST, mode="mirror") - counts
-    # Who stands out by 15 sigma and shares no more than this stands above the nearest neighbour by 12, and no sigma is smaller than the darkest.
-    least = (1 - 2 * _SHARED) * _OUTSTANDING * math.hypot(camera.gain * camera.read_noise_e, camera.gain)
+    # Who stands out by 15 sigma and shares no more than this stands above the nearest neighbour by as much less, and no sigma is smaller than the darkest.
+    least = ((1 - _SHARED) * outstanding - 1.5) * math.hypot(camera.gain * camera.read_noise_e, camera.gain)
     places = np.nonzero(np.maximum(above, below) > 0.999 * least)
     alone = np.zeros(counts.shape, bool)
-    alone[places] = _stand_alone(counts, places, camera)
+    alone[places] = _stand_alone(counts, places, camera, outstanding)
     return alone
 
 
 def _stand_alone(
-    counts: NDArray[np.floating], places: tuple[NDArray[np.intp], ...], camera: Camera
+    counts: NDArray[np.floating], places: tuple[NDArray[np.intp], ...], camera: Camera, outstanding: float
 ) -> NDArray[np.bool_]:
     """Whether the pixels at some places do."""
     values = counts[places]
@@ -91,4 +95,4 @@ def _stand_alone(
     sigma = np.sqrt(camera.variance(around) + camera.gain**2)
     excess = values - around
     shared = np.where(excess > 0, nearest.max(axis=0) - around, around - nearest.min(axis=0))
-    return np.asarray((np.abs(excess) > _OUTSTANDING * sigma) & (shared < _SHARED * np.abs(excess) + 1.5 * sigma))
+    return np.asarray((np.abs(excess) > outstanding * sigma) & (shared < _SHARED * np.abs(excess) + 1.5 * sigma))

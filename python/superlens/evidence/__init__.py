@@ -146,6 +146,7 @@ class Evidence:
             parameters=_told({**self.result.parameters, **_times(measured.numbers)}),
             versions=versions(),
             provenance=_known_provenance(self.result, self.provenance),
+            defects=observation.defects,
             messages=_messages(self.result, planes),
             side_views=_side_views(self.result, planes),
         )
@@ -253,7 +254,7 @@ def _known_provenance(result: Channel, told: Provenance | None) -> Provenance:
 def _messages(result: Channel, planes: Planes) -> tuple[str, ...]:
     """Messages of the run without those that the page tells beside the noise plot."""
     observation = result.observation
-    elsewhere = {*observation.estimate.notes, observation.noise.note}
+    elsewhere = {*observation.estimate.notes, observation.noise.note, *observation.defects}
     said = [message for message in result.messages if message not in elsewhere]
     if len(planes.counts) > 1:
         said.append(

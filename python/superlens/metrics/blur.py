@@ -27,14 +27,20 @@ _STEEPEST, _SOFTNESS = 3.25, 8.0
 an exponent of 5 is how a PSF looks that is a third too narrow."""
 _LOWEST = 0.2  # of the cutoff: below it the spectrum is the specimen's, and out-of-focus light's
 _RINGS = 64
-_MODEL, _NOISE_MODEL = 1 / 8, 0.03  # relative errors of the specimen's power law, and of the noise that is taken for known
+_MODEL, _NOISE_MODEL = (
+    1 / 8,
+    0.03,
+)  # relative errors of the specimen's power law, and of the noise that is taken for known
 _RANGE = 12.0  # rise of the deviance at the ends of the range
 _LEAST_SPREAD = 0.7  # of the deviance for each ring: as little as it is by the model's errors
 _TOLERANCE = 1.12  # factor that is not worth a word
-_EXCLUDED = 1.9  # an image that does not exclude a PSF as wide as that tells nothing
-_NARROWER = 50.0
-"""Rise of the deviance at the PSF as it is that a narrower one needs: rings and rows of things bend the spectrum, and no PSF passes light beyond its cutoff."""
-_DOUBTED = 6.0  # rise of the deviance at the PSF as it is, where a wider one explains the image better
+_NEAR, _FAR = 1.42, 1.9
+"""An image that excludes a PSF so much wider fits; one that does not exclude the second tells nothing."""
+_DOUBTED = (
+    6.0  # rise of the deviance at the PSF as it is, where a wider one explains the image better, between these two
+)
+_CERTAIN = 50.0
+"""The same that a verdict needs that is not "open": soft things, and rings and rows of them, bend the spectrum by less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +71,12 @@ class BlurWidth:
 
         An image whose spectrum falls early speaks softly, since noise hides the rest: a wider PSF that is only likelier is enough for "open".
         """
-        if self.low > _TOLERANCE:
+        if self.low > _TOLERANCE and (self.against > _CERTAIN or self.high > _NEAR):
             return "wider"
-        if self.high < 1 / _TOLERANCE and self.against > _NARROWER:
+        if self.high < 1 / _TOLERANCE and self.against > _CERTAIN:
             return "narrower"
         likelier = self.factor > _TOLERANCE and self.against > _DOUBTED
-        return "fits" if self.high < _EXCLUDED and not likelier else "open"
+        return "fits" if self.high < (_NEAR if likelier else _FAR) else "open"
 
     @property
     def note(self) -> str:
@@ -118,8 +124,8 @@ def blur_width(
     The power of ring *f* is taken for ``A f**-b |OTF(s f)|**2 |pixel(f)|**2 + N noise(f)``. For every factor *s* and exponent *b* on a
     grid, A and N come from the likelihood of a periodogram (Whittle) by multiplicative updates; *b* is then left to the data, but that things are
     softer than edges has to be shown by more of them. A ring of noise counts with all its coefficients, since noise is known; a ring of the
-    specimen with few, since power laws are good to an eighth. Of 216 simulated images of ten kinds with their own PSF, none of 30 photons and
-    more were said to be open, and one to be wider; of as many with a pixel twice too large none fitted.
+    specimen with few, since power laws are good to an eighth. Of 216 simulated images of nine kinds and 20 to 1000 photons with their own PSF, 96 %
+    fit; of those with a pixel 1.5 times too large 2 %, and of those with one twice too large none.
 
     References
     ----------

@@ -20,6 +20,7 @@ from superlens.camera import (
     NoiseCheck,
     check_noise,
     estimate_camera,
+    find_defects,
     recorrupt,
     share_photons,
     smoothed_signal,
@@ -53,6 +54,8 @@ class Observation:
         Whether neighbouring pixels share noise.
     messages : tuple of str
         What the user should know.
+    defects : tuple of str
+        Faults of the image by their usual names, and what to do about them; among the messages as well.
     """
 
     image: Image
@@ -63,6 +66,7 @@ class Observation:
     estimate: CameraEstimate
     noise: NoiseCheck
     messages: tuple[str, ...]
+    defects: tuple[str, ...] = ()
 
     def stacked(self, values: NDArray[Any], axes: str) -> NDArray[Any]:
         """Planes ``(N, Y, X)`` of the image as the images or volumes ``(M, [Z,] Y, X)`` that a network of such axes takes."""
@@ -124,7 +128,8 @@ def _observation(
     estimate: CameraEstimate,
     messages: tuple[str, ...],
 ) -> Observation:
-    said = [*messages, *estimate.notes]
+    defects = find_defects(stack, camera)
+    said = [*defects, *messages, *estimate.notes]
     hot = hot_pixels(stack - np.float32(camera.offset), camera) & ~bad
     if hot.any():
         image, bad = _without(image, hot), bad | hot
@@ -136,7 +141,7 @@ def _observation(
     counts = (stack - np.float32(camera.offset)).astype(np.float32)
     sigma = noise_sigma(counts, camera)
     noise = check_noise(stack)
-    return Observation(image, counts, sigma, bad, camera, estimate, noise, noted(said, noise))
+    return Observation(image, counts, sigma, bad, camera, estimate, noise, noted(said, noise), defects)
 
 
 def noted(said: Sequence[str], noise: NoiseCheck) -> tuple[str, ...]:

@@ -254,6 +254,8 @@ class ReportData:
     parameters, versions : mapping
         Nested mappings of parameters are flattened with dots.
     provenance : Provenance
+    defects : tuple of str
+        Faults of the input by name; the verdict names them first.
     messages : tuple of str
         Warnings of the run, in order.
     side_views : mapping of str to ndarray, shape (rows, X * scale)
@@ -286,6 +288,7 @@ class ReportData:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     provenance: Provenance = field(default_factory=Provenance)
+    defects: tuple[str, ...] = ()
     messages: tuple[str, ...] = ()
     side_views: Mapping[str, Array] = field(default_factory=dict)
     citations: tuple[tuple[str, str], ...] = CITATIONS

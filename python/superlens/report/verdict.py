@@ -38,7 +38,7 @@ class Verdict:
     summary : str
         One sentence that counts the checks.
     reasons : tuple of Reason
-        The gravest first; empty when all checks passed.
+        The gravest first, after the causes that are known by name; empty when all checks passed.
     """
 
     grade: Grade
@@ -71,11 +71,12 @@ def judge(data: ReportData) -> Verdict:
     >>> judge(ReportData("t", "cell", datetime(2030, 1, 1), plane, denoised=plane, metrics=(flux,))).headline
     'Do not use'
     """
+    causes = [Reason("warn", text) for text in data.defects]
     reasons = _metric_reasons(data.metrics) + _noise_reasons(data)
     measured = sum(metric.available and metric.judged for metric in data.metrics)
     if not measured:
         reasons.append(Reason("warn", "No check could be computed, so nothing speaks for or against this result."))
-    reasons.sort(key=lambda reason: reason.grade != "bad")
+    reasons = [*causes, *sorted(reasons, key=lambda reason: reason.grade != "bad")]
     grade: Grade = "ok"
     if reasons:
         grade = "bad" if any(reason.grade == "bad" for reason in reasons) else "warn"

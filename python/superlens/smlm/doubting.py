@@ -20,6 +20,8 @@ _TOO_HIGH, _TOO_LOW = 0.5, 1.4
 """Squared noise over what the camera's values make expect. With the right ones 288 simulated movies of all kinds lie at 0.52 to 1.34, those of
 more than about two molecules per square micrometre aside, in which crowded blinks pass for noise."""
 _QUIET = 0.62  # the same of isolated blinks alone, which lie at 0.83 and more
+_AGREED = 1.6
+"""Factor within which the gain that is given and the one that the movie suggests agree: then another value is to blame."""
 _CROWDED = 0.15  # molecules in the area of the image of one, in a frame
 
 
@@ -38,7 +40,13 @@ class DarkPlaces:
 
 
 def doubts_about(
-    camera: Camera, dark: DarkPlaces, scatter: float, *, excess: float, crowding: Callable[[float], float]
+    camera: Camera,
+    dark: DarkPlaces,
+    scatter: float,
+    *,
+    excess: float,
+    crowding: Callable[[float], float],
+    free_gain: Callable[[], float],
 ) -> tuple[str, ...]:
     """Say which of the given values the movie contradicts.
 
@@ -53,6 +61,8 @@ def doubts_about(
         2 where the camera is said to multiply electrons.
     crowding : callable
         Molecules in the area of the image of one, in a frame, if the gain were so many times as high.
+    free_gain : callable
+        The gain, times ``excess``, that the movie suggests where nothing of the camera is given.
 
     Returns
     -------
@@ -61,13 +71,10 @@ def doubts_about(
     if camera.estimated >= {"gain", "offset", "read_noise_e"}:
         return ()
     quiet = _quiet(camera, dark)
-    if "gain" not in camera.estimated:
-        ratio = min((value for value in (scatter, quiet) if math.isfinite(value)), default=1.0)
-        sharp = scatter < _QUIET and not ("read_noise_e" in camera.estimated and crowding(1.0) > _CROWDED)
-        crowded = [crowding(times) > _CROWDED for times in ((ratio,) if math.isfinite(quiet) else (1.0, ratio))]
-        if sharp or (math.isnan(scatter) and ratio < _TOO_HIGH) or (ratio > _TOO_LOW and not any(crowded)):
-            about = scatter if sharp else ratio
-            return (about_gain(camera.gain / excess, about * camera.gain / excess, "movie"),)
+    if "gain" not in camera.estimated and _unlike(camera, quiet, scatter, crowding):
+        found = free_gain()
+        if not 1 / _AGREED < found / camera.gain < _AGREED:
+            return (about_gain(camera.gain / excess, found / excess, "movie"),)
     if quiet < _TOO_HIGH:
         expected = dark.noise / math.sqrt(quiet)
         return (
@@ -75,6 +82,17 @@ def doubts_about(
             f"{camera.read_noise_e:.3g} it would be {expected:.2g}: `offset` is too low, or `read_noise_e` too high",
         )
     return ()
+
+
+def _unlike(camera: Camera, quiet: float, scatter: float, crowding: Callable[[float], float]) -> bool:
+    """Whether noise is far from what the gain makes expect."""
+    ratio = min((value for value in (scatter, quiet) if math.isfinite(value)), default=1.0)
+    if scatter < _QUIET and not ("read_noise_e" in camera.estimated and crowding(1.0) > _CROWDED):
+        return True
+    if math.isnan(scatter) and ratio < _TOO_HIGH:
+        return True
+    looked = (ratio,) if math.isfinite(quiet) else (1.0, ratio)
+    return ratio > _TOO_LOW and not any(crowding(times) > _CROWDED for times in looked)
 
 
 def _quiet(camera: Camera, dark: DarkPlaces) -> float:

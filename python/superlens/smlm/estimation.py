@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, optimize
 from scipy.special import ndtr
 
-from superlens.camera import Camera, estimate_camera
+from superlens.camera import Camera, estimate_camera, find_border
 from superlens.errors import SuperlensError
 from superlens.smlm.background import divide_light
 from superlens.smlm.doubting import DarkPlaces, doubts_about
@@ -112,7 +112,7 @@ class MovieEstimate:
     usual : UsualFrame or None
         What frames usually look like, in electrons: tells frames that are unlike the rest, and the background of each frame.
     doubts : tuple of str
-        Where the movie contradicts values of the camera that were given.
+        Faults of the movie, and where it contradicts values of the camera that were given.
     """
 
     camera: Camera
@@ -260,7 +260,15 @@ def estimate_movie(
         found = divide_light(scaled, other, wide, strength / times**2, None, _REACH) if strength > 0 else light
         return 4 * math.pi * wide**2 * found.per_pixel
 
-    doubts = doubts_about(camera, dark, scatter, excess=excess, crowding=crowding)
+    def free_gain() -> float:
+        """What the movie says of the gain where nothing of the camera is given."""
+        lit = every[judged.alike]
+        return _by_blinks(lit, pixel_nm, None, _camera(lit, None, None, None), None)[0].gain
+
+    doubts = doubts_about(camera, dark, scatter, excess=excess, crowding=crowding, free_gain=free_gain)
+    border = find_border(every[judged.alike][0])
+    if border is not None:
+        doubts = (border.sentence("movie"), *doubts)
     return MovieEstimate(
         camera,
         sigma_nm,

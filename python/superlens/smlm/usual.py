@@ -44,6 +44,7 @@ _UNEVEN = 0.15  # standard deviation, over the field, of how much a change of th
 _LOOSE = 0.3  # of a change of the level: as much a part may show more or less of it
 _PATTERN_WIDTH = 3.0  # pixels
 _LITTLE = 0.05  # share of the usual frames that hold less of the light that comes and goes than the usual one
+_RECORDED = 0.25  # share of the pixels of a part that must vary for it to count
 _TORN = 0.25  # share of the parts of a field that are too bright
 _SPOT = 5.5  # deviations of smoothed noise that a spot rises by; chance alone reaches 4.5 in a field of 512 pixels
 _WIDTH = 1.2  # pixels: usual width of a molecule, to smooth by
@@ -130,6 +131,8 @@ class UsualFrame:
     ----------
     image : ndarray, shape (Y, X), float32
         Median of the usual frames, with as little as they hold of light that comes and goes; empty where there are too few to know.
+    varying : ndarray of bool, shape (Y, X)
+        Pixels that differ from frame to frame, as recorded ones do.
     pattern : ndarray, shape (Y, X), float32, or None
         How much a change of the level shows in each pixel, 1 on average; None where it shows everywhere alike.
     noise : float
@@ -147,6 +150,7 @@ class UsualFrame:
     """
 
     image: Array
+    varying: Mask
     pattern: Array | None
     noise: float
     low: float
@@ -179,19 +183,29 @@ class UsualFrame:
     @classmethod
     def unknown(cls, one_value: float = 1.0) -> UsualFrame:
         """Of too few frames: only those that hold one value are unlike it."""
-        return cls(np.empty((0, 0), np.float32), None, 0.0, 0.0, 0.0, math.inf, math.inf, one_value, False)
+        return cls(
+            np.empty((0, 0), np.float32),
+            np.empty((0, 0), bool),
+            None,
+            0.0,
+            0.0,
+            0.0,
+            math.inf,
+            math.inf,
+            one_value,
+            False,
+        )
 
     @classmethod
     def _among(cls, stack: Array, usual: Mask, one_value: float) -> UsualFrame:
         """The usual frame of those that are marked; the others may still tell where a change of the level shows."""
         image = np.asarray(np.median(stack[usual], axis=0), np.float32)
-        every = _part_levels(stack, image)
+        varying = np.asarray(np.ptp(stack[usual], axis=0) > 0)
+        varying = varying if varying.any() else np.ones_like(varying)
+        every = _part_levels(stack, image, varying)
         parts = every[usual]
-        noise = float(
-            np.median(
-                [_MAD * np.median(np.abs(f - image - at)) for f, at in zip(stack[usual], parts.mean(1), strict=True)]
-            )
-        )
+        apart = (np.abs((f - image)[varying] - at) for f, at in zip(stack[usual], parts.mean(axis=1), strict=True))
+        noise = _MAD * float(np.median([np.median(one) for one in apart]))
         shared = _shared_variance(parts)
         varies = shared[0] > _CERTAIN * shared[1] and math.sqrt(max(shared[0], 0.0)) > _SEEN * noise
         shape = _shape(every, noise)
@@ -204,7 +218,9 @@ class UsualFrame:
             base = float(np.quantile(level, _LITTLE))
             image = np.asarray(image + base * (1.0 if pattern is None else pattern), np.float32)
             low, high = low - base, high - base
-        return cls(image, pattern, noise, low, high, reach, max(2 * noise, 1.5 * _CLEAR * own), one_value, varies)
+        return cls(
+            image, varying, pattern, noise, low, high, reach, max(2 * noise, 1.5 * _CLEAR * own), one_value, varies
+        )
 
     def _main_group(self, stack: Array) -> Mask:
         """The largest group of frames whose levels lie close together; of large ones that in which most frames show spots."""
@@ -215,6 +231,8 @@ class UsualFrame:
         label[order] = np.concatenate([[0], np.cumsum(np.diff(level[order]) > gap)])
         sizes = np.bincount(label, ~torn)
         large = np.flatnonzero(sizes >= max(_LEAST_GROUP * len(level), min(_FEWEST_FRAMES, sizes.max())))
+        if not len(large):
+            return np.ones(len(level), bool)
         if len(large) > 1:
             spots = np.array([self._spotted(stack[label == k], level[label == k]).mean() for k in large])
             large = large[spots >= 0.5 * spots.max()]
@@ -223,8 +241,8 @@ class UsualFrame:
 
     def _leveled(self, frames: Array) -> tuple[Floats, Mask, float]:
         """Levels of frames, which of them are torn, and the scatter of a part about its level."""
-        parts = _part_levels(frames, self.image)
-        shape = np.ones(parts.shape[1]) if self.pattern is None else _means_of_parts(self.pattern)
+        parts = _part_levels(frames, self.image, self.varying)
+        shape = np.ones(parts.shape[1]) if self.pattern is None else _means_of_parts(self.pattern, self.varying)
         level = _common(parts, shape)
         away = parts - level[:, None] * shape
         allowed = self.uneven + _LOOSE * np.abs(level[:, None]) * shape
@@ -319,23 +337,29 @@ def _one_value(frame: NDArray[np.generic]) -> float:
     return min(max(most, middle if middle > _NEARLY_ALL else 0.0), 1.0 - 1.0 / len(values))
 
 
-def _part_levels(frames: Array, image: Array) -> Floats:
+def _part_levels(frames: Array, image: Array, varying: Mask) -> Floats:
     """Level of each part of the field in each frame, above the usual frame, shape (T, parts)."""
     apart = frames - image
     step = max(1, math.ceil(math.sqrt(image.size / _MOST_PIXELS)))
-    cut = (apart[:, y.start : y.stop : step, x.start : x.stop : step] for y, x in _parts_of(image.shape))
-    return np.stack([_background(part.reshape(len(frames), -1)) for part in cut], axis=1)
+    levels = []
+    for y, x in _parts_of(varying):
+        cut = (slice(y.start, y.stop, step), slice(x.start, x.stop, step))
+        levels.append(_background(apart[(slice(None), *cut)][:, varying[cut]]))
+    return np.stack(levels, axis=1)
 
 
-def _parts_of(shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
-    """Rows and columns of the parts of a field."""
-    cuts = [np.linspace(0, side, max(1, min(_PARTS, side // _LEAST_PART)) + 1).astype(int) for side in shape]
+def _parts_of(varying: Mask) -> list[tuple[slice, slice]]:
+    """Rows and columns of the parts of a field in which something was recorded."""
+    cuts = [np.linspace(0, side, max(1, min(_PARTS, side // _LEAST_PART)) + 1).astype(int) for side in varying.shape]
     rows, columns = ([slice(int(a), int(b)) for a, b in zip(cut[:-1], cut[1:], strict=True)] for cut in cuts)
-    return [(y, x) for y in rows for x in columns]
+    every = [(y, x) for y in rows for x in columns]
+    return [part for part in every if varying[part].mean() > _RECORDED] or [
+        (slice(0, varying.shape[0]), slice(0, varying.shape[1]))
+    ]
 
 
-def _means_of_parts(image: Array) -> Floats:
-    return np.array([float(image[part].mean()) for part in _parts_of(image.shape)])
+def _means_of_parts(image: Array, varying: Mask) -> Floats:
+    return np.array([float(image[part].mean()) for part in _parts_of(varying)])
 
 
 def _background(values: Array) -> Floats:
