@@ -227,7 +227,7 @@ def test_a_disk_without_room_is_refused_before_the_work(tmp_path: Path, monkeypa
     usage = type("usage", (), {"free": 1000})
     monkeypatch.setattr(folders.shutil, "disk_usage", lambda path: usage)
     with (
-        pytest.raises(SuperlensError, match=r"0\.0 MB free .* 5\.0 MB"),
+        pytest.raises(SuperlensError, match=r"1\.0 kB free .* 5\.0 MB"),
         OutputFolder(tmp_path).prepared([], 5_000_000),
     ):
         pass

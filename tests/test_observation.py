@@ -39,6 +39,19 @@ def test_counts_are_what_lies_above_the_offset():
     assert not seen.bad.any()
 
 
+@pytest.mark.parametrize(
+    "kind", ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", ">u2", ">i2", ">f4", ">f8"]
+)
+def test_the_same_numbers_of_any_type_are_the_same_counts(kind):
+    data = np.minimum(recorded(), 120).round()
+    (one,), (other,) = (
+        observe([Image(data)], **GIVEN),
+        observe([Image(data.astype(kind).astype(np.dtype(kind).newbyteorder("=")))], **GIVEN),
+    )
+    np.testing.assert_array_equal(one.counts, other.counts)
+    np.testing.assert_array_equal(one.sigma, other.sigma)
+
+
 def test_sigma_is_the_noise():
     """Against the known mean, the spread of the noise in units of sigma is one; three standard errors over 64 x 64 pixels."""
     (seen,) = observe([Image(recorded())], **GIVEN)

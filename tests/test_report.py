@@ -458,3 +458,8 @@ def test_a_number_is_never_nan_on_the_page(value: float) -> None:
     assert "inf" not in text
     if np.isfinite(value):
         assert float(text.replace("\N{MINUS SIGN}", "-")) == pytest.approx(value, rel=6e-4)
+
+
+def test_parameters_go_by_their_plain_names() -> None:
+    page = render(full_data(messages=("give `offset`, or set `from_scratch`",)))
+    assert "give offset, or set from_scratch" in page

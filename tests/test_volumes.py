@@ -253,8 +253,8 @@ def test_running_a_volume_pads_it_and_takes_the_padding_off():
     ("image", "optics", "word"),
     [
         (stack(slices=4), PSF_3D, "at least 5"),
-        (stack(axes="TYX", z_step_nm=None), PSF_3D, "--axes"),
-        (stack(z_step_nm=None), PSF_3D, "--z-step-nm"),
+        (stack(axes="TYX", z_step_nm=None), PSF_3D, "`axes`"),
+        (stack(z_step_nm=None), PSF_3D, "`z_step_nm`"),
         (stack(), PSF.gaussian(240.0, PIXEL_NM / 2), "PSF stack"),
         (stack(), Objective(na=1.45, wavelength_nm=525, modality="tirf"), "tirf"),
     ],
@@ -278,8 +278,8 @@ def test_a_model_refuses_a_stack_of_another_step():
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
-        ({"network": "light-volume"}, "axes YX"),
-        ({"pairs": "interleave"}, "interleave"),
+        ({"axes": "YX", "network": "light-volume"}, "axes YX"),
+        ({"axes": "YX", "pairs": "interleave"}, "interleave"),
         ({"axes": "ZYX", "network": "unet"}, "unet"),
         ({"axes": "ZYX", "network": "rcan", "pairs": "recorrupt"}, "rcan"),
     ],

@@ -156,7 +156,7 @@ def refuse_offset(counts: ArrayLike, offset: float | None, name: str = "the imag
         If more than half of the pixels lie below it by more than their noise.
     """
     values = np.asarray(counts)
-    if offset is None or values.shape[-1] < 2:
+    if offset is None or values.shape[-1] < 2 or not np.ptp(values):  # what is constant is refused for that
         return
     # Neighbours differ by noise, and by structure: an upper bound of the noise that does for a refusal.
     noise = 1.4826 * float(np.nanmedian(np.abs(np.diff(values.astype(np.float64), axis=-1)))) / math.sqrt(2.0)

@@ -65,7 +65,7 @@ class VerbCommand(click.Command):
         for message in outcome.messages:
             note(message)
         if outcome.text:
-            click.echo(in_flags(outcome.text) if self._verb.name == "doctor" else outcome.text)
+            click.echo(in_flags(outcome.text))
         context = click.get_current_context()
         if session.stopped:
             say("stopped early: these are from what was done so far. The same command with `resume` goes on.")

@@ -225,7 +225,7 @@ def _told(numbers: Mapping[str, float], sharpened: bool) -> tuple[Metric, ...]:
                 "the data carry the image to",
                 "carried_per_um",
                 "cycles/µm",
-                "Beyond this frequency the optics or the camera's pixels pass nothing: finer detail in the output is inferred and was not recorded.",
+                "Beyond this frequency the optics or the camera's pixels pass nothing: finer detail in the output is inferred, not measured.",
             ),
         ]
     rows += [

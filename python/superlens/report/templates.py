@@ -7,6 +7,8 @@ from pathlib import Path
 
 import jinja2
 
+from superlens.errors import worded
+
 __all__ = ["template"]
 
 
@@ -20,4 +22,10 @@ def template(name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["plain"] = _plain
     return environment.get_template(name)
+
+
+def _plain(text: str) -> str:
+    """A message in which parameters go by their plain names, since a page belongs to no door."""
+    return worded(text, str)

@@ -108,6 +108,7 @@ def train(request: Request) -> Outcome:
 
 def plan_train(request: Request) -> Plan:
     """What training would take; it makes no images."""
+    model_target(request)
     learning, found = Learning.planned(request)
     return replace(planned(request, learning.method, found, {}, learning), made=())
 

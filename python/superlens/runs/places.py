@@ -27,7 +27,6 @@ from superlens.runs.verb import Session, Source
 __all__ = ["Place", "digest_of", "identity_of", "place_for"]
 
 _RECORD = "run.json"
-_LOCK = ".superlens.lock"
 _RETRY_S = 0.2
 
 
@@ -229,19 +228,21 @@ def _held(folder: Path, session: Session) -> Iterator[None]:
         return
     import fcntl
 
-    path, told, made = folder / _LOCK, False, False
+    told, made = False, False
     while True:
         if not folder.exists():  # the other run came to nothing, and took its folder away
             folder.mkdir(parents=True, exist_ok=True)
             made = True
-        file = path.open("ab")
+        place = os.open(folder, os.O_RDONLY)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if folder.exists() and os.path.samestat(os.fstat(place), folder.stat()):
                 break
         except BlockingIOError:
             pass
-        file.close()
+        except OSError:  # a disk without locks
+            break
+        os.close(place)
         if not told:
             session.note(f"another run is writing to {folder}; this one waits for it")
             told = True
@@ -250,8 +251,7 @@ def _held(folder: Path, session: Session) -> Iterator[None]:
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
-        file.close()
+        os.close(place)
         if made:
             with contextlib.suppress(OSError):  # it holds something now, and stays
                 folder.rmdir()
