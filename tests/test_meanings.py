@@ -85,7 +85,9 @@ def some_frames(rng: np.random.Generator) -> np.ndarray:
 
 
 def plain(seed: int, density: float) -> np.ndarray:
-    scene = SmlmScene(yx_shape=(SIDE, SIDE), blinking=Independent(density), margin_nm=300.0, background=Background(20.0, 20.0))
+    scene = SmlmScene(
+        yx_shape=(SIDE, SIDE), blinking=Independent(density), margin_nm=300.0, background=Background(20.0, 20.0)
+    )
     return simulate_smlm(FRAMES, scene, rng=np.random.default_rng(seed)).frames.data.astype(np.float32)
 
 
@@ -127,7 +129,11 @@ def test_a_camera_that_is_given_wrongly_is_told(seed: int) -> None:
     """By a factor of two, of ten, or by the inverse; an image with light enough says so, and never of right values."""
     rng = np.random.default_rng(seed)
     kind = rng.choice(sorted(set(STRUCTURES) - {"flat"}))
-    true = {"gain": float(rng.choice([0.4, 2.2, 6.0])), "offset": float(rng.choice([100.0, 500.0])), "read_noise_e": 1.5}
+    true = {
+        "gain": float(rng.choice([0.4, 2.2, 6.0])),
+        "offset": float(rng.choice([100.0, 500.0])),
+        "read_noise_e": 1.5,
+    }
     specimen = STRUCTURES[kind]((256, 256), rng)
     counts, _, _ = expose(specimen, PSF.gaussian(270.0, 50.0), Camera(**true), photons=100.0, background=8.0, rng=rng)
     known = {name: value for name, value in true.items() if name == "gain" or rng.random() < 0.5}

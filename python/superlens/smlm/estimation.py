@@ -256,7 +256,9 @@ def estimate_movie(
         sources["sigma_nm"] = _how(counts)
     believed = agreed and (fitted is None or enough or len(spots) >= _FEWEST_BRIGHT)
     strength = 0.0 if fitted is None else fitted.strength
-    light = divide_light(electrons, camera, sigma_nm / pixel_nm, strength, spots if believed else None, rim=_REACH, quiet=quiet)
+    light = divide_light(
+        electrons, camera, sigma_nm / pixel_nm, strength, spots if believed else None, rim=_REACH, quiet=quiet
+    )
     sources["background"] = "the darkest places" if light.uneven is None else "the darkest places around each"
     sources["photons"] = (
         f"{_how(counts)}, over mean light" if light.shared else f"{len(spots)} isolated blinks, each fitted"
