@@ -23,7 +23,9 @@ from superlens.bridge.protocol import (
     fill_block,
     read_block,
 )
+from superlens.bridge.session import CallSession
 from superlens.errors import SuperlensError
+from superlens.progress import Watching
 from superlens.runs.verbs import VERBS
 
 PROTOCOL = Path(__file__).resolve().parents[1] / "protocol"
@@ -197,3 +199,9 @@ def test_a_result_of_another_shape_than_announced_is_refused_and_the_block_stays
     with pytest.raises(SuperlensError, match="call plan again"):
         fill_block(OutputSpec(role="psf", shape=(2, 4)), block, np.ones((4, 2), np.float32))
     assert not block.any()
+
+
+def test_a_training_is_offered_a_watching_listener() -> None:
+    """What a run hears its progress by takes looks as well, or no dialog would show one."""
+    session = CallSession(Request(verb="enhance"), Telling(SILENT, Run(), preview=True))
+    assert isinstance(session.progress, Watching)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from superlens.bridge.listening import Telling
 from superlens.bridge.protocol import InputSpec, OutputSpec, Request, fill_block, read_block
 from superlens.errors import SuperlensError
+from superlens.progress import Progress
 from superlens.quiet import quiet_native_output
 from superlens.runs.verb import Made, Source
 
@@ -35,13 +36,10 @@ class CallSession:
         self.notes: list[str] = []
         self.device: str | None = None
 
-    def progress(self, done: int, total: int, message: str) -> None:
-        """Tell the listener, who may end it."""
-        self._telling(done, total, message)
-
-    def glimpse(self, look: Any) -> None:
-        """Offer the listener a look; see `superlens.progress.Watching`."""
-        self._telling.glimpse(look)
+    @property
+    def progress(self) -> Progress:
+        """The listener, who may end the work, and is offered looks at a training."""
+        return self._telling
 
     def command(self) -> list[str]:
         """The verb, and what was said, as ``key=value``."""

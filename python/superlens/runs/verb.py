@@ -21,6 +21,7 @@ from superlens.runs.folders import OutputFolder, find_inputs
 
 if TYPE_CHECKING:
     from superlens.image import Image
+    from superlens.progress import Progress
 
 T = TypeVar("T")
 
@@ -43,8 +44,9 @@ class Session(Protocol):
     resumes: bool
     stopped: bool
 
-    def progress(self, done: int, total: int, message: str) -> None:
-        """Hear where the work is; may raise to end it."""
+    @property
+    def progress(self) -> Progress:
+        """Hears where the work is, and may raise to end it."""
 
     def command(self) -> list[str]:
         """What was asked for, in words, for the record."""
