@@ -56,6 +56,17 @@ def added() -> Iterator[object]:
 
 
 @pytest.fixture(scope="module")
+def flat() -> Iterator[object]:
+    """The toy method without a network, known to every door."""
+    import toy_flat
+    from superlens import methods
+
+    methods.register(toy_flat.Flat())
+    yield methods.method("flat")
+    methods.unregister("flat")
+
+
+@pytest.fixture(scope="module")
 def slim() -> Iterator[None]:
     """Random weights of an eighth of the width in place of the shipped ones, for a module, through every door."""
     import tiny

@@ -105,6 +105,13 @@ def test_saved_and_loaded_predicts_the_same(tmp_path, model):
         assert loaded.arrays[name].dtype == array.dtype
 
 
+def test_a_configuration_with_a_network_needs_one_and_one_without_has_none():
+    with pytest.raises(SuperlensError, match="names the network 'light' and the model has none"):
+        Model(made().config)
+    with pytest.raises(SuperlensError, match="names the network '' and the model has one"):
+        Model(ModelConfig(version="0", method="mine"), made().network)
+
+
 def test_a_header_is_read_without_the_network(tmp_path, good):
     """Of several channels that of the first; a file whose weights are damaged still says what it is."""
     both = ChannelModels((1, 3), (made(provenance={"first": True}), made()))

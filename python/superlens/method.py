@@ -111,13 +111,13 @@ class Learned:
     ----------
     model : Model
     history : History or None
-        Of the training; None for a model from a file.
+        Of the training; None for a model from a file, and for a method that trains no network.
     start : Model or None
         Weights that it began from, where they were given in the place of the shipped ones.
     """
 
     model: Model
-    history: History | None
+    history: History | None = None
     start: Model | None = None
 
 

@@ -1,10 +1,10 @@
-"""A trained model in one file: the network by name, its weights, and what its method keeps.
+"""A model in one file: what its method keeps and, where the method trains a network, that network by name with its weights.
 
-A model file is a zip of ``model.json`` (the configuration below), ``weights.npz`` and, where the method keeps arrays, ``arrays.npz``; one
-for several channels holds them in a folder for each, ``c0`` and so on, and ``channels.json``. Only numbers and text are read from it; the
-network is built by name from our own code, so that a file from a stranger runs none of its own.
+A model file is a zip of ``model.json`` (the configuration below), ``weights.npz`` where there is a network, and ``arrays.npz`` where the
+method keeps arrays; one for several channels holds them in a folder for each, ``c0`` and so on, and ``channels.json``. Only numbers and
+text are read from it; the network is built by name from our own code, so that a file from a stranger runs none of its own.
 
-This module knows the file. What must be known to use a network rightly (sampling, PSF, camera, thresholds) is the method's own state: a
+This module knows the file. What must be known to work on another image (sampling, PSF, camera, thresholds) is the method's own state: a
 type of its own with ``of(model)`` and ``stored()``, such as `superlens.training.two_stage.state.TwoStageState`.
 """
 
@@ -68,9 +68,9 @@ class ModelConfig(Config):
     method : str
         Method that trained it, by the name of its folder in ``methods``, or "pretraining" for a start.
     network, network_config : str, dict
-        Name and arguments for `superlens.networks.build`.
+        Name and arguments for `superlens.networks.build`; empty for a method without a network, such as a deconvolution.
     state : dict
-        What the method must know to use the network rightly, in plain values; see there.
+        What the method must know to work on another image, in plain values; see there.
     provenance : dict
         Command, seed, device, digests, history of the training.
     """
@@ -78,8 +78,8 @@ class ModelConfig(Config):
     format: Literal[2] = 2
     version: str
     method: str
-    network: str
-    network_config: dict[str, Any]
+    network: str = ""
+    network_config: dict[str, Any] = {}
     state: dict[str, Any] = {}
     provenance: dict[str, Any] = {}
 
@@ -99,30 +99,43 @@ class ModelConfig(Config):
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Model:
-    """A network with its configuration.
+    """What a method learned, and what it needs to repeat its work on another image.
 
     Attributes
     ----------
     config : ModelConfig
-    network : keras.Model
+    network : keras.Model or None
+        None for a method without a network.
     arrays : mapping
         Arrays by name that the method keeps, such as a PSF.
+
+    Raises
+    ------
+    SuperlensError
+        If the configuration names a network and there is none, or the other way round.
     """
 
     config: ModelConfig
-    network: keras.Model
+    network: Any = None
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if bool(self.config.network) != (self.network is not None):
+            raise SuperlensError(
+                f"the configuration names the network {self.config.network!r} and the model has "
+                f"{'none' if self.network is None else 'one'}; give both, or neither for a method without a network"
+            )
 
     def save(self, path: Path | str, *, dtype: Literal["float32", "float16"] = "float32") -> None:
         """Write the model file, beside and renamed; float16 halves it and keeps three digits of each weight."""
         _put(Path(path), self._contents(dtype))
 
     def _contents(self, dtype: str, folder: str = "") -> dict[str, str | bytes]:
-        weights = {f"w{i}": w.astype(dtype) for i, w in enumerate(weights_of(self.network))}
-        contents: dict[str, str | bytes] = {
-            "model.json": json.dumps(self.config.model_dump(mode="json"), indent=1),
-            "weights.npz": _packed(weights),
-        }
+        contents: dict[str, str | bytes] = {"model.json": json.dumps(self.config.model_dump(mode="json"), indent=1)}
+        if self.network is not None:
+            contents["weights.npz"] = _packed(
+                {f"w{i}": w.astype(dtype) for i, w in enumerate(weights_of(self.network))}
+            )
         if self.arrays:
             contents["arrays.npz"] = _packed(self.arrays)
         return {folder + name: content for name, content in contents.items()}
@@ -146,17 +159,9 @@ class Model:
 
     @classmethod
     def _from(cls, members: Mapping[str, bytes]) -> Model:
-        from superlens.training import set_weights
-
         config = ModelConfig.parsed(members["model.json"])
-        network = build(config.network, config.network_config)
-        with np.load(io.BytesIO(members["weights.npz"]), allow_pickle=False) as weights:
-            set_weights(network, [weights[f"w{i}"].astype(np.float32) for i in range(len(weights.files))])
-        arrays = {}
-        if "arrays.npz" in members:
-            with np.load(io.BytesIO(members["arrays.npz"]), allow_pickle=False) as kept:
-                arrays = {name: kept[name] for name in kept.files}
-        return cls(config, network, arrays)
+        network = _restored(config, members["weights.npz"]) if config.network else None
+        return cls(config, network, _unpacked(members["arrays.npz"]) if "arrays.npz" in members else {})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -366,6 +371,19 @@ def _put(path: Path, contents: Mapping[str, str | bytes]) -> None:
         with suppress(OSError):  # there may be nothing to take away
             beside.unlink()
         raise SuperlensError(f"can't write the model {path}: {error.strerror}; choose another place") from error
+
+
+def _restored(config: ModelConfig, weights: bytes) -> keras.Model:
+    from superlens.training import set_weights
+
+    network, stored = build(config.network, config.network_config), _unpacked(weights)
+    set_weights(network, [stored[f"w{i}"].astype(np.float32) for i in range(len(stored))])
+    return network
+
+
+def _unpacked(data: bytes) -> dict[str, NDArray[Any]]:
+    with np.load(io.BytesIO(data), allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
 
 
 def _packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:

@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from click.testing import Result
 
 import superlens as sl
 import toy
+import toy_flat
 from superlens import methods
 from superlens.bridge.dispatch import dispatch
 from superlens.bridge.menu import command_of
@@ -29,7 +31,7 @@ from superlens.runs.verbs import VERBS
 
 Shell = Callable[..., Result]
 
-METHODS = [methods.method(name) for name in methods.names()] + [toy.Toy()]
+METHODS = [methods.method(name) for name in methods.names()] + [toy.Toy(), toy_flat.Flat()]
 SHIPPED = methods.names()
 OPTICS = ("--na", 1.3, "--wavelength-nm", 525)
 
@@ -199,22 +201,84 @@ def test_the_shell_trains_and_predicts_whole_and_by_blocks(
     np.testing.assert_allclose(read(blocks).data, whole, rtol=1e-5)
 
 
+def through_fiji(verb: str, said: dict[str, object], image: sl.Image) -> np.ndarray:
+    """Plan a verb and carry it out as the plugin does; the pixels of its one image."""
+    data = image.data
+    spec = InputSpec(axes="TYX", shape=data.shape, dtype="uint16", name="cell.tif", pixel_nm=65.0)
+    plan = dispatch(Request(verb="plan", of=verb, parameters=said, inputs=(spec,)).to_json())
+    assert plan.ok, plan.error
+    (output,) = plan.outputs
+    assert (output.name, output.shape) == (f"cell-{output.role}", data.shape)
+    room = np.zeros(output.bytes, np.uint8)
+    asked = Request(verb=verb, parameters=said, inputs=(spec,), outputs=plan.outputs).to_json()
+    answer = dispatch(asked, [data.reshape(-1).view(np.uint8)], [room])
+    assert answer.ok, answer.error
+    return room.view(np.float32).reshape(data.shape)
+
+
 def test_fiji_gets_its_fields_its_plan_and_its_pixels(added: toy.Toy, cell: sl.Image) -> None:
     fields = {field.key: field.described() for field in command_of(VERBS["enhance"]).fields}
     assert "toy" in fields["method"]["choices"] and fields["width"]["min"] == 1
-    data = cell.data
-    spec = InputSpec(axes="TYX", shape=data.shape, dtype="uint16", name="cell.tif", pixel_nm=65.0)
     said = {"method": "toy", "na": 1.3, "wavelength_nm": 525.0, "width": 5}
-    plan = dispatch(Request(verb="plan", of="enhance", parameters=said, inputs=(spec,)).to_json())
-    assert plan.ok, plan.error
-    (output,) = plan.outputs
-    assert (output.role, output.name, output.shape) == ("smooth", "cell-smooth", data.shape)
-    room = np.zeros(output.bytes, np.uint8)
-    asked = Request(verb="enhance", parameters=said, inputs=(spec,), outputs=plan.outputs).to_json()
-    answer = dispatch(asked, [data.reshape(-1).view(np.uint8)], [room])
-    assert answer.ok, answer.error
     expected = sl.enhance(cell, method="toy", config=toy.ToySettings(width=5))["smooth"].data
-    np.testing.assert_array_equal(room.view(np.float32).reshape(data.shape), expected)
+    np.testing.assert_array_equal(through_fiji("enhance", said, cell), expected)
+
+
+# -- what one without a network gets ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def striped(cell: sl.Image) -> sl.Image:
+    """The cell behind a pattern that is the same in all planes."""
+    pattern = 30 * np.arange(cell.data.shape[-1], dtype=np.uint16)
+    return cell.with_data(cell.data + pattern)
+
+
+def test_python_needs_no_network(flat: toy_flat.Flat, striped: sl.Image, tmp_path: Path) -> None:
+    model = sl.train(striped, method="flat")
+    assert model.network is None and model.config.network == ""
+    model.save(tmp_path / "flat.zip")
+    with zipfile.ZipFile(tmp_path / "flat.zip") as archive:
+        assert set(archive.namelist()) == {"model.json", "arrays.npz"}
+    loaded = sl.Model.load(tmp_path / "flat.zip")
+    assert loaded.config == model.config
+    np.testing.assert_array_equal(loaded.arrays["pattern"], model.arrays["pattern"])
+    result, again = sl.enhance(striped, method="flat"), sl.predict(loaded, striped)
+    np.testing.assert_array_equal(result["flat"].data, again["flat"].data)
+    assert result["flat"].data.mean(axis=(0, 1)).std() < 0.01 * striped.data.mean(axis=(0, 1)).std()
+    assert "<html" in result.report and abs(result.metrics["flux_ratio"] - 1) < 1e-3
+    with pytest.raises(SuperlensError, match=r"expected \(40, 48\)"):
+        sl.predict(loaded, striped.with_data(striped.data[:, :20]))
+
+
+def test_each_channel_has_its_own_without_a_network(flat: toy_flat.Flat, striped: sl.Image, tmp_path: Path) -> None:
+    both = sl.Image(np.stack([striped.data, 2 * striped.data], 1), "TCYX", 65.0)
+    models = sl.train(both, [sl.Objective(na=1.3, wavelength_nm=w) for w in (525, 610)], method="flat")
+    models.save(tmp_path / "both.zip")
+    made = sl.predict(sl.ChannelModels.load(tmp_path / "both.zip"), both)["flat"]
+    assert made.axes == "TCYX" and made.data.shape == both.data.shape
+
+
+def test_the_shell_needs_no_network(flat: toy_flat.Flat, superlens: Shell, striped: sl.Image, tmp_path: Path) -> None:
+    path, model, out = write(tmp_path / "cell.tif", striped), tmp_path / "flat.zip", tmp_path / "out"
+    done = superlens("enhance", path, "--method", "flat", *OPTICS, "--out", out)
+    assert done.exit_code == 0, done.output
+    assert {file.name for file in out.iterdir()} == {"cell_flat.tif", "model.zip", "report.html", "run.json"}
+    assert superlens("train", path, "--method", "flat", *OPTICS, "--model", model).exit_code == 0
+    assert superlens("predict", path, "--model", model, "--out", tmp_path / "again").exit_code == 0
+    np.testing.assert_array_equal(read(out / "cell_flat.tif").data, read(tmp_path / "again" / "cell_flat.tif").data)
+    refused = superlens("predict", path, "--model", model, "--out", tmp_path / "blocks.ome.tif")
+    assert refused.exit_code == 2 and "whole images" in refused.stderr
+
+
+def test_fiji_needs_no_network(flat: toy_flat.Flat, striped: sl.Image, tmp_path: Path) -> None:
+    said = {"method": "flat", "na": 1.3, "wavelength_nm": 525.0}
+    np.testing.assert_array_equal(
+        through_fiji("enhance", said, striped), sl.enhance(striped, method="flat")["flat"].data
+    )
+    sl.train(striped, method="flat").save(tmp_path / "flat.zip")
+    again = through_fiji("predict", {"model": str(tmp_path / "flat.zip")}, striped)
+    np.testing.assert_array_equal(again, sl.enhance(striped, method="flat")["flat"].data)
 
 
 def test_a_method_of_images_says_nothing_but_how_it_learns_and_predicts() -> None:

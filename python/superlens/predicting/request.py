@@ -102,7 +102,7 @@ class Request:
             )
         if not first.blocks:
             raise SuperlensError(
-                "the model's network looks at whole windows; prediction by blocks needs one of finite reach, such as that of fast."
+                "the model works on whole images; name a folder in `out`, or use a model of finite reach, such as that of fast."
             )
         file = source if isinstance(source, ImageFile) else ImageFile(Path(source))
         image = file.open()

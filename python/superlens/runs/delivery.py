@@ -269,4 +269,4 @@ def _announced(method: ImageMethod, source: Source, role: str, scale: int, scale
 
 def pixel_key(model: Model) -> str:
     """By which the speed of a prediction is remembered."""
-    return f"pixel {model.config.network}"
+    return f"pixel {model.config.network or model.config.method}"
