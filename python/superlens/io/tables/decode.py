@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from superlens.errors import SuperlensError
 from superlens.io.tables.hdf5 import group, numbers_of, opened, read_array, word_of
 from superlens.io.tables.meaning import Field, Names, StoredTable
-from superlens.io.tables.text import Head, read_text
+from superlens.io.tables.text import Head, TextFormat
 
-__all__ = ["is_decode_text", "read_decode", "read_decode_text"]
+__all__ = ["DECODE", "read_decode"]
 
 _NAMES: Names = MappingProxyType(
     {
@@ -100,43 +100,26 @@ def _pixel(sizes: NDArray[Any]) -> tuple[float, float] | None:
     return x_nm, y_nm
 
 
-def is_decode_text(head: Head) -> bool:
-    """Whether a line of headings is one that this program writes."""
-    return {"frame_ix", "x", "y", "phot"} <= head.names
-
-
-def read_decode_text(path: Path, head: Head) -> StoredTable:
-    """Read a table that DECODE wrote as text, with what it says of units as JSON in comments.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    head : Head
-        How it begins.
-
-    Returns
-    -------
-    StoredTable
-    """
+def _with_its_units(stored: StoredTable, head: Head) -> StoredTable:
+    """What is said of units as JSON in comments."""
     about: dict[str, Any] = {}
     for comment in head.comments:
         with contextlib.suppress(ValueError, RecursionError):
             told = json.loads(comment)
             about |= told if isinstance(told, dict) else {}
     unit = about.get("xy_unit")
-    text = read_text(path, head)
     fields = tuple(
         replace(each, unit=str(unit)) if each.name in ("x", "y") and unit in ("px", "nm") else each
-        for each in text.fields
+        for each in stored.fields
     )
-    return StoredTable(
-        "DECODE CSV",
-        fields,
-        _NAMES,
-        first_frame=0,
-        from_pixel_middle=True,
-        pixel_xy_nm=_pixel(np.asarray(about.get("px_size"))),
-        left_out=text.left_out,
-        unreadable=text.unreadable,
-    )
+    return replace(stored, fields=fields, pixel_xy_nm=_pixel(np.asarray(about.get("px_size"))))
+
+
+DECODE = TextFormat(
+    "DECODE CSV",
+    lambda head: {"frame_ix", "x", "y", "phot"} <= head.names,
+    _NAMES,
+    first_frame=0,
+    from_pixel_middle=True,
+    understood=_with_its_units,
+)

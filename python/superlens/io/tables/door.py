@@ -153,34 +153,12 @@ def _reader(path: Path) -> Callable[[Path], StoredTable]:
 
 
 def _text_reader(path: Path) -> Callable[[Path], StoredTable]:
-    from superlens.io.tables import (
-        decode,
-        elyra,
-        nanoimager,
-        nstorm,
-        peakfit,
-        quickpalm,
-        rapidstorm,
-        smap,
-        thunderstorm,
-        trackmate,
-    )
+    from superlens.io.tables.programs import program_of
+    from superlens.io.tables.rapidstorm import is_rapidstorm, read_rapidstorm
     from superlens.io.tables.text import read_head
 
     head = read_head(path)
-    readers = (
-        (rapidstorm.is_rapidstorm, rapidstorm.read_rapidstorm),
-        (elyra.is_elyra, elyra.read_elyra),
-        (nanoimager.is_nanoimager, nanoimager.read_nanoimager),
-        (nstorm.is_nstorm, nstorm.read_nstorm),
-        (peakfit.is_peakfit, peakfit.read_peakfit),
-        (quickpalm.is_quickpalm, quickpalm.read_quickpalm),
-        (smap.is_smap, smap.read_smap),
-        (trackmate.is_trackmate, trackmate.read_trackmate),
-        (decode.is_decode_text, decode.read_decode_text),
-    )
-    read = next((reader for known, reader in readers if known(head)), thunderstorm.read_thunderstorm)
-    return functools.partial(read, head=head)
+    return functools.partial(read_rapidstorm if is_rapidstorm(head) else program_of(path, head).read, head=head)
 
 
 def _unknown(path: Path) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from superlens.errors import SuperlensError
 from superlens.io.tables.cells import Column, columns_of, is_number
-from superlens.io.tables.meaning import Field, Unreadable
+from superlens.io.tables.meaning import Field, Names, StoredTable, Unreadable
 
-__all__ = ["Head", "TextTable", "read_columns", "read_head", "read_text"]
+__all__ = ["Head", "TextFormat", "read_columns", "read_head"]
 
 _LONGEST_LINE = 1 << 17
 _MOST_COMMENTS = 10_000
@@ -63,23 +63,80 @@ class Head:
         return frozenset(heading.lower() for heading in self.headings)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TextTable:
-    """What a file of text holds.
+def _as_it_is(stored: StoredTable, head: Head) -> StoredTable:
+    return stored
+
+
+@dataclass(frozen=True, slots=True)
+class TextFormat:
+    """What sets the text of one program apart.
 
     Attributes
     ----------
-    fields : tuple of Field
-        Columns of numbers; a unit in brackets is taken off the name.
-    left_out : tuple of str
-        Headings of columns of words, and of those that are empty.
-    unreadable : tuple of Unreadable
-        Columns that hold numbers, or are known to, and something else.
+    kind : str
+        The format, in words.
+    known : callable
+        Whether the head of a file is one that this program writes.
+    names : mapping
+        What its headings mean.
+    first_frame, from_pixel_middle
+        As in `StoredTable`.
+    notes_follow : bool
+        Whether a zero byte ends the table and begins notes.
+    marks : str
+        Signs that this program sets behind numbers.
+    understood : callable
+        What else it knows of a table that was read, from its columns and its head.
     """
 
-    fields: tuple[Field, ...]
-    left_out: tuple[str, ...]
-    unreadable: tuple[Unreadable, ...]
+    kind: str
+    known: Callable[[Head], bool]
+    names: Names
+    first_frame: int | None = None
+    from_pixel_middle: bool = False
+    notes_follow: bool = False
+    marks: str = ""
+    understood: Callable[[StoredTable, Head], StoredTable] = _as_it_is
+
+    def read(self, path: Path, head: Head) -> StoredTable:
+        """Read a table of this program.
+
+        Parameters
+        ----------
+        path : Path
+            The file.
+        head : Head
+            How it begins.
+
+        Raises
+        ------
+        SuperlensError
+            If there are no headings, or a row does not fit them.
+        """
+        if not head.headings:
+            raise SuperlensError(
+                f"{path.name} begins with numbers; expected a line of column names such as frame, x [nm], y [nm]."
+            )
+        columns, units = read_columns(path, head, len(head.headings), notes_follow=self.notes_follow, marks=self.marks)
+        fields, left_out, unreadable = [], [], []
+        for heading, column, unit_below in zip(head.headings, columns, units, strict=True):
+            name, unit = split_heading(heading)
+            if column.values is not None and not column.empty:
+                fields.append(Field(name, unit or unit_below, column.values))
+            elif column.empty or column.words:
+                left_out.append(heading)
+            if column.values is None:
+                unreadable.append(Unreadable(name, heading, column.why))
+        stored = StoredTable(
+            self.kind,
+            tuple(fields),
+            self.names,
+            self.first_frame,
+            self.from_pixel_middle,
+            left_out=tuple(left_out),
+            unreadable=tuple(unreadable),
+        )
+        return self.understood(stored, head)
 
 
 def read_head(path: Path) -> Head:
@@ -128,46 +185,6 @@ def read_head(path: Path) -> Head:
     return Head(tuple(comments), here, sign, number, first)
 
 
-def read_text(path: Path, head: Head, *, notes_follow: bool = False, marks: str = "") -> TextTable:
-    """Read a table with a line of headings.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    head : Head
-        How it begins.
-    notes_follow : bool
-        Whether a zero byte ends the table and begins notes.
-    marks : str
-        Signs that this program sets behind numbers.
-
-    Returns
-    -------
-    TextTable
-
-    Raises
-    ------
-    SuperlensError
-        If there are no headings, or a row does not fit them.
-    """
-    if not head.headings:
-        raise SuperlensError(
-            f"{path.name} begins with numbers; expected a line of column names such as frame, x [nm], y [nm]."
-        )
-    columns, units = read_columns(path, head, len(head.headings), notes_follow=notes_follow, marks=marks)
-    fields, left_out, unreadable = [], [], []
-    for heading, column, unit_below in zip(head.headings, columns, units, strict=True):
-        name, unit = split_heading(heading)
-        if column.values is not None and not column.empty:
-            fields.append(Field(name, unit or unit_below, column.values))
-        elif column.empty or column.words:
-            left_out.append(heading)
-        if column.values is None:
-            unreadable.append(Unreadable(name, heading, column.why))
-    return TextTable(tuple(fields), tuple(left_out), tuple(unreadable))
-
-
 def read_columns(
     path: Path, head: Head, count: int, *, notes_follow: bool = False, marks: str = ""
 ) -> tuple[list[Column], list[str]]:
@@ -175,10 +192,14 @@ def read_columns(
 
     Parameters
     ----------
-    path, head, notes_follow, marks
-        As for `read_text`; a separator of "" means any white space.
+    path : Path
+        The file.
+    head : Head
+        How it begins; a separator of "" means any white space.
     count : int
         Columns that are announced.
+    notes_follow, marks
+        As in `TextFormat`.
 
     Returns
     -------

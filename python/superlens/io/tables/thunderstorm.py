@@ -20,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superlens.io.paths import replacing
-from superlens.io.tables.meaning import Names, StoredTable
-from superlens.io.tables.text import Head, read_text
+from superlens.io.tables.meaning import Names
+from superlens.io.tables.text import TextFormat
 from superlens.smlm.table import KNOWN_COLUMNS, Localizations
 
-__all__ = ["read_thunderstorm", "write_thunderstorm"]
+__all__ = ["THUNDERSTORM", "write_thunderstorm"]
 
 _OWN: Names = MappingProxyType(
     {
@@ -84,23 +84,8 @@ _DEEP = {
 _ROWS_AT_ONCE = 1 << 15
 
 
-def read_thunderstorm(path: Path, head: Head) -> StoredTable:
-    """Read a table of ThunderSTORM or one with its column names.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    head : Head
-        How it begins.
-
-    Returns
-    -------
-    StoredTable
-        Frames from 0 where a 0 occurs.
-    """
-    text = read_text(path, head)
-    return StoredTable("ThunderSTORM CSV", text.fields, _NAMES, left_out=text.left_out, unreadable=text.unreadable)
+THUNDERSTORM = TextFormat("ThunderSTORM CSV", lambda head: True, _NAMES)
+"""Frames from 0 where a 0 occurs; it takes any table whose columns have these names."""
 
 
 def write_thunderstorm(path: Path, table: Localizations) -> None:
