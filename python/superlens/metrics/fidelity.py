@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from superlens.errors import SuperlensError
+from superlens.optics.forward import binned
 
 __all__ = ["linear_fit", "ms_ssim", "nrmse", "paired", "psnr", "psnr_fitted", "ssim"]
 
@@ -257,7 +258,7 @@ def _windowed(array: Float64) -> Float64:
 
 def _halved(array: Float64) -> Float64:
     y, x = (side // 2 * 2 for side in array.shape)
-    return np.asarray(array[:y, :x].reshape(y // 2, 2, x // 2, 2).mean(axis=(1, 3)))
+    return np.asarray(binned(array[:y, :x], (2, 2)))
 
 
 def _positive(name: str, value: float) -> float:

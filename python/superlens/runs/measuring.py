@@ -282,9 +282,12 @@ def scored_planes(
     SuperlensError
         When one of them is no plane, or their sizes are no whole multiples; the paths name them.
     """
+    from superlens.optics.forward import binned
+
     image, target = _plane(result, path), _plane(truth, reference)
     finer, coarser = _factors(image.shape, target.shape, path, reference)
-    return _binned(image, finer), _binned(target, coarser), _common_pixel(result, truth, finer, coarser)
+    pixel_nm = _common_pixel(result, truth, finer, coarser)
+    return binned(image, (finer, finer)), binned(target, (coarser, coarser)), pixel_nm
 
 
 def _plane(image: Image, path: Path) -> NDArray[np.float64]:
@@ -308,12 +311,6 @@ def _factors(shape: tuple[int, ...], target: tuple[int, ...], path: Path, refere
         f"{path} has {shape[0]} x {shape[1]} pixels and {reference} {target[0]} x {target[1]}; expected equal sizes, or one of "
         "them a whole number of times larger. Crop them to the same field."
     )
-
-
-def _binned(data: NDArray[np.float64], factor: int) -> NDArray[np.float64]:
-    y, x = (side // factor for side in data.shape)
-    binned: NDArray[np.float64] = data.reshape(y, factor, x, factor).mean(axis=(1, 3))
-    return binned
 
 
 def _common_pixel(result: Image, truth: Image, finer: int, coarser: int) -> float | None:

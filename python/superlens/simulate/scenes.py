@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from superlens.camera import Camera
 from superlens.errors import SuperlensError
 from superlens.image import Image
-from superlens.optics import PSF
+from superlens.optics import PSF, ForwardModel
 from superlens.simulate.specimens import STRUCTURES
 
 __all__ = ["Scene", "expose", "scene", "truth_at_resolution"]
@@ -108,10 +108,10 @@ def expose(
     ((32, 32), 23.0)
     """
     _check(specimen, photons, background, scale)
-    plane = psf.at_focus() if psf.data.ndim == 3 else psf
-    blurred = np.maximum(plane.blur(np.asarray(specimen, np.float64)), 0.0)
-    rows, columns = (side // scale for side in specimen.shape)
-    camera_view = blurred.reshape(rows, scale, columns, scale).mean(axis=(1, 3))
+    shape = [side // scale for side in specimen.shape]
+    model = ForwardModel(shape, _plane(psf).data, scale=scale, edges="open", precision="double")
+    beyond = [(inside.start, side - inside.stop) for inside, side in zip(model.window, model.domain, strict=True)]
+    camera_view = np.maximum(model.apply(np.pad(specimen, beyond, mode="reflect")), 0.0)
     factor = _factor(camera_view, photons)
     clean = factor * camera_view + background
     return np.asarray(camera.expose(clean, rng), np.float32), clean.astype(np.float32), factor
@@ -188,8 +188,11 @@ def truth_at_resolution(scene: Scene, factor: float = 1.5) -> Array32:
     ndarray, shape (scale * Y, scale * X), float32, counts above the offset
         The truth blurred with the narrowed PSF.
     """
-    plane = scene.psf.at_focus() if scene.psf.data.ndim == 3 else scene.psf
-    return np.asarray(plane.narrowed(factor).blur(scene.truth), np.float32)
+    return np.asarray(_plane(scene.psf).narrowed(factor).blur(scene.truth), np.float32)
+
+
+def _plane(psf: PSF) -> PSF:
+    return psf.at_focus() if psf.data.ndim == 3 else psf
 
 
 def _factor(camera_view: NDArray[np.float64], photons: float) -> float:
