@@ -250,7 +250,10 @@ def test_what_an_image_is_too_dim_to_be_asked_is_no_support(ideal: Result) -> No
     numbers = gather(ideal).numbers()
     assert judge(gather(ideal).page()).grade == "ok"
     for missing, said in (
-        ({"blur_over_psf": math.nan, "blur_over_psf_most": 2.1}, "A PSF 2.1 times as wide explains the image, too"),
+        (
+            {"blur_over_psf": math.nan, "blur_over_psf_least": 0.6, "blur_over_psf_most": 2.1},
+            "PSFs 0.6 to 2.1 times as wide explain it, too",
+        ),
         ({"blur_over_psf": math.nan, "blur_over_psf_most": math.nan}, "too small, too even or sampled too coarsely"),
         ({"flux_ratio": math.nan, "flux_tolerance": math.nan}, "less light than the uncertainty of its own mean"),
         ({"rsp_ceiling": 0.1}, "nearly all noise"),

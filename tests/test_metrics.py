@@ -426,22 +426,29 @@ def _objective(pixel: float) -> PSF:
     return Objective(na=1.3, wavelength_nm=525).psf(31.3 * pixel)
 
 
-@pytest.mark.parametrize("photons", [30.0, 60.0, 300.0])
-def test_an_image_with_its_own_psf_is_judged_and_fits(photons: float) -> None:
-    """At most one of ten; soft specimens of low light may be anything's."""
-    kinds = sorted(set(STRUCTURES) - {"flat"})
-    said = [blur_width(photographed(kind, photons, 7), _objective(1.0), 62.6) for kind in kinds]
-    assert sum(one is None or one.verdict != "fits" for one in said) <= len(kinds) / 10
+KINDS = sorted(set(STRUCTURES) - {"flat"})
 
 
-@pytest.mark.parametrize(("photons", "times"), [(10.0, 2.0), (60.0, 1.5), (60.0, 2.0), (300.0, 1.5), (300.0, 2.0)])
+@pytest.mark.parametrize("photons", [5.0, 20.0, 60.0, 300.0])
+def test_an_image_is_never_accused_of_a_psf_that_is_its_own(photons: float) -> None:
+    """Where light and detail suffice it fits; what is too dim or too soft may be anything's."""
+    said = [blur_width(photographed(kind, photons, 7), _objective(1.0), 62.6) for kind in KINDS]
+    verdicts = ["open" if one is None else one.verdict for one in said]
+    assert set(verdicts) <= {"fits", "open"}
+    if photons >= 60:
+        assert verdicts.count("open") <= 1
+
+
+@pytest.mark.parametrize(
+    ("photons", "times"), [(10.0, 2.0), (20.0, 1.5), (60.0, 1.5), (60.0, 2.0), (300.0, 1.5), (300.0, 2.0)]
+)
 def test_a_pixel_that_is_taken_for_too_large_never_fits(photons: float, times: float) -> None:
     """Such a PSF is too narrow, and noise hides where the spectrum of the image ends: then it is open, and no support."""
-    for kind in ("filaments", "vesicles", "er_network", "membranes"):
-        found = blur_width(photographed(kind, photons, 7), _objective(times), 62.6 * times)
-        assert found is not None
-        assert found.verdict in ("wider", "open")
-        assert found.high > 0.95 * times
+    said = [blur_width(photographed(kind, photons, 7), _objective(times), 62.6 * times) for kind in KINDS]
+    verdicts = ["open" if one is None else one.verdict for one in said]
+    assert set(verdicts) <= {"wider", "open"}
+    if photons >= 60:
+        assert verdicts.count("wider") >= 7
 
 
 def test_a_pixel_that_is_taken_for_half_its_size_is_found_out_where_no_factor_explains_the_image() -> None:

@@ -17,9 +17,9 @@ Where the ranges come from:
 * **Beyond the response.** Beyond the narrowed PSF's cutoff the response of volumes passes nothing, and that of images what its core does. No
   specimen is rougher than points, so what is there cannot be more than the core passes at the roughness of the octave below. The rest is noise
   or an artefact of the grid; half a percent of the power is an amplitude of 7 % of the contrast.
-* **Blur beside the PSF.** Where the spectrum decides: of 216 simulated images of every kind, of 20 to 2000 photons, 3 % did not fit their own PSF.
-  Where the image does not tell, it may be any PSF's, and the result asks for a closer look: of a PSF that is half as wide as it should be nothing
-  else speaks in a dim image.
+* **Blur beside the PSF.** Where the spectrum decides: of 486 simulated images of every kind, of 5 to 2000 photons, 3 did not fit their own PSF.
+  Where the image does not tell, it may be any PSF's. That is no accusation and no support: of a PSF that is half as wide as it should be nothing
+  else speaks in a dim image, so the result asks for a closer look.
 * **Not computed.** Of a sharpened result a check that gives up is no support: what an image is too dim to be asked is a reason to look closer.
 * **Finest detail.** Told and not judged. Decorrelation analysis looks at phases: without a noise floor, as after a network, it counts
   detail of any faintness, so that its number is neither a resolution nor a fault. A correlation of two outputs would say as little,
@@ -139,7 +139,7 @@ def _rsp(numbers: Mapping[str, float], missing: Grade) -> Metric:
 
 
 def _blur(numbers: Mapping[str, float]) -> Metric:
-    value, most = numbers["blur_over_psf"], numbers["blur_over_psf_most"]
+    value, least, most = (numbers[f"blur_over_psf{end}"] for end in ("", "_least", "_most"))
     meaning = "Width of the blur in the image over that of the PSF, at least; from how the spectrum of the image falls."
     if value > _BLUR[1]:
         meaning += " The image holds less detail than these optics pass: check NA, wavelength, pixel size and focus."
@@ -147,8 +147,8 @@ def _blur(numbers: Mapping[str, float]) -> Metric:
         meaning += " The image holds more detail than these optics pass: check NA, wavelength and pixel size."
     elif math.isfinite(most) and not math.isfinite(value):
         meaning = (
-            f"A PSF {most:.2g} times as wide explains the image, too: it has too little light, or too little fine detail, to tell. "
-            "Check NA, wavelength and pixel size."
+            f"The image cannot tell: PSFs {least:.2g} to {most:.2g} times as wide explain it, too, for want of light or of fine detail. "
+            "That speaks neither for nor against NA, wavelength and pixel size; look them up."
         )
     elif not math.isfinite(value):
         meaning = "The image is too small, too even or sampled too coarsely to show the width of its PSF."

@@ -168,9 +168,9 @@ def measure(result: Channel) -> Measured:
         ``power_beyond_response``
             Share of the sharp image's power, its mean left out, beyond the narrowed PSF's cutoff and beyond what the response's core
             passes of a specimen that is as rough there as in the octave below.
-        ``blur_over_psf``, ``blur_over_psf_most``
+        ``blur_over_psf``, ``blur_over_psf_least``, ``blur_over_psf_most``
             Factor, nearest to 1 within its range, by which the blur in the image is wider than the PSF; NaN where the image cannot tell.
-            The end of its range.
+            The ends of its range.
         ``psf_fwhm_nm``
             FWHM of the PSF in the data.
         ``psf_line_fwhm_nm``, ``line_fwhm_nm``
@@ -397,10 +397,11 @@ def _blur_over_psf(result: Channel, planes: Planes) -> dict[str, float]:
     found = None
     if psf is not None and result.image is not None and pixel_nm is not None:
         found = blur_width(planes.counts[planes.measured], psf, pixel_nm, covariance=result.observation.noise.shared)
+    names = ("blur_over_psf", "blur_over_psf_least", "blur_over_psf_most")
     if found is None:
-        return {"blur_over_psf": math.nan, "blur_over_psf_most": math.nan}
+        return dict.fromkeys(names, math.nan)
     nearest = 1.0 if found.verdict == "fits" else min((found.low, found.high), key=lambda f: abs(math.log(f)))
-    return {"blur_over_psf": math.nan if found.verdict == "open" else nearest, "blur_over_psf_most": found.high}
+    return dict(zip(names, (math.nan if found.verdict == "open" else nearest, found.low, found.high), strict=True))
 
 
 def _training(result: Channel) -> dict[str, float]:
