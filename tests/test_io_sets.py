@@ -58,7 +58,8 @@ def test_an_intact_stack_is_read_as_it_is(
     assert image.axes == kept + "YX"
     np.testing.assert_array_equal(image.data, planes(sizes).squeeze())
     assert image.pixel_nm == 62.6
-    assert image.z_step_nm == (300.0 if "Z" in sizes else image.z_step_nm)
+    if kept:
+        assert image.z_step_nm == (300.0 if "Z" in sizes else None)  # a step of frames would ask for a volume
     assert image.channel_names == tuple(f"ch{c}" for c in range(sizes.get("C", 1)))
 
 

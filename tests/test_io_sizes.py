@@ -186,6 +186,23 @@ def test_distances_between_planes_are_judged_alike(tmp_path: Path) -> None:
     assert told(path, z_step_nm=200.0)[1] == []
 
 
+@pytest.mark.parametrize("kind", ["imagej", "ome"])
+def test_frames_have_no_distance_of_planes_whatever_the_file_states(tmp_path: Path, kind: str) -> None:
+    """Programs state one for every stack; with it, frames would be taken for a volume that somebody asked for."""
+    frames = planes({"T": 4})[:, 0, 0]
+    path = tmp_path / ("a.ome.tif" if kind == "ome" else "a.tif")
+    if kind == "ome":
+        told = {"axes": "TYX", "PhysicalSizeX": 0.065, "PhysicalSizeY": 0.065, "PhysicalSizeZ": 0.3}
+        tifffile.imwrite(path, frames, metadata=told, photometric="minisblack")
+    else:
+        told = {"axes": "TYX", "unit": "um", "spacing": 0.3}
+        tifffile.imwrite(path, frames, imagej=True, resolution=(1 / 0.065, 1 / 0.065), metadata=told)
+    image = read(path)
+    assert (image.axes, image.pixel_nm, image.z_step_nm) == ("TYX", pytest.approx(65.0), None)
+    assert read(path, axes="ZYX").z_step_nm == pytest.approx(300.0)
+    assert read(path, z_step_nm=250.0).z_step_nm == 250.0
+
+
 def test_what_superlens_wrote_itself_is_believed(tmp_path: Path) -> None:
     """A simulation may be finer than any microscope."""
     for name in ("a.tif", "a.ome.tif"):

@@ -126,3 +126,37 @@ def test_the_verdict_is_said_in_the_terminal(superlens: Shell, folder: Path, tmp
     done = superlens("enhance", folder / "a.tif", *TOY, "--out", tmp_path / "out")
     (told,) = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))["results"]
     assert f"a: {told['channels'][0]['verdict']['headline']}." in done.stderr
+
+
+def test_a_dry_run_of_several_images_lists_every_output(superlens: Shell, folder: Path, tmp_path: Path) -> None:
+    told = superlens("enhance", folder / "a.tif", folder / "b.tif", *TOY, "--out", tmp_path / "out", "--dry-run")
+    assert told.exit_code == 0, told.output
+    for name in "ab":
+        assert f"output:   smooth of {name} in" in told.output
+
+
+@pytest.mark.parametrize("verb", ["psf", "compare", "evaluate", "stripes"])
+def test_a_dry_run_of_every_verb_says_what_it_reads_and_writes_nothing(
+    superlens: Shell, tmp_path: Path, verb: str
+) -> None:
+    one, two = (write(tmp_path / f"{name}.tif", cell(seed, (32, 32), "YX")) for seed, name in enumerate("ab"))
+    out = tmp_path / "out.tif"
+    asked: tuple[object, ...] = {
+        "psf": ("--na", 1.3, "--wavelength-nm", 525, "--pixel-nm", 65, "--out", out),
+        "compare": (one, two, "--out", out),
+        "evaluate": (one, "--reference", two),
+        "stripes": (one, "--out", out),
+    }[verb]
+    before = sorted(tmp_path.iterdir())
+    told = superlens(verb, *asked, "--dry-run")
+    assert told.exit_code == 0, told.output
+    assert told.output.count("input: ") == sum(path in asked for path in (one, two))
+    assert ("output: " in told.output) == (verb != "evaluate")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_dry_run_of_tables_says_their_columns(superlens: Shell, tmp_path: Path) -> None:
+    table = tmp_path / "a.csv"
+    table.write_text('"frame","x [nm]","y [nm]"\n1,100,200\n', encoding="utf-8")
+    told = superlens("evaluate", table, "--reference", table, "--dry-run")
+    assert told.output.count("columns:  frame, x_nm, y_nm") == 2

@@ -29,6 +29,7 @@ _KEYS = {
     "psf_model": "psf_theory",
     "psf_pixel_nm": "psf_lateral_nm",
     "psf_z_step_nm": "psf_axial_nm",
+    "psf_series": "psf_image",
     "dark_frames": "dark_gap",
 }
 """Parameters that have other names in macros."""

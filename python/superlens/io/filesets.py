@@ -1,4 +1,4 @@
-"""Which files are parts of one image: sets of OME-TIFF, stacks of Micro-Manager in several files, stores of NDTiff.
+"""Which files are parts of one image: sets of OME-TIFF, Micro-Manager's stacks in several files and its separate files, stores of NDTiff.
 
 `find_images` expands folders; `once` keeps one file of each set, so that a folder, or a list that a shell made of ``*.tif``, gives each image once. Only descriptions are
 read. Positions of the stage in files of their own are images of their own.
@@ -22,6 +22,7 @@ from superlens.io.paths import (
     is_zarr,
     reason,
 )
+from superlens.io.separate import is_separate, open_separate
 
 __all__ = ["find_images", "once", "parts_of"]
 
@@ -35,7 +36,7 @@ def find_images(paths: Iterable[str | Path]) -> list[Path]:
     ----------
     paths : iterable of str or Path
         Files, and folders of OME-Zarr, are kept in the order given; another folder stands for the images directly in it,
-        sorted by name.
+        sorted by name, and the folder of an acquisition of Micro-Manager for those of its positions.
 
     Returns
     -------
@@ -51,7 +52,7 @@ def find_images(paths: Iterable[str | Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for path in given:
         if path.is_dir() and not is_zarr(path):
-            found.update(dict.fromkeys(_images_in(path)))
+            found.update(dict.fromkeys(_images_in(path) or _positions_in(path)))
         else:
             check_readable(path)
             found[path] = None
@@ -110,6 +111,9 @@ def parts_of(path: Path) -> list[Path]:
 def _others(path: Path) -> list[Path]:
     if _NDTIFF_STACK in path.name and path.with_name(_NDTIFF_INDEX).is_file():
         return [part for part in path.parent.glob(f"*{_NDTIFF_STACK}*") if part.suffix.lower() in TIFF_SUFFIXES]
+    separate = open_separate(path)
+    if separate is not None:
+        return list(separate.files.values())
     stack = None if is_companion(path) else open_stack(path)
     if stack is not None:
         return [part.path for position in stack.positions for part in stack.rest_of(position)]
@@ -119,6 +123,14 @@ def _others(path: Path) -> list[Path]:
         return []
     files = [part for image in described.of_this_file() for part in described.present(image)]
     return files if path in files or is_companion(path) else []
+
+
+def _positions_in(folder: Path) -> list[Path]:
+    """Planes in the folders of the positions of an acquisition."""
+    folders = sorted(
+        one for one in folder.iterdir() if one.is_dir() and not is_zarr(one) and not one.name.startswith(".")
+    )
+    return [file for one in folders for file in _images_in(one) if is_separate(file)]
 
 
 def _images_in(folder: Path) -> list[Path]:

@@ -341,4 +341,5 @@ def _z_step(stored: StoredImage, note: Mapping[str, Any], path: Path, order: str
         step = stored.z_steps[0].nm[0] if stored.z_steps else None
     if noted is not None and (step is None and not stored.z_steps or step is not None and _agree(step, noted)):
         return noted
-    return step
+    # Programs state a step for every file; with it, frames would be taken for a volume.
+    return None if "T" in order and "Z" not in order else step

@@ -27,7 +27,7 @@ from superlens.io.planes import Planes
 from superlens.io.sizes import Stated, in_nm
 from superlens.io.tiff_layout import Directory, Layout, Page, cut_short
 
-__all__ = ["Stack", "open_stack", "planes_of_position", "told_by_summary"]
+__all__ = ["Stack", "open_stack", "planes_of_position", "planned", "told_by_summary"]
 
 _INDEX, _SUMMARY = 54773648, 2355492
 _PAGE_TEXT = 51123
@@ -86,11 +86,6 @@ class Stack:
     def told(self, stored: StoredImage) -> StoredImage:
         """Add what the summary says of sizes and names."""
         return told_by_summary(stored, self.summary)
-
-    def announced(self, axis: str) -> int:
-        """How many channels, slices or frames there were to be."""
-        count = self.summary.get({"C": "Channels", "Z": "Slices", "T": "Frames"}[axis])
-        return count if isinstance(count, int) and count > 0 else 1
 
     def _beside(self) -> Iterator[Path]:
         start, found, _ = self.path.name.partition(_STACK)
@@ -160,15 +155,46 @@ def planes_of_position(stacks: Sequence[Stack], position: int, absent: Iterable[
             for (channel, height, frame, where), offset in stack.rows.items():
                 if where == position:
                     pages[frame, channel, height] = layout.page(layout.directory(offset)[0])
+    summary = max((stack.summary for stack in stacks), key=lambda told: math.prod(_announced(told)))
+    return planned(pages, summary, stacks[0].path, tuple(absent))
+
+
+def planned(
+    pages: Mapping[tuple[int, int, int], Page], summary: Mapping[str, Any], path: Path, absent: tuple[str, ...]
+) -> Planes:
+    """The planes that are there, in the place that the acquisition had for them.
+
+    Parameters
+    ----------
+    pages : mapping of (frame, channel, slice) to Page
+        At least one.
+    summary : mapping
+        What was announced.
+    path : Path
+        For messages.
+    absent : tuple of str
+        Names of further files that are not there.
+
+    Returns
+    -------
+    Planes
+        Along T, C and Z.
+    """
     there = tuple(1 + max(index[at] for index in pages) for at in range(3))
-    announced = (max(stack.announced(axis) for stack in stacks) for axis in "TCZ")
-    sizes = tuple(map(max, there, announced))
+    sizes = tuple(map(max, there, _announced(summary)))
     if math.prod(sizes) > _MOST_PLANES:
         sizes = there
     if math.prod(sizes) > _MOST_PLANES:
-        raise SuperlensError(f"{stacks[0].path.name} numbers its planes up to {sizes}: damaged. Export it again.")
+        raise SuperlensError(f"{path.name} numbers its planes up to {sizes}: damaged. Export it again.")
     every = [pages.get((t, c, z)) for t in range(sizes[0]) for c in range(sizes[1]) for z in range(sizes[2])]
-    return Planes("TCZ", sizes, every, tuple(absent))
+    return Planes("TCZ", sizes, every, absent)
+
+
+def _announced(summary: Mapping[str, Any]) -> tuple[int, int, int]:
+    """How many frames, channels and slices there were to be."""
+    counts = (summary.get(name) for name in ("Frames", "Channels", "Slices"))
+    frames, channels, slices = (count if isinstance(count, int) and count > 0 else 1 for count in counts)
+    return frames, channels, slices
 
 
 def _json(text: bytes) -> dict[str, Any]:

@@ -91,7 +91,9 @@ def read(
         raise SuperlensError(_too_large(path)) from error
 
 
-def read_psf(path: str | Path, *, pixel_nm: float | None = None, z_step_nm: float | None = None) -> PSF:
+def read_psf(
+    path: str | Path, *, pixel_nm: float | None = None, z_step_nm: float | None = None, series: int | None = None
+) -> PSF:
     """Read a point spread function: the image of one point, or a radial transfer function.
 
     Parameters
@@ -103,6 +105,8 @@ def read_psf(path: str | Path, *, pixel_nm: float | None = None, z_step_nm: floa
         frequencies, ``1 / (2 (n - 1) dk)`` for n values in steps of dk.
     z_step_nm : float, optional
         Distance of the planes.
+    series : int, optional
+        Which image of a file that holds several, from 0.
 
     Returns
     -------
@@ -120,8 +124,9 @@ def read_psf(path: str | Path, *, pixel_nm: float | None = None, z_step_nm: floa
     path = Path(path)
     check_readable(path)
     if path.suffix.lower() in MRC_SUFFIXES and is_complex(path):
+        only_series(series, path)
         return _psf_from_otf(path, pixel_nm)
-    stored = stored_image(path, lazily=False)
+    stored = stored_image(path, lazily=False, series=series)
     axes = stored.axes.replace("I", "Z") if stored.axes == "IYX" else None
     image = to_image(stored, path, axes=axes, pixel_nm=pixel_nm, z_step_nm=z_step_nm)
     if image.pixel_nm is None:

@@ -27,6 +27,7 @@ from superlens.io.metadata import stem
 from superlens.io.opening import open_image
 from superlens.io.paths import is_zarr
 from superlens.io.planes import listed
+from superlens.io.separate import is_separate
 
 __all__ = ["SequenceAxis", "open_sequence", "read_sequence"]
 
@@ -119,6 +120,11 @@ def _files(source: Path) -> list[Path]:
         found = [path for path in source.parent.glob(source.name) if not path.name.startswith(".")]
         if not found:
             raise SuperlensError(f"no file is called {source}; expected image files whose names differ in one number.")
+        if is_separate(found[0]):
+            raise SuperlensError(
+                f"{found[0].name} is a plane of an acquisition of Micro-Manager, whose files are one image. "
+                f"Give the folder {source.parent} without `sequence`, and `channel` for one of its channels."
+            )
         return find_images(sorted(found))
     if source.is_dir() and not is_zarr(source):
         return find_images([source])

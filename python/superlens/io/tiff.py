@@ -28,6 +28,7 @@ from superlens.io.micromanager import Stack, open_stack, planes_of_position, tol
 from superlens.io.ome import OmeImage, OmeSet, ome_text, open_ome_set
 from superlens.io.paths import check_readable, is_companion
 from superlens.io.planes import Planes, whole_part
+from superlens.io.separate import open_separate
 from superlens.io.series import Series, chosen
 from superlens.io.sizes import Stated, length_nm, plausible_pixel_nm, positive_number
 from superlens.io.tiff_layout import Layout, Page, cut_short
@@ -130,6 +131,9 @@ def _read_series(path: Path, series: int | None, file_bytes: int, take: _Take) -
     stack = None if is_companion(path) else open_stack(path)
     if stack is not None:
         return _from_stack(stack, series)
+    separate = open_separate(path)
+    if separate is not None:
+        return _told(path, _with_planes(whole_part(separate.planes().check(path), path)), separate.told)
     text = ome_text(path)
     described = open_ome_set(path, text) if text else None
     stored = _from_ome(described, series, file_bytes, take) if described is not None else None

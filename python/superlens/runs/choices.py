@@ -95,6 +95,7 @@ OPTICS = (
         "psf_z_step_nm", "float", "Distance of the PSF file's planes; default: what the file says.", "Plane distance of the PSF file",
         unit="nm", advanced=True,
     ),
+    Parameter("psf_series", "int", "Which image of a PSF file that holds several, from 0.", "Image in the PSF file", least=0, advanced=True),
 )  # fmt: skip
 
 _EACH = ("wavelength_nm", "excitation_nm", "psf")
@@ -107,11 +108,13 @@ LEARNING = (
     ),
 )  # fmt: skip
 
+DRY_RUN = Parameter("dry_run", "flag", "Only say what is read of each file, what is assumed, and what would be made.")
+
 HOST = (
     Parameter("device", "text", "cpu, gpu or gpu:1; default: the best there is.", "Device", advanced=True),
     Parameter("threads", "int", "Processor threads; default: all.", "Threads", least=1, advanced=True),
     Parameter("verbose", "flag", "Tell the story of the run on standard error."),
-    Parameter("dry_run", "flag", "Only say what is read of each file, what is assumed, and what would be made."),
+    DRY_RUN,
 )
 
 
@@ -203,6 +206,7 @@ class OpticsFacts:
     psf: Path | None = None
     psf_pixel_nm: float | None = None
     psf_z_step_nm: float | None = None
+    psf_series: int | None = None
 
     @property
     def given(self) -> bool:
@@ -223,11 +227,9 @@ class OpticsFacts:
                 raise SuperlensError(
                     f"both `psf` and `{next(iter(stated))}` are given; expected a PSF file or the optics. Leave one out."
                 )
-            from superlens.io import read_psf
-
-            return read_psf(self.psf, pixel_nm=self.psf_pixel_nm, z_step_nm=self.psf_z_step_nm)
-        if self.psf_pixel_nm is not None or self.psf_z_step_nm is not None:
-            raise SuperlensError("the sampling of a PSF file is given without `psf`; name the file too.")
+            return self._measured(self.psf)
+        if self.psf_pixel_nm is not None or self.psf_z_step_nm is not None or self.psf_series is not None:
+            raise SuperlensError("the sampling or the image of a PSF file is given without `psf`; name the file too.")
         lacking = [name for name in ("na", "wavelength_nm") if getattr(self, name) is None]
         if lacking:
             raise SuperlensError(
@@ -237,6 +239,14 @@ class OpticsFacts:
         from superlens.optics import Objective
 
         return Objective(**stated)
+
+    def _measured(self, file: Path) -> PSF:
+        from superlens.io import read_psf
+
+        try:
+            return read_psf(file, pixel_nm=self.psf_pixel_nm, z_step_nm=self.psf_z_step_nm, series=self.psf_series)
+        except SuperlensError as error:  # here `series` is that of the images
+            raise SuperlensError(str(error).replace("`series`", "`psf_series`")) from error
 
     def _objective(self) -> dict[str, Any]:
         names = (f.name for f in fields(self) if not f.name.startswith("psf") or f.name == "psf_model")
@@ -285,6 +295,7 @@ class ChannelOptics:
     psf: tuple[Path, ...] = ()
     psf_pixel_nm: float | None = None
     psf_z_step_nm: float | None = None
+    psf_series: int | None = None
 
     def one(self) -> OpticsFacts:
         """The optics of an image without channels.

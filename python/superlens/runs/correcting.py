@@ -8,7 +8,7 @@ import numpy as np
 
 from superlens.errors import SuperlensError
 from superlens.parameters import Parameter
-from superlens.runs.choices import CORRECTIONS
+from superlens.runs.choices import CORRECTIONS, DRY_RUN
 from superlens.runs.folders import stem_of
 from superlens.runs.learning import hollow
 from superlens.runs.verb import Made, Outcome, Plan, Request, Source
@@ -22,6 +22,7 @@ STRIPES = (
         default="auto", choices=("auto", "x", "y", "off"),
     ),
     *CORRECTIONS[1:],
+    DRY_RUN,
 )  # fmt: skip
 
 

@@ -237,11 +237,8 @@ def planned(
     """What a run would make of images that are outlines only, and what it would take; `learning` when it trains."""
     told = None if learning is None else learning.forecast(sources)
     images = [source.image for source in sources]
-    made = (
-        []
-        if len(sources) != 1
-        else [_announced(method, sources[0], role, scale, scales) for role, scale in scales.items()]
-    )
+    made = [_announced(method, source, role, scale, scales) for source in sources for role, scale in scales.items()]
+    one = len(sources) == 1
     pixels = sum(image.data.size for image in images)
     largest = max(math.prod(image.data.shape[-2:]) for image in images)
     training = 0 if told is None else 6_000 * told.patch_pixels
@@ -252,7 +249,8 @@ def planned(
         most = math.inf if learning.settings.minutes is None else 60 * learning.settings.minutes
         seconds = None if steps is None or rest is None else rest + min(steps, most)
     return Plan(
-        made=made,
+        made=made if one else (),
+        batch=() if one else made,
         memory_bytes=int(700e6 + training + 4_000 * min(largest, 512**2) + 4 * pixels * 30),
         planes=sum(math.prod(image.data.shape[:-2]) for image in images),
         seconds=seconds,

@@ -18,10 +18,13 @@ from pathlib import Path
 
 from superlens.errors import SuperlensError, SuperlensWarning
 
-__all__ = ["OUTPUT_ENDINGS", "OutputFolder", "find_inputs", "megabytes", "stem_of"]
+__all__ = ["OUTPUT_ENDINGS", "TABLES", "OutputFolder", "find_inputs", "megabytes", "stem_of"]
 
 OUTPUT_ENDINGS = ("_sr.tif", "_denoised.tif", "_uncertainty.tif")
 """Ends of the names of our own images; such files in an input folder are passed over."""
+
+TABLES = (".csv", ".txt", ".tsv", ".hdf5", ".h5", ".hdf", ".smlm")
+"""Ends of the names of tables of localizations."""
 
 
 def find_inputs(paths: Sequence[Path]) -> list[Path]:

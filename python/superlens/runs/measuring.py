@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.parameters import Parameter
-from superlens.runs.choices import OpticsFacts, gathered
-from superlens.runs.folders import OutputFolder, stem_of
+from superlens.runs.choices import DRY_RUN, IMAGE, OpticsFacts, Reading, gathered
+from superlens.runs.folders import TABLES, OutputFolder, stem_of
 from superlens.runs.verb import Made, Outcome, Plan, Request, Sheet
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ __all__ = [
     "evaluate",
     "make_psf",
     "plan_compare",
+    "plan_evaluate",
     "plan_psf",
 ]
 
@@ -39,19 +40,21 @@ PSF_OF = (
     Parameter("pixel_nm", "float", "Pixel of the PSF, in nm; with `beads` the file's own by default.", "Pixel size", unit="nm", source="pixel_nm"),
     Parameter("z_step_nm", "float", "Distance between planes, in nm; makes the PSF 3D.", "Plane distance", unit="nm", source="z_step_nm"),
     Parameter("axes", "text", "Axes of the bead file's array, like ZYX; default: what the file says.", "Axes of the input file", advanced=True),
+    IMAGE[-1],
     Parameter("out", "save", "TIFF file for the PSF.", "Output file", required=True, advanced=True),
+    DRY_RUN,
 )  # fmt: skip
 
 EVALUATE = (
     Parameter("reference", "file", "Image of the same field that is taken as the truth.", required=True),
     Parameter("pixel_nm", "float", "Pixel of the result, in nm; default: what its file says."),
     Parameter("json", "save", "Write the numbers to this file too."),
+    DRY_RUN,
 )
 
-COMPARE = (Parameter("out", "save", "Write the error map to this TIFF file.", "Output file", advanced=True),)
+COMPARE = (Parameter("out", "save", "Write the error map to this TIFF file.", "Output file", advanced=True), DRY_RUN)
 
 _ENDINGS = ("_sr.tif", "_denoised.tif")
-_TABLES = (".csv", ".txt", ".tsv", ".hdf5", ".h5", ".hdf", ".smlm")
 
 
 # -- psf ----------------------------------------------------------------------------------------------------------------
@@ -73,8 +76,13 @@ def make_psf(request: Request) -> Outcome:
 
 def plan_psf(request: Request) -> Plan:
     """The PSF itself, which is made in no time."""
-    image = psf_image(_psf_of(request), "psf")
-    return Plan(made=(Made("psf", image, "psf"),), memory_bytes=50_000_000 + 20 * image.data.nbytes, planes=1)
+    image, beads = psf_image(_psf_of(request), "psf"), request.path("beads")
+    return Plan(
+        made=(Made("psf", image, "psf"),),
+        memory_bytes=50_000_000 + 20 * image.data.nbytes,
+        planes=1,
+        reads=[] if beads is None else [(beads, request.reading)],
+    )
 
 
 def _psf_of(request: Request) -> PSF:
@@ -89,7 +97,7 @@ def _psf_of(request: Request) -> PSF:
     if optics.given:
         raise SuperlensError("`beads` and optics are both given; expected one of them. Leave the optics out.")
     if beads is not None:
-        return PSF.from_beads(read(beads, axes=request.get("axes"), **sampling))
+        return PSF.from_beads(read(beads, axes=request.get("axes"), series=request.get("series"), **sampling))
     return PSF.from_beads(request.sources()[0].image)
 
 
@@ -199,7 +207,7 @@ def evaluate(request: Request) -> Outcome:
     (out,), reference = request.get("inputs"), request.path("reference")
     pixel_nm, json_file = request.get("pixel_nm"), request.path("json")
     assert reference is not None
-    if out.suffix.lower() in _TABLES:
+    if out.suffix.lower() in TABLES:
         rows, inputs = {out.name: compare_tables(out, reference, pixel_nm)}, [out]
     else:
         truth, inputs = read(reference), _results_in(out)
@@ -209,6 +217,17 @@ def evaluate(request: Request) -> Outcome:
         with folder.prepared([json_file.name], 10_000), folder.delivery() as staging:
             (staging / json_file.name).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     return Outcome(text=_table(rows))
+
+
+def plan_evaluate(request: Request) -> Plan:
+    """What is compared; nothing but numbers is made."""
+    (out,), reference = request.get("inputs"), request.path("reference")
+    assert reference is not None
+    results = [out] if out.suffix.lower() in TABLES else _results_in(out)
+    said = Reading(pixel_nm=request.get("pixel_nm"))
+    of_reference = said if out.suffix.lower() in TABLES else Reading()
+    reads = [*((path, said) for path in results), (reference, of_reference)]
+    return Plan(made=(), memory_bytes=50_000_000, planes=len(results), reads=reads)
 
 
 def compare_tables(found: Path, reference: Path, pixel_nm: float | None) -> dict[str, float | None]:

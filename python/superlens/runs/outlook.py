@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from superlens.progress import duration
-from superlens.runs.folders import megabytes
+from superlens.runs.folders import TABLES, megabytes
 from superlens.runs.verb import Made, Outcome, Request
 
 if TYPE_CHECKING:
     from superlens.io import LazyImage
+    from superlens.runs.choices import Reading
 
 __all__ = ["foretell"]
 
@@ -26,22 +27,33 @@ def foretell(request: Request) -> Outcome:
     """
     assert request.verb.plan is not None
     plan = request.verb.plan(request)
-    lines = [line for path in request.files if str(path) not in request.left_out for line in _of_file(request, path)]
+    reads = plan.reads
+    if reads is None:
+        reads = [(path, request.reading) for path in request.files if str(path) not in request.left_out]
+    lines = [line for path, said in reads for line in _of_file(request, path, said)]
     lines += [
         f"left out: {why}" if Path(path).name in why else f"left out: {Path(path).name}, {why}"
         for path, why in request.left_out.items()
     ]
     lines += [f"assumed:  {note}" for note in plan.notes]
-    lines += [_output(request, made) for made in plan.made]
+    lines += [_output(request, made, made.role) for made in plan.made]
+    lines += [_output(request, made, f"{made.role} of {made.image.name}") for made in plan.batch]
     lines.append(f"memory:   about {megabytes(plan.memory_bytes)}")
-    time = "not known before a first run" if plan.seconds is None else f"about {duration(plan.seconds)}"
-    lines.append(f"time:     {time}")
+    if _takes(request, "device"):
+        time = "not known before a first run" if plan.seconds is None else f"about {duration(plan.seconds)}"
+        lines.append(f"time:     {time}")
     return Outcome(text="\n".join(lines), info={"planes": plan.planes})
 
 
-def _of_file(request: Request, path: Path) -> Iterator[str]:
-    image = request.reading.file(path).open()
-    said = request.reading
+def _takes(request: Request, name: str) -> bool:
+    return any(parameter.name == name for parameter in request.verb.parameters())
+
+
+def _of_file(request: Request, path: Path, said: Reading) -> Iterator[str]:
+    if path.suffix.lower() in TABLES:
+        yield from _of_table(path, said)
+        return
+    image = said.file(path).open()
     sides = " x ".join(str(side) for side in image.data.shape)
     yield f"input:    {path}"
     axes = f"files along {said.sequence}" if said.sequence and said.axes is None else _source(said.axes)
@@ -61,7 +73,17 @@ def _of_file(request: Request, path: Path) -> Iterator[str]:
         yield f"interval: {image.frame_interval_s:g} s between frames"
     if "C" in image.axes:
         yield f"channels: {', '.join(_channels(image))}"
-    yield f"camera:   {_camera(request, image)}"
+    if _takes(request, "gain"):
+        yield f"camera:   {_camera(request, image)}"
+
+
+def _of_table(path: Path, said: Reading) -> Iterator[str]:
+    from superlens.io import read_localizations
+
+    table = read_localizations(path, pixel_nm=said.pixel_nm)
+    yield f"input:    {path}"
+    yield f"rows:     {len(table)}"
+    yield f"columns:  {', '.join(table.columns)}"
 
 
 def _source(said: object) -> str:
@@ -95,9 +117,9 @@ def _camera(request: Request, image: LazyImage) -> str:
     )
 
 
-def _output(request: Request, made: Made) -> str:
+def _output(request: Request, made: Made, role: str) -> str:
     image, out = made.image, request.path("out")
     sides = " x ".join(str(side) for side in image.data.shape)
     pixel = "" if image.pixel_nm is None else f", {image.pixel_nm:.4g} nm"
     place = "" if out is None else f" in {out}"
-    return f"output:   {made.role}{place}: {image.axes}, {sides}{pixel}, {megabytes(4 * image.data.size)}"
+    return f"output:   {role}{place}: {image.axes}, {sides}{pixel}, {megabytes(4 * image.data.size)}"

@@ -163,6 +163,10 @@ class Plan:
         Whether the inputs lie in files, so that they need not be handed over.
     notes : sequence of str
         What was decided where nothing was said.
+    batch : sequence of Made
+        The same as `made` of several inputs, whose results go to a folder: no door keeps room for them.
+    reads : sequence of (Path, Reading) or None
+        Files that are read and how, where these are not the request's own images.
     """
 
     made: Sequence[Made]
@@ -171,6 +175,8 @@ class Plan:
     seconds: float | None = None
     in_files: bool = False
     notes: Sequence[str] = ()
+    batch: Sequence[Made] = ()
+    reads: Sequence[tuple[Path, Reading]] | None = None
 
 
 @dataclass(eq=False)
