@@ -157,14 +157,16 @@ def test_pattern_of_the_pixel_grid_shows_beyond_the_response(ideal: Result) -> N
     stripes = 0.3 * sharp.std() * np.cos(2 * np.pi * 0.45 * np.arange(sharp.shape[1]))
     marked = ideal.image.with_data((sharp + stripes).astype(np.float32))
     broken = dataclasses.replace(ideal, images={**ideal.images, "sharp": marked})
-    assert verdicts(broken)["power beyond the stated response"] == "warn"
+    assert verdicts(broken)["detail finer than stated"] == "warn"
 
 
 @pytest.mark.parametrize(("share", "verdict"), [(0.01, "ok"), (0.05, "warn"), (0.3, "bad")])
 def test_detail_from_the_prior_alone_is_judged_by_its_share(ideal: Result, share: float, verdict: str) -> None:
     marked = np.zeros((1, 2 * SIDE, 2 * SIDE), bool)
     marked[:, : round(2 * SIDE * share)] = True
-    assert verdicts(dataclasses.replace(ideal, masks={"prior_only": marked}))["rests on the prior alone"] == verdict
+    assert (
+        verdicts(dataclasses.replace(ideal, masks={"prior_only": marked}))["detail from pretraining alone"] == verdict
+    )
 
 
 def test_names_of_numbers_are_the_same_for_every_result(ideal: Result, filaments: Scene) -> None:
@@ -262,7 +264,7 @@ def test_what_an_image_is_too_dim_to_be_asked_is_no_support(ideal: Result) -> No
         verdict = judge(page)
         assert verdict.headline == "Look closer"
         (reason,) = verdict.reasons
-        assert "could not be computed" in reason.text
+        assert "Could not be computed" in reason.text
         assert said in reason.text
         alone = dataclasses.replace(page, sr=None, uncertainty=None, prior_only=None, error_map=None)
         without = dataclasses.replace(alone, metrics=checks({**numbers, **missing}, sharpened=False))
@@ -286,7 +288,7 @@ def test_everything_is_measured_once_while_the_result_lives(ideal: Result) -> No
 
 def test_page_of_a_result_tells_seed_digest_versions_and_messages(ideal: Result) -> None:
     text = render(gather(ideal).page())
-    for word in ("sha256", "something worth knowing", "0.8, 1.25", "tensorflow", "keras"):
+    for word in ("sha256", "Something worth knowing", "0.8, 1.25", "tensorflow", "keras"):
         assert word in text
 
 

@@ -462,4 +462,4 @@ def test_a_number_is_never_nan_on_the_page(value: float) -> None:
 
 def test_parameters_go_by_their_plain_names() -> None:
     page = render(full_data(messages=("give `offset`, or set `from_scratch`",)))
-    assert "give offset, or set from_scratch" in page
+    assert "Give offset, or set from_scratch" in page

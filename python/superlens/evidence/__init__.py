@@ -22,6 +22,7 @@ from scipy import ndimage
 
 from superlens.evidence.checks import checks
 from superlens.evidence.measure import Measured, Planes, measure
+from superlens.evidence.plain import further
 from superlens.host import versions
 from superlens.report import (
     NoiseCorrelation,
@@ -149,6 +150,7 @@ class Evidence:
             defects=observation.defects,
             messages=_messages(self.result, planes),
             side_views=_side_views(self.result, planes),
+            further=tuple(further(self.result, shown, "sharp", "denoised", "uncertainty")),
         )
 
 

@@ -1,4 +1,4 @@
-"""Judging the numbers: the range that physics asks of each, a verdict, and a sentence for a reader who meets it for the first time.
+"""Judging the numbers: the range that physics allows each, a verdict, and a sentence for a reader who meets it for the first time.
 
 Where the ranges come from:
 
@@ -18,10 +18,10 @@ Where the ranges come from:
   specimen is rougher than points, so what is there cannot be more than the core passes at the roughness of the octave below. The rest is noise
   or an artefact of the grid; half a percent of the power is an amplitude of 7 % of the contrast.
 * **Blur beside the PSF.** Where the spectrum decides: of 486 simulated images of every kind, of 5 to 2000 photons, 3 did not fit their own PSF.
-  Where the image does not tell, it may be any PSF's. That is no accusation and no support: of a PSF that is half as wide as it should be nothing
-  else speaks in a dim image, so the result asks for a closer look.
-* **Not computed.** Of a sharpened result a check that gives up is no support: what an image is too dim to be asked is a reason to look closer.
-* **Finest detail.** Told and not judged. Decorrelation analysis looks at phases: without a noise floor, as after a network, it counts
+  Where the image does not decide, any PSF may fit. That speaks neither against the PSF nor for it: in a dim image no other check notices a PSF of
+  half the right width, so the verdict is a closer look.
+* **Not computed.** A check that could not be computed supports no sharpened result: an image that is too dim for it needs a closer look.
+* **Finest detail.** Shown and not judged. Decorrelation analysis looks at phases: without a noise floor, as after a network, it counts
   detail of any faintness, so that its number is neither a resolution nor a fault. A correlation of two outputs would say as little,
   since both share what the network has learned.
 """
@@ -54,13 +54,13 @@ def checks(numbers: Mapping[str, float], *, sharpened: bool) -> tuple[Metric, ..
     Returns
     -------
     tuple of Metric
-        The checks that decide first, then the numbers that are only told. The camera model and the independence of its noise are
+        The checks that decide first, then the numbers that are only shown. The camera model and the independence of its noise are
         judged by the report from the photon-transfer data.
     """
     missing: Grade = "warn" if sharpened else "ok"
     always = (_flux(numbers, missing), _spread(numbers), _white(numbers), _rsp(numbers, missing))
     sharp = (_blur(numbers), _prior(numbers), _uncertainty(numbers), _beyond(numbers)) if sharpened else ()
-    return (*always, *sharp, *_told(numbers, sharpened))
+    return (*always, *sharp, *_shown(numbers, sharpened))
 
 
 def _flux(numbers: Mapping[str, float], missing: Grade) -> Metric:
@@ -73,9 +73,11 @@ def _flux(numbers: Mapping[str, float], missing: Grade) -> Metric:
         "",
         f"{number(ok[0], 3)} to {number(ok[1], 3)}",
         _grade(value, ok, near, missing),
-        "Mean out over mean in: at 1 no light was made or lost and intensities can be compared." + _about_ends(numbers)
+        "Mean of the result over mean of the input. At 1 no light was added or lost, and intensities can be compared."
+        + _about_ends(numbers)
         if math.isfinite(value)
-        else "The image holds less light than the uncertainty of its own mean, so that a ratio says nothing.",
+        else "The image holds less light than the uncertainty of its own mean, so the ratio means nothing.",
+        section="flux",
     )
 
 
@@ -84,33 +86,32 @@ def _about_ends(numbers: Mapping[str, float]) -> str:
     if not through > 0.005:
         return ""
     return (
-        f" Of a stack up to {100 * through:.0f} % may come or go: that much more of its light the recorded blur throws beyond the first and last slice "
-        "than the narrower one does."
+        f" In a stack up to {100 * through:.0f} % may be gained or lost: the recorded blur throws that much more light beyond the first and last slice "
+        "than the narrower blur of the result."
     )
 
 
 def _spread(numbers: Mapping[str, float]) -> Metric:
     value = numbers["residual_std_in_sigma"]
-    meaning = "What the output leaves unexplained, in units of the camera noise: noise alone gives 1"
+    meaning = "What the result leaves unexplained, in units of the camera noise. Noise alone gives 1"
     if value < 0.85:
-        meaning += "; here noise has been kept in the output, or the noise model is too high"
+        meaning += ". Here noise is left in the result, or the noise model is too high"
     elif value > 1.1:
-        meaning += "; here the output misses something of the data, or the noise model is too low"
+        meaning += ". Here the result misses part of the data, or the noise model is too low"
         if numbers["residual_over_range"] < _FINE:
             meaning += (
-                f". In units of the image it is little: {100 * numbers['residual_over_range']:.2g} % of its range, with a noise of "
-                f"{100 * numbers['noise_over_range']:.2g} %. So bright an image shows what the stated PSF and the network leave out, and not its noise"
+                f". Compared with the image it is small: {100 * numbers['residual_over_range']:.2g} % of its range, with a noise of "
+                f"{100 * numbers['noise_over_range']:.2g} %. In so bright an image the residual shows what the PSF and the network leave out"
             )
-    return Metric("residual spread", value, "σ", "0.85 to 1.1", _grade(value, (0.85, 1.1), (0.7, 1.35)), f"{meaning}.")
+    grade = _grade(value, (0.85, 1.1), (0.7, 1.35))
+    return Metric("residual spread", value, "σ", "0.85 to 1.1", grade, f"{meaning}.", section="residual")
 
 
 def _white(numbers: Mapping[str, float]) -> Metric:
     value, limit = numbers["residual_whiteness"], numbers["residual_whiteness_limit"]
-    meaning = (
-        "Correlation of the residual between pixels up to 4 apart: 0 for noise, more when structure is left in it."
-    )
+    meaning = "Correlation between pixels of the residual that are up to 4 pixels apart. Noise gives 0; structure that is left over gives more."
     if limit > 0.2:
-        meaning += " The limit is raised, since the noise of this image is itself correlated or the image is small."
+        meaning += " The limit is raised because the noise of this image is correlated, or the image is small."
     return Metric(
         "residual structure",
         value,
@@ -118,6 +119,7 @@ def _white(numbers: Mapping[str, float]) -> Metric:
         f"below {number(limit, 2)}",
         _grade(value, (0.0, limit), (0.0, 3 * limit)),
         meaning,
+        section="residual",
     )
 
 
@@ -132,27 +134,29 @@ def _rsp(numbers: Mapping[str, float], missing: Grade) -> Metric:
         "",
         f"above {number(ok[0], 3)}" if ceiling >= 0.3 else "",
         _grade(value, ok, near, missing),
-        f"Correlation of the blurred output with the input; the noise in the input allows no more than about {number(ceiling, 3)}."
+        f"Correlation of the result, blurred again, with the input. The noise in the input allows about {number(ceiling, 3)} at most."
         if ceiling >= 0.3
-        else "The input is nearly all noise, so that no output can correlate with it.",
+        else "The input is nearly all noise, so no result can correlate with it.",
+        section="residual",
     )
 
 
 def _blur(numbers: Mapping[str, float]) -> Metric:
     value, least, most = (numbers[f"blur_over_psf{end}"] for end in ("", "_least", "_most"))
-    meaning = "Width of the blur in the image over that of the PSF, at least; from how the spectrum of the image falls."
+    meaning = "Width of the blur in the image over the width of the PSF, at least. It is measured from the power spectrum of the image."
     if value > _BLUR[1]:
         meaning += " The image holds less detail than these optics pass: check NA, wavelength, pixel size and focus."
     elif value < _BLUR[0]:
         meaning += " The image holds more detail than these optics pass: check NA, wavelength and pixel size."
     elif math.isfinite(most) and not math.isfinite(value):
         meaning = (
-            f"The image cannot tell: PSFs {least:.2g} to {most:.2g} times as wide explain it, too, for want of light or of fine detail. "
+            f"The image does not decide: PSFs {least:.2g} to {most:.2g} times as wide explain it, too, for want of light or of fine detail. "
             "That speaks neither for nor against NA, wavelength and pixel size; look them up."
         )
     elif not math.isfinite(value):
         meaning = "The image is too small, too even or sampled too coarsely to show the width of its PSF."
-    return Metric("blur beside the PSF", value, "", "0.89 to 1.12", _grade(value, _BLUR, (0.8, 1.25), "warn"), meaning)
+    grade = _grade(value, _BLUR, (0.8, 1.25), "warn")
+    return Metric("blur compared with the PSF", value, "", "0.89 to 1.12", grade, meaning, section="psf")
 
 
 _BLUR = (1 / 1.12, 1.12)
@@ -161,12 +165,13 @@ _BLUR = (1 / 1.12, 1.12)
 def _prior(numbers: Mapping[str, float]) -> Metric:
     share = round(100 * numbers["prior_only_share"], 2)
     return Metric(
-        "rests on the prior alone",
+        "detail from pretraining alone",
         share,
         "%",
         "below 2 %",
         _grade(share, (0.0, 2.0), (0.0, 10.0)),
-        "Share of pixels whose added detail hides below the noise once it is blurred again: no measurement says whether it is there.",
+        "Share of pixels whose added detail would be hidden by the noise of the input. No measurement says whether it is there.",
+        section="uncertainty",
     )
 
 
@@ -178,68 +183,70 @@ def _uncertainty(numbers: Mapping[str, float]) -> Metric:
         "%",
         "below 30 %",
         _grade(share, (0.0, 30.0), (0.0, math.inf)),
-        "Stated standard deviation over signal, median over the pixels with signal: how exactly a single pixel can be read.",
+        "Uncertainty over signal, median over the pixels with signal: how exactly a single pixel can be read.",
+        section="uncertainty",
     )
 
 
 def _beyond(numbers: Mapping[str, float]) -> Metric:
     share = 100 * numbers["power_beyond_response"]
     return Metric(
-        "power beyond the stated response",
+        "detail finer than stated",
         round(share, 3),
         "%",
         "below 0.5 %",
         _grade(share, (0.0, 0.5), (0.0, 5.0)),
-        "Share of the output's contrast that is finer or stronger than its stated response can show: noise, or an artefact of the pixel grid.",
+        "Share of the contrast that is finer than the stated resolution allows: noise, or an artefact of the pixel grid.",
+        section="spectra",
     )
 
 
-def _told(numbers: Mapping[str, float], sharpened: bool) -> tuple[Metric, ...]:
+def _shown(numbers: Mapping[str, float], sharpened: bool) -> tuple[Metric, ...]:
     """Numbers without a right or wrong."""
     rows = [
         (
             "finest detail in the input",
             "decorrelation_resolution_input_nm",
             "nm",
-            "Period of the finest detail that stands above the noise of the camera image (decorrelation analysis).",
+            "Period of the finest detail that rises above the noise of the camera image (decorrelation analysis).",
         )
     ]
     if sharpened:
         rows += [
             (
-                "finest detail drawn in the output",
+                "finest detail in the result",
                 "decorrelation_resolution_sr_nm",
                 "nm",
-                "The same of the output. A network draws detail from what it has learned too, and leaves no noise to hide the faintest: "
-                "this is detail present, however faint, and not a resolution.",
+                "The same for the result. A network draws detail that it has learned, and leaves no noise that could hide it. "
+                "This is the finest detail present, however faint. It is not a resolution.",
             ),
             ("width of the PSF", "psf_fwhm_nm", "nm", "Full width at half maximum of the blur in the data."),
             (
                 "width of a thin line in the result (FWHM)",
                 "line_fwhm_nm",
                 "nm",
-                "The resolution to quote: a profile across a thin line in the output reads this width where there is light enough, and more where "
+                "The resolution to quote. A profile across a thin line in the result has this width where there is enough light, and is wider where "
                 "there is not.",
             ),
             (
                 "the data carry the image to",
                 "carried_per_um",
                 "cycles/µm",
-                "Beyond this frequency the optics or the camera's pixels pass nothing: finer detail in the output is inferred, not measured.",
+                "The optics or the camera pixels pass nothing beyond this frequency. Finer detail in the result is inferred, not measured.",
             ),
         ]
     rows += [
         (
-            "adaptation to this image",
+            "fine-tuning to this image",
             "blend",
             "",
-            "How far the weights went from their start (0) to the end of the training on this image (1), by the held-out risk.",
+            "How far the weights moved from the pretraining (0) to the end of the training on this image (1). Held-out regions decide.",
         ),
         (
             "held-out loss",
             "held_out_loss",
             "",
-            "On regions that training never saw, normalised units; to compare runs on this image.",
+            "Loss on regions that were not trained on, in normalised units. Use it to compare runs on this image.",
         ),
     ]
     return tuple(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -11,13 +12,13 @@ import numpy as np
 
 from superlens.host import versions
 from superlens.metrics import flux_ratio
-from superlens.report import Metric, Provenance, ReportData, TrainingRecord, Verdict, judge, render
+from superlens.report import FurtherPicture, Metric, Provenance, ReportData, TrainingRecord, Verdict, judge, render
 from superlens.report.data import Grade
 
 if TYPE_CHECKING:
     from superlens.result import Channel
 
-__all__ = ["PlainEvidence"]
+__all__ = ["PlainEvidence", "further"]
 
 _KEPT = 0.02  # of the light, for what comes and goes through the edges
 
@@ -83,6 +84,7 @@ class PlainEvidence:
         history = () if self.channel.history is None else self.channel.history.records
         return ReportData(
             title=self.title,
+            action="Processed",
             image_name=observation.image.name or "unnamed image",
             created=datetime.now().astimezone(),
             input=observation.counts[shown],
@@ -96,4 +98,15 @@ class PlainEvidence:
             versions=versions(),
             provenance=self.provenance or Provenance(),
             messages=self.channel.messages,
+            further=tuple(further(self.channel, shown, *list(self.channel.images)[:1])),
         )
+
+
+def further(channel: Channel, shown: int, *known: str) -> Iterator[FurtherPicture]:
+    """One plane of each image of a channel whose role is not known to its page, with the words of its history."""
+    for role, image in channel.images.items():
+        if role in known:
+            continue
+        planes = image.data.reshape(-1, *image.data.shape[-2:])
+        words = str(image.history.get("superlens", {}).get("what", role))
+        yield FurtherPicture(role, words, planes[min(shown, len(planes) - 1)], image.pixel_nm)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from superlens.report.data import (
+    FurtherPicture,
     Metric,
     NoiseCorrelation,
     PhotonTransfer,
@@ -28,11 +29,12 @@ from superlens.report.localization import (
     LocalizationReport,
     ModelNote,
 )
-from superlens.report.verdict import Verdict, judge, judge_localizations
+from superlens.report.verdict import Verdict, combined, judge, judge_localizations
 
 __all__ = [
     "Condition",
     "DriftCourse",
+    "FurtherPicture",
     "LocalizationReport",
     "Metric",
     "ModelNote",
@@ -43,6 +45,7 @@ __all__ = [
     "ReportData",
     "TrainingRecord",
     "Verdict",
+    "combined",
     "judge",
     "judge_localizations",
     "render",
@@ -95,7 +98,7 @@ def render_channels(
     Returns
     -------
     str
-        HTML that loads nothing: a table of the verdicts, and the page of each channel.
+        HTML that loads nothing: one verdict for all, and the page of each channel.
 
     Examples
     --------
@@ -106,7 +109,10 @@ def render_channels(
     """
     from superlens.report.templates import template
 
-    return template("channels.html.j2").render(title=title, image_name=image_name, created=created, pages=list(shown))
+    verdict = combined({name: one for name, one, _ in shown})
+    return template("channels.html.j2").render(
+        title=title, image_name=image_name, created=created, pages=list(shown), verdict=verdict
+    )
 
 
 def render_localizations(data: LocalizationReport) -> str:

@@ -19,6 +19,7 @@ from superlens.optics import PSF
 __all__ = [
     "CITATIONS",
     "Array",
+    "FurtherPicture",
     "Grade",
     "Metric",
     "NoiseCorrelation",
@@ -66,6 +67,8 @@ class Metric:
         The caller's judgement of the value; "info" is a number without a right or wrong.
     meaning : str
         One sentence for a reader who has never met this metric.
+    section : str
+        Section of the page that shows it; empty when none does.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Metric:
     expected: str = ""
     verdict: Grade = "ok"
     meaning: str = ""
+    section: str = ""
 
     @property
     def available(self) -> bool:
@@ -182,6 +186,25 @@ class PsfPicture:
     carried_per_um: float | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FurtherPicture:
+    """An image of the result that the page knows nothing about but its name and words.
+
+    Parameters
+    ----------
+    name, words : str
+        Its role, and what it is.
+    image : ndarray, shape (Y', X')
+        Covers the field of the input.
+    pixel_nm : float or None
+    """
+
+    name: str
+    words: str
+    image: Array
+    pixel_nm: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Provenance:
     """How, where and when the result was made.
@@ -260,6 +283,10 @@ class ReportData:
         Warnings of the run, in order.
     side_views : mapping of str to ndarray, shape (rows, X * scale)
         Of a volume: what lies under a line through the middle, image by image, first slice on top, at the sampling of the output.
+    further : tuple of FurtherPicture
+        Other images of the result, each shown with a contrast of its own.
+    action : str
+        What was done, like "Denoised and sharpened"; found from the images when empty.
     citations : tuple of (str, str)
         Text and address (may be empty) of each work to cite.
     """
@@ -291,6 +318,8 @@ class ReportData:
     defects: tuple[str, ...] = ()
     messages: tuple[str, ...] = ()
     side_views: Mapping[str, Array] = field(default_factory=dict)
+    further: tuple[FurtherPicture, ...] = ()
+    action: str = ""
     citations: tuple[tuple[str, str], ...] = CITATIONS
 
     def __post_init__(self) -> None:
@@ -322,6 +351,15 @@ class ReportData:
         if result is None:  # excluded on construction
             raise SuperlensError("denoised and sr are both missing; a report needs at least one output.")
         return result
+
+    @property
+    def done(self) -> str:
+        """What was done, as the verdict begins."""
+        if self.action:
+            return self.action
+        if self.sr is None:
+            return "Denoised"
+        return "Sharpened" if self.denoised is None else "Denoised and sharpened"
 
     @property
     def output_scale(self) -> int:

@@ -93,7 +93,7 @@ def residual(data: ReportData, statistics: Residual | None) -> Section | None:
     notes = (
         ()
         if statistics.modelled
-        else ("No noise model was at hand: the residual is shown over its own robust spread.",)
+        else ("There is no noise model: the residual is shown in units of its own robust spread.",)
     )
     return Section(pictures, (Plot(plots.histogram(statistics)),), facts, notes)
 
@@ -135,7 +135,7 @@ def uncertainty(data: ReportData, contrast: Contrast) -> Section | None:
     mask = data.prior_only.astype(bool) if isinstance(data.prior_only, np.ndarray) and data.prior_only.ndim else None
     high = max(Contrast.of(sigma, 0, 99.8).high, 1e-12)
     pictures = (
-        paint(sigma, Contrast(0.0, high), alt="Stated standard deviation of each output pixel", name="uncertainty (1 σ)",
+        paint(sigma, Contrast(0.0, high), alt="Standard deviation of each output pixel", name="uncertainty (1 σ)",
               colours="viridis", unit=data.unit, mask=mask, pixel_nm=data.output_nm, largest=768),
         paint(relative, Contrast(0.0, 0.5), alt="Relative uncertainty", name="relative uncertainty σ / signal",
               colours="cividis", void="white", unit="of the signal", mask=mask, pixel_nm=data.output_nm, largest=768),
@@ -145,8 +145,8 @@ def uncertainty(data: ReportData, contrast: Contrast) -> Section | None:
         facts.append(("Median relative uncertainty", percent(float(np.nanmedian(relative[signal])))))
         facts.append(("Signal pixels known to 20 % or better", percent(float(np.mean(relative[signal] <= 0.2)))))
     if data.prior_only is not None:
-        facts.append(("Resting on the pretrained prior alone", percent(float(np.mean(data.prior_only)))))
-    notes = ("Vermilion: pixels that rest on the pretrained prior alone.",) if mask is not None and mask.any() else ()
+        facts.append(("Detail from pretraining alone", percent(float(np.mean(data.prior_only)))))
+    notes = ("Orange pixels: detail that comes from pretraining alone.",) if mask is not None and mask.any() else ()
     return Section(pictures, facts=tuple(facts), notes=notes)
 
 

@@ -57,6 +57,7 @@ def build(data: LocalizationReport) -> str:
     return template("localization.html.j2").render(
         data=data,
         verdict=judge_localizations(data),
+        passed=_passed(data),
         layers=[_whole(layer) for layer in layers],
         contrasts=[f"{layer.name.capitalize()}: {_contrast(_small(layer)[0], layer).words}." for layer in layers],
         overview=_overview(layers[-1], data, crops),
@@ -77,6 +78,20 @@ def build(data: LocalizationReport) -> str:
         parameters=flatten(data.parameters),
         number=number,
     )
+
+
+def _passed(data: LocalizationReport) -> list[tuple[str, str]]:
+    """What speaks for a result."""
+    found = []
+    if data.likeness is not None:
+        found.append(("simulation", "Frames simulated under the same conditions look like the real ones."))
+    if data.drift is not None:
+        found.append(("drift", "Measured and corrected." if data.drift.found else "None found above its own error."))
+    errors = data.column("uncertainty_nm")
+    if errors.size:
+        middle = number(float(np.median(errors)), 3)
+        found.append(("uncertainty", f"Half of the localizations are known to {middle} nm or better."))
+    return found
 
 
 def _messages(data: LocalizationReport) -> list[str]:
@@ -231,7 +246,7 @@ def _distributions(data: LocalizationReport) -> Section:
     drawn, notes, facts = [], [], []
     for name, title, label, unit in (
         ("photons", "Photons of the localizations", "photons of a molecule in a frame", "photons"),
-        ("uncertainty_nm", "Stated errors of the localizations", "stated standard error of x and of y (nm)", "nm"),
+        ("uncertainty_nm", "Uncertainty of the localizations", "standard error of x and of y (nm)", "nm"),
         ("background", "Background of the localizations", "background (photons per camera pixel)", "photons per pixel"),
     ):
         values = data.column(name)

@@ -50,4 +50,23 @@
     stage.classList.toggle("gamma", event.target.value === "0.5");
   });
   controls.hidden = false;
+
+  const folds = [...document.querySelectorAll("details.fold")];
+  const reveal = () => {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const fold = target && target.closest("details");
+    if (!fold) return;
+    fold.open = true;
+    target.scrollIntoView();
+  };
+  window.addEventListener("hashchange", reveal);
+  for (const link of document.querySelectorAll('a[href^="#"]')) link.addEventListener("click", () => setTimeout(reveal));
+  const all = document.getElementById("open-all");
+  all.hidden = false;
+  all.addEventListener("click", () => {
+    const open = !folds.every((fold) => fold.open);
+    for (const fold of folds) fold.open = open;
+    all.textContent = open ? "Close all" : "Open all";
+  });
+  reveal();
 })();

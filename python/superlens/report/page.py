@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from superlens.report import analysis, evidence, plots
 from superlens.report.analysis import Crop, Line
-from superlens.report.data import Array, ReportData
+from superlens.report.data import Array, FurtherPicture, ReportData
 from superlens.report.evidence import Section
 from superlens.report.pictures import Contrast, Picture, marks_of, paint
 from superlens.report.plots import Curve, Plot
@@ -49,6 +49,8 @@ def build(data: ReportData) -> str:
     return template("page.html.j2").render(
         data=data,
         verdict=judge(data),
+        passed=_passed(data),
+        further=[(_further(one), one.words) for one in data.further],
         layers=_slider(data, contrast),
         contrast=contrast,
         overview=_overview(data, contrast, crops, lines),
@@ -67,6 +69,25 @@ def build(data: ReportData) -> str:
         parameters=flatten(data.parameters),
         number=number,
     )
+
+
+def _passed(data: ReportData) -> list[tuple[str, str]]:
+    """The checks that speak for a result, with their values: those that decide first."""
+    good = [metric for metric in data.metrics if metric.judged and metric.available and metric.verdict == "ok"]
+    return [
+        (
+            metric.name,
+            f"{number(metric.value)} {metric.unit}".rstrip() + f", expected {metric.expected}. {metric.meaning}",
+        )
+        for metric in good
+    ]
+
+
+def _further(one: FurtherPicture) -> Picture:
+    """An image that the page knows by its name and words only."""
+    image = np.asarray(one.image, dtype=float)
+    contrast = Contrast.of(image, 0.5, 99.8)
+    return paint(image, contrast, alt=one.words, name=one.name, unit="", pixel_nm=one.pixel_nm)
 
 
 def _layers(data: ReportData) -> list[_Layer]:
@@ -121,7 +142,7 @@ def _crop_row(data: ReportData, crop: Crop, place: int) -> _CropRow:
             paint(
                 sigma,
                 Contrast(0.0, max(float(np.nanpercentile(sigma, 99.8)), 1e-12)),
-                alt=f"{crop.label}, stated standard deviation of each pixel",
+                alt=f"{crop.label}, standard deviation of each pixel",
                 name="uncertainty (1 σ)",
                 colours="viridis",
                 unit=data.unit,
@@ -134,7 +155,10 @@ def _crop_row(data: ReportData, crop: Crop, place: int) -> _CropRow:
 
 
 def _profiles(data: ReportData, lines: tuple[Line, ...]) -> tuple[Plot, ...]:
-    titles = {"A": "Line A crosses the narrowest structure.", "B": "Line B crosses the closest pair that is separated."}
+    titles = {
+        "A": "Line A crosses the narrowest structure. The peak should be narrower in the result than in the input.",
+        "B": "Line B crosses the closest pair of lines that the result separates. A deep dip between the two peaks means that they are two.",
+    }
     return tuple(Plot(_profile_plot(data, line), f"{titles[line.label]} {_widths(data, line)}") for line in lines)
 
 
@@ -160,9 +184,13 @@ def _widths(data: ReportData, line: Line) -> str:
             parts.append(f"{layer.name} {length(width, data.output_nm) if np.isfinite(width) else UNAVAILABLE}")
         else:
             gap, _, dip = analysis.separated_pair(cut)
-            found = f"{length(gap, data.output_nm)} apart, dip {percent(dip)}" if np.isfinite(gap) else "not separated"
-            parts.append(f"{layer.name} {found}")
-    return ("Full width at half maximum: " if line.label == "A" else "The pair: ") + "; ".join(parts) + "."
+            found = (
+                f"{length(gap, data.output_nm)} apart, with a dip of {percent(dip)}"
+                if np.isfinite(gap)
+                else "one peak only"
+            )
+            parts.append(f"{layer.name}: {found}")
+    return ("Full width at half maximum: " if line.label == "A" else "") + "; ".join(parts) + "."
 
 
 def _spectra(data: ReportData) -> Section:
@@ -182,8 +210,8 @@ def _spectra(data: ReportData) -> Section:
         share = float(curve.y[curve.x > cutoff] @ curve.x[curve.x > cutoff]) / float(curve.y @ curve.x)
         amount = "Less than 0.01 %" if share < 1e-4 else percent(share)
         notes.append(
-            f"{amount} of the power of the super-resolved image (its mean left out) lies beyond the optical cutoff. "
-            "What lies there is inferred from prior knowledge and the blur model, not transmitted by the objective."
+            f"{amount} of the power of the super-resolved image (without its mean) lies beyond the optical cutoff. "
+            "The objective transmits nothing there: that detail is inferred from pretraining and the PSF."
         )
     return Section(plots=(Plot(drawing),), notes=tuple(notes))
 

@@ -23,9 +23,15 @@ def template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters["plain"] = _plain
+    environment.filters["sentence"] = _capitalised
     return environment.get_template(name)
 
 
 def _plain(text: str) -> str:
     """A message in which parameters go by their plain names, since a page belongs to no door."""
     return worded(text, str)
+
+
+def _capitalised(text: str) -> str:
+    """A text with its first letter large, and the rest as it is."""
+    return text[:1].upper() + text[1:]

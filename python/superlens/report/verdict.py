@@ -1,7 +1,11 @@
-"""From the verdicts of all metrics to one sentence at the top of the page, with its reasons."""
+"""From the verdicts of all checks to one sentence at the top of the page, with its reasons.
+
+The same verdict appears in the terminal, in ``run.json``, in the reply to Fiji, in the report and in a notebook: `Verdict.line` is its one line.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,22 +17,37 @@ from superlens.report.words import number
 if TYPE_CHECKING:
     from superlens.report.localization import LocalizationReport
 
-__all__ = ["Reason", "Verdict", "judge", "judge_localizations"]
+__all__ = ["Reason", "Verdict", "combined", "judge", "judge_localizations"]
 
 _HEADLINES: dict[Grade, str] = {"ok": "Use it", "warn": "Look closer", "bad": "Do not use"}  # of a whole page
+_GRAVITY: dict[Grade, int] = {"info": 0, "ok": 0, "warn": 1, "bad": 2}
+_COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One reason behind a verdict: how grave, in which words."""
+    """One reason behind a verdict.
+
+    Parameters
+    ----------
+    grade : {"warn", "bad"}
+    text : str
+        What was found, what is expected, what to do.
+    name : str
+        What it is about, in a few words.
+    section : str
+        Section of the page that shows it; empty when none does.
+    """
 
     grade: Grade
     text: str
+    name: str = ""
+    section: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The one-line judgement of a result.
+    """The judgement of a result.
 
     Parameters
     ----------
@@ -36,15 +55,33 @@ class Verdict:
     headline : str
         ``"Use it"``, ``"Look closer"`` or ``"Do not use"``.
     summary : str
-        One sentence that counts the checks.
+        One sentence: what was done, and how much there is to check.
     reasons : tuple of Reason
         The gravest first, after the causes that are known by name; empty when all checks passed.
+    detail : str
+        How many checks were computed, or what was found, in a sentence.
     """
 
     grade: Grade
     headline: str
     summary: str
-    reasons: tuple[Reason, ...]
+    reasons: tuple[Reason, ...] = ()
+    detail: str = ""
+
+    @property
+    def line(self) -> str:
+        """The verdict in one line, with the names of its first three reasons.
+
+        Examples
+        --------
+        >>> Verdict("warn", "Look closer", "Denoised; one thing to check.", (Reason("warn", "", "flux ratio"),)).line
+        'Look closer. Denoised; one thing to check: flux ratio.'
+        """
+        names = list(dict.fromkeys(reason.name for reason in self.reasons if reason.name))
+        if not names:
+            return f"{self.headline}. {self.summary}"
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        return f"{self.headline}. {self.summary.rstrip('.')}: {', '.join(names[:3])}{more}."
 
 
 def judge(data: ReportData) -> Verdict:
@@ -68,26 +105,25 @@ def judge(data: ReportData) -> Verdict:
     >>> import numpy as np
     >>> flux = Metric("flux ratio", 1.3, "", "0.98 to 1.02", "bad", "Mean of the output over mean of the input.")
     >>> plane = np.ones((32, 32))
-    >>> judge(ReportData("t", "cell", datetime(2030, 1, 1), plane, denoised=plane, metrics=(flux,))).headline
-    'Do not use'
+    >>> judge(ReportData("t", "cell", datetime(2030, 1, 1), plane, denoised=plane, metrics=(flux,))).line
+    'Do not use. Denoised; one check failed: flux ratio.'
     """
-    causes = [Reason("warn", text) for text in data.defects]
+    causes = [Reason("warn", text, "fault in the input") for text in data.defects]
     reasons = _metric_reasons(data.metrics) + _noise_reasons(data)
     measured = sum(metric.available and metric.judged for metric in data.metrics)
     if not measured:
-        reasons.append(Reason("warn", "No check could be computed, so nothing speaks for or against this result."))
+        reasons.append(
+            Reason("warn", "No check could be computed, so nothing speaks for or against this result.", "no checks")
+        )
     reasons = [*causes, *sorted(reasons, key=lambda reason: reason.grade != "bad")]
-    grade: Grade = "ok"
-    if reasons:
-        grade = "bad" if any(reason.grade == "bad" for reason in reasons) else "warn"
-    return Verdict(grade, _HEADLINES[grade], _summary(data.metrics), tuple(reasons))
+    return _verdict(data.done, reasons, _counted(data.metrics))
 
 
 def judge_localizations(data: LocalizationReport) -> Verdict:
     """Say how many molecules were found, and what speaks against using them.
 
-    The headline is the number of localizations where nothing contradicts them. A contradiction, such as molecules that hold more light than the
-    movie does, makes it "Do not use"; a doubt, or a difference from a simulated movie, asks for a closer look.
+    A contradiction, such as molecules that hold more light than the movie does, makes it "Do not use"; a doubt, or a difference from a
+    simulated movie, asks for a closer look. A movie in which nothing was found is of no use.
 
     Parameters
     ----------
@@ -97,15 +133,19 @@ def judge_localizations(data: LocalizationReport) -> Verdict:
     -------
     Verdict
     """
-    against = [Reason("bad", f"{text[:1].upper()}{text[1:]}.") for text in data.contradictions]
+    against = [Reason("bad", f"{text[:1].upper()}{text[1:]}.", "contradiction") for text in data.contradictions]
+    frames = "1 frame" if data.frame_count == 1 else f"{data.frame_count:,} frames"
     if not data.rows:
-        reason = Reason(
-            "bad", "No molecule was found: the table is empty, and the images show nothing. See the messages."
-        )
-        return Verdict("bad", "Nothing found", f"{data.frame_count:,} frames were searched.", (reason, *against))
-    doubts = (*data.doubts, *(data.likeness.messages if data.likeness is not None else ()))
-    reasons = [*against, *(Reason("warn", text) for text in doubts)]
-    grade: Grade = "bad" if against else "warn" if reasons else "ok"
+        nothing = Reason(
+            "bad", "No molecule was found: the table is empty, and the images show nothing. See the messages.", "nothing found"
+        )  # fmt: skip
+        return _verdict(f"Nothing found in {frames}", [nothing, *against], f"{frames} searched.")
+    likeness = () if data.likeness is None else data.likeness.messages
+    reasons = [
+        *against,
+        *(Reason("warn", text, "conditions of the movie", "conditions") for text in data.doubts),
+        *(Reason("warn", text, "unlike the simulation", "likeness") for text in likeness),
+    ]
     parts = [f"{number(data.rows / data.frame_count / data.area_um2, 3)} per µm² and frame"]
     errors = data.column("uncertainty_nm")
     if errors.size:
@@ -114,14 +154,64 @@ def judge_localizations(data: LocalizationReport) -> Verdict:
         parts.append(f"{data.linked:,} molecules after linking")
     if data.drift is not None:
         parts.append("drift corrected" if data.drift.found else "no drift corrected")
-    frames = "1 frame" if data.frame_count == 1 else f"{data.frame_count:,} frames"
-    found = f"{data.rows:,} localizations in {frames}"
-    if against:
-        return Verdict(grade, _HEADLINES["bad"], f"{found}; {'; '.join(parts)}.", tuple(reasons))
-    return Verdict(grade, found, "; ".join(parts) + ".", tuple(reasons))
+    return _verdict(f"{data.rows:,} localizations in {frames}", reasons, "; ".join(parts) + ".")
 
 
-def _summary(metrics: tuple[Metric, ...]) -> str:
+def combined(verdicts: Mapping[str, Verdict]) -> Verdict:
+    """One verdict of several channels: the worst one, with the reasons of all.
+
+    Parameters
+    ----------
+    verdicts : mapping of str to Verdict
+        By the name of the channel; that of a single one is empty.
+
+    Examples
+    --------
+    >>> fine = Verdict("ok", "Use it", "Denoised; nothing speaks against the result.")
+    >>> dim = Verdict("warn", "Look closer", "Denoised; one thing to check.", (Reason("warn", "Too dim.", "flux ratio"),))
+    >>> combined({"channel 0": fine, "channel 1": dim}).line
+    'Look closer. 2 channels; look closer at channel 1: channel 1: flux ratio.'
+    """
+    if len(verdicts) == 1:
+        return next(iter(verdicts.values()))
+    grade = max((one.grade for one in verdicts.values()), key=_GRAVITY.__getitem__)
+    concerned = ", ".join(name for name, one in verdicts.items() if one.grade == grade)
+    tail = {
+        "ok": "nothing speaks against the results",
+        "warn": f"look closer at {concerned}",
+        "bad": f"do not use {concerned}",
+    }[grade]
+    reasons = [
+        Reason(reason.grade, reason.text, f"{name}: {reason.name}", reason.section)
+        for name, one in verdicts.items()
+        for reason in one.reasons
+    ]
+    return Verdict(
+        grade,
+        _HEADLINES[grade],
+        f"{len(verdicts)} channels; {tail}.",
+        tuple(sorted(reasons, key=lambda reason: reason.grade != "bad")),
+        " ".join(f"{name}: {one.detail}" for name, one in verdicts.items() if one.detail),
+    )
+
+
+def _verdict(done: str, reasons: list[Reason], detail: str) -> Verdict:
+    failed = sum(reason.grade == "bad" for reason in reasons)
+    grade: Grade = "bad" if failed else "warn" if reasons else "ok"
+    if grade == "ok":
+        tail = "nothing speaks against the result"
+    elif grade == "warn":
+        tail = f"{_count(len(reasons))} {'thing' if len(reasons) == 1 else 'things'} to check"
+    else:
+        tail = f"{_count(failed)} {'check' if failed == 1 else 'checks'} failed"
+    return Verdict(grade, _HEADLINES[grade], f"{done}; {tail}.", tuple(reasons), detail)
+
+
+def _count(amount: int) -> str:
+    return _COUNTS[amount] if amount < len(_COUNTS) else str(amount)
+
+
+def _counted(metrics: tuple[Metric, ...]) -> str:
     judged = [metric for metric in metrics if metric.verdict != "info"]
     measured = sum(metric.available for metric in judged)
     passed = sum(metric.available and metric.verdict == "ok" for metric in judged)
@@ -134,11 +224,13 @@ def _metric_reasons(metrics: tuple[Metric, ...]) -> list[Reason]:
     reasons = []
     for metric in metrics:
         if metric.verdict in ("warn", "bad") and not metric.available:
-            reasons.append(Reason(metric.verdict, f"{metric.name} could not be computed. {metric.meaning}".strip()))
+            text = f"Could not be computed. {metric.meaning}".strip()
+            reasons.append(Reason(metric.verdict, text, metric.name, metric.section))
         elif metric.verdict in ("warn", "bad"):
             expected = f", expected {metric.expected}" if metric.expected else ""
-            value = f"{metric.name} is {number(metric.value)} {metric.unit}".rstrip()
-            reasons.append(Reason(metric.verdict, f"{value}{expected}. {metric.meaning}".strip()))
+            value = f"{number(metric.value)} {metric.unit}".rstrip()
+            text = f"{value}{expected}. {metric.meaning}".strip()
+            reasons.append(Reason(metric.verdict, text, metric.name, metric.section))
     return reasons
 
 
@@ -150,8 +242,10 @@ def _noise_reasons(data: ReportData) -> list[Reason]:
         notes = [note for note in transfer.notes if note != shared]
         if notes or not shared:
             why = " ".join(notes) or "see the noise plot."
-            reasons.append(Reason("warn", f"The noise model is {transfer.verdict}: {why}"))
+            reasons.append(Reason("warn", f"The noise model is {transfer.verdict}: {why}", "noise model", "noise"))
     if correlation is not None and not correlation.independent:
-        fallback = f"neighbour correlation is {number(correlation.x)} along x and {number(correlation.y)} along y."
-        reasons.append(Reason("warn", "Neighbouring pixels share noise: " + (correlation.note or fallback)))
+        fallback = (
+            f"Neighbouring pixels share noise: {number(correlation.x)} along x and {number(correlation.y)} along y."
+        )
+        reasons.append(Reason("warn", correlation.note or fallback, "correlated noise", "noise"))
     return reasons
