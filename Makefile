@@ -19,15 +19,12 @@ NEW_ENOUGH := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
 	$$python -c "$(NEW_ENOUGH)" >/dev/null 2>&1 && { echo $$python; break; }; done)
 
-SAMPLE := python/superlens/samples/microtubules_low_light.tif
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet
 
 .PHONY: demo test lint fiji quality dev clean
 
 demo: $(VENV)/.demo
-	@echo "The sample's optics are not recorded; the demo assumes what the normal-light image of the same field looks like: NA 1.1 and emission at 525 nm."
-	$(BIN)/superlens enhance $(SAMPLE) --na 1.1 --wavelength-nm 525 --out $(OUT)
-	@echo "Report: $(abspath $(OUT))/report.html"
+	$(BIN)/superlens demo --out $(OUT)
 
 test: $(VENV)/.dev
 	@$(MAKE) --no-print-directory lint

@@ -128,13 +128,17 @@ def test_a_channel_that_cannot_be_worked_on_is_named(movie: Image) -> None:
         train(dark, [GREEN, GREEN, RED], config=START)
 
 
-def test_stopping_before_the_last_channel_gives_no_half_result(movie: Image, tmp_path: Path) -> None:
+def test_stopping_before_the_last_channel_gives_no_half_result_and_no_further_work(movie: Image) -> None:
+    heard: list[str] = []
+
     def stop(done: int, total: int, message: str) -> None:
+        heard.append(message)
         if message.startswith("channel 0") and "training" in message and done >= 1:
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        train(movie, [GREEN] * 3, config=ZSDeconvConfig.of(steps=4, flips=1, batch=1), progress=stop)
+        enhance(movie, [GREEN] * 3, config=ZSDeconvConfig.of(steps=4, flips=1, batch=1), progress=stop)
+    assert not [message for message in heard if "predicting" in message]
 
 
 def test_the_report_shows_each_channel(movie: Image) -> None:

@@ -119,6 +119,23 @@ def test_help_names_every_command(superlens: Run) -> None:
         assert superlens(command, "--help").exit_code == 0
 
 
+def test_help_of_many_options_has_headings_and_begins_with_what_most_people_need(superlens: Run) -> None:
+    text = superlens("enhance", "--help").stdout
+    headings = [line for line in text.splitlines() if line.endswith(":") and not line.startswith(" ")]
+    assert headings[:3] == ["Most used:", "Optics:", "Input files:"]
+    first = text.partition("Most used:")[2].partition("Optics:")[0]
+    assert all(option in first for option in ("--out", "--na", "--wavelength-nm", "--pixel-nm", "--preset"))
+    assert "--psf-model" not in first
+    assert "Options:" in superlens("demo", "--help").stdout
+
+
+def test_a_stop_before_the_work_has_begun_ends_at_once() -> None:
+    work = work_module.Work(silent)
+    with pytest.raises(Cancelled):
+        work.request_stop(signal.SIGTERM, None)
+    assert work.stopped
+
+
 def test_no_command_shows_the_help(superlens: Run) -> None:
     result = superlens()
     assert result.exit_code == 0
@@ -151,6 +168,7 @@ def test_the_first_request_to_stop_cancels_once_and_the_second_ends_at_once() ->
 def test_a_signal_reaches_the_work_and_the_old_handler_comes_back() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with work_module.working() as work:
+        work.progress(0, 2, "training")
         signal.raise_signal(signal.SIGTERM)
         with pytest.raises(Cancelled):
             work.progress(1, 2, "training")

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from superlens.progress import Cancelled, Progress, console, silent
+from superlens.progress import Cancelled, Progress, console, put_away, silent
 
 
 class Terminal(io.StringIO):
@@ -36,6 +36,19 @@ def test_a_terminal_sees_message_count_and_a_bar_for_each_stage() -> None:
     assert "training" in text and "5/5" in text
     assert "predicting" in text
     assert "3/3" in text
+
+
+def test_a_bar_that_was_put_away_goes_on_below_the_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Terminal()
+    with console(screen) as progress:
+        work(progress, 3)
+        for done in (1, 2):
+            progress(done, 7, "predicting")
+        put_away()
+        assert screen.getvalue().endswith("\n"), "a line that is printed now would stand beside the bar"
+        screen.write("note: dim\n")
+        progress(3, 7, "predicting")
+    assert "3/7" in screen.getvalue().partition("note: dim\n")[2]
 
 
 def test_elsewhere_there_are_rare_log_lines_and_no_output(caplog: pytest.LogCaptureFixture) -> None:

@@ -16,6 +16,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from superlens.quiet import quiet_tensorflow
+
 if TYPE_CHECKING:
     from superlens import (
         camera,
@@ -60,6 +62,8 @@ if TYPE_CHECKING:
     from superlens.smlm import Localizations
 
 __version__ = "0.1.0"
+
+quiet_tensorflow()
 
 _HOME = {
     "Camera": "camera",

@@ -154,6 +154,8 @@ def enhance(
     def one(planes: list[Image], lens: Optics, settings: Settings, place: Path | None, told: Progress) -> Learned:
         prepared = work.method.prepare(planes, lens, settings)
         learned = work.method.learn(prepared, place, told, start)
+        if isinstance(told, _OfChannel):
+            told.require_more(learned)
         made.append([work.method.apply(learned, observed, told) for observed in prepared.observations])
         return learned
 
@@ -424,24 +426,34 @@ class _Work:
         for at, (number, lens) in enumerate(zip(self.numbers, self._optics, strict=True)):
             planes = [image.select(c=at) for image in self.images]
             place = None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}.c{number}")
-            told = _OfChannel(progress, channel_name(self.images[0], at, number))
+            told = _OfChannel(progress, channel_name(self.images[0], at, number), last=at == len(self.numbers) - 1)
             try:
                 learned = work(planes, lens, own, place, told)
             except SuperlensError as error:
                 raise SuperlensError(f"{channel_name(self.images[0], at, number)}: {error}") from error
             models.append(learned.model)
-            stopped = learned.history is not None and learned.history.stopped == "cancelled"
-            if stopped and not told.enough and at < len(self.numbers) - 1:
-                raise Cancelled  # the channels that are left have learned nothing; the checkpoints stay
+            told.require_more(learned)
         return tuple(models)
 
 
 class _OfChannel:
     """The progress of one channel, which notes when the listener has enough of it."""
 
-    def __init__(self, progress: Progress, name: str) -> None:
-        self._progress, self._name = progress, name
+    def __init__(self, progress: Progress, name: str, *, last: bool) -> None:
+        self._progress, self._name, self._last = progress, name, last
         self.enough = False
+
+    def require_more(self, learned: Learned) -> None:
+        """Stop before any further work when the listener has ended the run and other channels have learned nothing.
+
+        Raises
+        ------
+        Cancelled
+            The checkpoints stay.
+        """
+        stopped = learned.history is not None and learned.history.stopped == "cancelled"
+        if stopped and not self.enough and not self._last:
+            raise Cancelled
 
     def __call__(self, done: int, total: int, message: str) -> None:
         try:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superlens.errors import SuperlensError, SuperlensWarning
+from superlens.showing import pictures
 
 __all__ = [
     "AXES",
@@ -114,6 +115,27 @@ class Image:
         object.__setattr__(self, "channel_names", names)
         object.__setattr__(self, "emission_nm", waves)
         object.__setattr__(self, "history", dict(self.history))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """The pixels, for `numpy.asarray` and whatever takes arrays, such as Matplotlib."""
+        if dtype is None or np.dtype(dtype) == self.data.dtype:
+            return self.data.copy() if copy else self.data
+        return self.data.astype(dtype)
+
+    def __repr__(self) -> str:
+        """Name, sizes, type and sampling in one line."""
+        return f"Image({self._words})"
+
+    def _repr_html_(self) -> str:
+        """The middle plane as a picture, in a notebook."""
+        return pictures([(self._words, self.data)])
+
+    @property
+    def _words(self) -> str:
+        sizes = " x ".join(f"{axis} {size}" for axis, size in self.sizes.items())
+        sampling = "pixel size unknown" if self.pixel_nm is None else f"{self.pixel_nm:g} nm pixels"
+        steps = "" if self.z_step_nm is None else f"{self.z_step_nm:g} nm steps"
+        return ", ".join(filter(None, (self.name, sizes, str(self.data.dtype), sampling, steps)))
 
     @property
     def sizes(self) -> dict[str, int]:

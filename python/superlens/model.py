@@ -29,6 +29,7 @@ from superlens.config import Config
 from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.networks import build
+from superlens.showing import facts
 
 if TYPE_CHECKING:
     import keras
@@ -125,6 +126,22 @@ class Model:
                 f"the configuration names the network {self.config.network!r} and the model has "
                 f"{'none' if self.network is None else 'one'}; give both, or neither for a method without a network"
             )
+
+    def __repr__(self) -> str:
+        """Method, network and pixel size in one line."""
+        return f"Model({', '.join(f'{name} {value}' for name, value in self._facts())})"
+
+    def _repr_html_(self) -> str:
+        """The same as a table, in a notebook."""
+        return facts(("", "Model"), self._facts(), "")
+
+    def _facts(self) -> list[tuple[str, str]]:
+        known, pixel_nm = self.config, self.config.state.get("pixel_nm")
+        found = [("method", known.method)]
+        if self.network is not None:
+            size = sum(int(np.prod(w.shape)) for w in self.network.weights)
+            found += [("network", str(known.network)), ("weights", f"{size:,}")]
+        return found if pixel_nm is None else [*found, ("pixel_nm", f"{pixel_nm:g}")]
 
     def save(self, path: Path | str, *, dtype: Literal["float32", "float16"] = "float32") -> None:
         """Write the model file, beside and renamed; float16 halves it and keeps three digits of each weight."""

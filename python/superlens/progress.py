@@ -3,7 +3,8 @@
 Long functions take ``progress``, a plain function of ``(done, total, message)``, and call it every step. Whoever listens (a
 terminal, Fiji, a test) may raise `Cancelled` from it: the working function lets that pass after saving what it has learned.
 A listener that has a method ``glimpse`` too is a `Watching` one: a training offers it
-a look at what the network makes. `silent` listens to nothing; `console` shows a bar with the time left on a terminal and a rare log line elsewhere.
+a look at what the network makes. `silent` listens to nothing; `console` shows a bar with the time left on a terminal or in a notebook, and a
+rare log line elsewhere.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Cancelled", "Enough", "Progress", "Watching", "console", "duration", "silent"]
+__all__ = ["Cancelled", "Enough", "Progress", "Watching", "console", "duration", "in_notebook", "put_away", "silent"]
 
 Progress: TypeAlias = Callable[[int, int, str], None]
 """Called with the steps done, the steps in all, and a short message; may raise `Cancelled`."""
@@ -73,7 +74,7 @@ def silent(done: int, total: int, message: str) -> None:
 def console(stream: TextIO | None = None) -> Iterator[Progress]:
     """Show progress to a person, for the length of a ``with`` block.
 
-    On a terminal a bar with the time left is drawn; a new bar begins when the total changes or the count falls back, that
+    On a terminal or in a notebook a bar with the time left is drawn; a new bar begins when the total changes or the count falls back, that
     is, with every stage of a run. Elsewhere nothing is drawn, and at most two log lines a minute are written at level INFO.
 
     Parameters
@@ -93,13 +94,26 @@ def console(stream: TextIO | None = None) -> Iterator[Progress]:
     ...     progress(1, 2, "training")
     """
     target = sys.stderr if stream is None else stream
-    if not target.isatty():
+    if not target.isatty() and not (stream is None and in_notebook()):
         yield _LogLines()
         return
-    bar = _Bar(target)
+    bar = _Bar(stream)
+    _IN_VIEW.append(bar)
     try:
         yield bar
     finally:
+        _IN_VIEW.remove(bar)
+        bar.close()
+
+
+def put_away() -> None:
+    """Close the bar that is in view, if there is one, so that lines can be printed below it; the next step of the work draws a new one.
+
+    Examples
+    --------
+    >>> put_away()
+    """
+    for bar in _IN_VIEW:
         bar.close()
 
 
@@ -143,28 +157,44 @@ class _LogLines:
 
 
 class _Bar:
-    """One tqdm bar a stage."""
+    """One tqdm bar a stage; `tqdm.auto` draws it as a widget in a notebook."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
         self._bar: Any = None
+        self._last = (0, 0)
 
     def __call__(self, done: int, total: int, message: str) -> None:
         if self._bar is None or self._bar.total != total or done < self._bar.n:
-            self._begin(total)
+            self._begin(done, total)
+        self._last = (done, total)
         self._bar.set_description_str(message, refresh=False)
         self._bar.update(done - self._bar.n)
         if done >= total:
             self._bar.refresh()
 
-    def _begin(self, total: int) -> None:
-        from tqdm import tqdm
+    def _begin(self, done: int, total: int) -> None:
+        from tqdm.auto import tqdm
 
+        before, of = self._last
+        goes_on = self._bar is None and of == total and before < done
         self.close()
-        self._bar = tqdm(total=total, file=self._stream, dynamic_ncols=True, leave=True, smoothing=0.1)
+        first = before if goes_on else 0
+        self._bar = tqdm(total=total, initial=first, file=self._stream, dynamic_ncols=True, leave=True, smoothing=0.1)
 
     def close(self) -> None:
         """End the bar in view, if there is one, and leave it on the screen."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+_IN_VIEW: list[_Bar] = []
+"""The bars of the `console` blocks that are open."""
+
+
+def in_notebook() -> bool:
+    """Whether this Python is the kernel of a notebook, where a bar is drawn as a widget."""
+    shell = sys.modules.get("IPython")
+    running = None if shell is None else shell.get_ipython()
+    return running is not None and "IPKernelApp" in getattr(running, "config", {})

@@ -6,9 +6,11 @@ there are. Writing is left to `superlens.runs`, judging to whatever evidence the
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -16,13 +18,17 @@ from numpy.typing import NDArray
 
 from superlens.image import Image
 from superlens.model import ChannelModels, Model
-from superlens.report import Provenance, Verdict, render_channels
+from superlens.progress import in_notebook
+from superlens.report import Provenance, Verdict, combined, render_channels
+from superlens.showing import pictures
 from superlens.training import History
 
 if TYPE_CHECKING:
     from superlens.smlm import Localizations
 
 __all__ = ["Channel", "Evidence", "Result", "channel_name"]
+
+_SHOWN = 4  # pictures in a notebook
 
 
 class Evidence(Protocol):
@@ -122,6 +128,30 @@ class Result:
     def of(cls, channel: Channel, like: Image) -> Result:
         """The result of an input whose planes are of one kind."""
         return cls((channel,), (), like)
+
+    def __repr__(self) -> str:
+        """The verdict, and what there is by role, in one line."""
+        return f"Result({self.verdict.line} Roles: {', '.join((*self.roles, *self.tables))})"
+
+    def _repr_html_(self) -> str:
+        """What went in and what came out as pictures, under the verdict, in a notebook."""
+        shown = [("input", self.like.data), *((role, image.data) for role, image in self.images())]
+        return pictures(shown[:_SHOWN], self.verdict.line)
+
+    def show(self) -> None:
+        """Show the report: below the cell of a notebook, in the web browser elsewhere."""
+        if in_notebook():
+            from IPython.display import HTML, display
+
+            page = html.escape(self.report, quote=True)
+            display(HTML(f'<iframe srcdoc="{page}" style="width:100%;height:900px;border:0"></iframe>'))
+            return
+        import tempfile
+        import webbrowser
+
+        folder = Path(tempfile.mkdtemp(prefix="superlens-"))
+        (folder / "report.html").write_text(self.report, encoding="utf-8")
+        webbrowser.open((folder / "report.html").as_uri())
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -234,6 +264,11 @@ class Result:
         shown = [(name, one.verdict(), one.html()) for name, one in zip(self.names, found, strict=True)]
         name = self.like.name or "unnamed image"
         return render_channels(shown, title=found[0].title, image_name=name, created=datetime.now().astimezone())
+
+    @property
+    def verdict(self) -> Verdict:
+        """The judgement of the result, the worst of its channels: grade, headline, sentence and reasons."""
+        return combined(self.verdicts())
 
     def verdicts(self) -> Mapping[str, Verdict]:
         """The judgement of each channel, by its name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +11,11 @@ import numpy as np
 import pytest
 from click.testing import Result
 
+from html_page import Page
+from superlens.evidence.plain import PlainEvidence
 from superlens.image import Image
 from superlens.io import read, write
+from superlens.report import Verdict
 
 Shell = Callable[..., Result]
 
@@ -125,7 +129,48 @@ def test_a_dry_run_says_what_is_decided_for_a_stack(superlens: Shell, tmp_path: 
 def test_the_verdict_is_said_in_the_terminal(superlens: Shell, folder: Path, tmp_path: Path) -> None:
     done = superlens("enhance", folder / "a.tif", *TOY, "--out", tmp_path / "out")
     (told,) = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))["results"]
-    assert f"a: {told['channels'][0]['verdict']['headline']}." in done.stderr
+    verdict = told["verdict"]
+    assert verdict == told["channels"][0]["verdict"]
+    *_, line, last = done.stderr.splitlines()
+    assert line.startswith(f"{verdict['headline']}. {verdict['summary'].rstrip('.')}")
+    assert last == f"Open {tmp_path / 'out' / 'report.html'}"
+    assert verdict["summary"] in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_warnings_of_a_run_stand_in_its_record_and_report(superlens: Shell, tmp_path: Path) -> None:
+    for name in ("a.tif", "old_sr.tif"):
+        write(tmp_path / "cells" / name, cell(0))
+    done = superlens("enhance", tmp_path / "cells", *TOY, "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    warned = [line.removeprefix("warning: ") for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert warned, "an earlier result in the folder is worth a warning"
+    assert json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))["warnings"] == warned
+    assert html.escape(warned[0]) in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_folder_has_an_index_of_its_reports_with_verdicts(superlens: Shell, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = superlens("enhance", folder, *TOY, "--out", out)
+    page = Page((out / "index.html").read_text(encoding="utf-8"))
+    assert done.stderr.splitlines()[-1] == f"Open {out / 'index.html'}"
+    assert page.open == []
+    assert [value for value in page.values("href") if not value.startswith("#")] == ["a_report.html", "b_report.html"]
+    assert len([value for value in page.values("src") if value.startswith("data:image/png")]) == 4
+    assert page.words.count("Look closer.") == 2
+    again = superlens("enhance", folder / "a.tif", folder / "b.tif", *TOY, "--out", out)
+    assert again.exit_code == 0 and sorted(path.name for path in out.glob("*index.html")) == ["index.html"]
+
+
+def test_strict_makes_an_unusable_result_an_exit_code(
+    superlens: Shell, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unfit = Verdict("bad", "Do not use", "Processed; one check failed.")
+    monkeypatch.setattr(PlainEvidence, "verdict", lambda self: unfit)
+    run = ("enhance", folder / "a.tif", *TOY, "--out", tmp_path / "out")
+    assert superlens(*run).exit_code == 0
+    done = superlens(*run, "--strict")
+    assert done.exit_code == 3 and "Do not use. Processed; one check failed." in done.stderr
+    assert (tmp_path / "out" / "a_smooth.tif").is_file()
 
 
 def test_a_dry_run_of_several_images_lists_every_output(superlens: Shell, folder: Path, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def owners(folder: Path) -> dict[str, str]:
             for file in one["files"].values():
                 assert file not in found
                 found[file] = Path(one["input"]).stem
-        for shared in (name, told["model"]):
+        for shared in filter(None, (name, told["model"], told["index"])):
             found[shared] = " ".join(Path(one["input"]).stem for one in told["results"])
     return found
 

@@ -25,6 +25,7 @@ from superlens.bridge.protocol import LARGEST_BLOCK, ErrorRecord, OutputSpec, Re
 from superlens.bridge.session import CallSession, delivered, described, images_of, outlines_of
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.progress import Cancelled
+from superlens.report import Verdict
 from superlens.runs.verb import Outcome, Plan, Verb
 from superlens.runs.verb import Request as Asking
 from superlens.runs.verbs import VERBS
@@ -117,9 +118,11 @@ def _done(
             images = images_of(asked, blocks_in, given) if blocks_in else outlines_of(asked, given)
             return _planned(verb.plan(Asking(verb, given, session, images)), asked)
         with _one_at_a_time(verb, telling), _warnings_kept() as kept:
+            session.warned = kept
             outcome = verb.run(Asking(verb, given, session, images_of(asked, blocks_in, given)))
             outputs, lacking = delivered(asked, outcome.made, blocks_out)
-        return _answer(outcome, session, outputs, [*kept, *session.notes, *outcome.messages, *lacking])
+        messages = [*kept, *session.notes, *outcome.messages, *lacking, *outcome.verdict_lines()]
+        return _answer(outcome, session, outputs, messages)
 
 
 def _planned(plan: Plan, asked: Request) -> Response:
@@ -149,8 +152,22 @@ def _answer(outcome: Outcome, session: CallSession, outputs: list[OutputSpec], m
         messages=tuple(messages),
         files=tuple(str(path) for path in outcome.files),
         early=outcome.early,
-        info={**outcome.info, **({"seconds": round(session.seconds, 2)} if about else {})},
+        info={
+            **outcome.info,
+            **({"seconds": round(session.seconds, 2)} if about else {}),
+            **(
+                {"verdicts": {name: _plainly(one) for name, one in outcome.verdicts.items()}}
+                if outcome.verdicts
+                else {}
+            ),
+        },
     )
+
+
+def _plainly(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as JSON has it."""
+    reasons = [{"grade": one.grade, "name": one.name, "text": one.text} for one in verdict.reasons]
+    return {"grade": verdict.grade, "headline": verdict.headline, "summary": verdict.summary, "reasons": reasons}
 
 
 _ALONE = ("psf", "compare", "models", "doctor")

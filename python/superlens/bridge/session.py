@@ -34,6 +34,7 @@ class CallSession:
         self._request, self._telling = request, telling
         self.began = datetime.now().astimezone()
         self.notes: list[str] = []
+        self.warned: list[str] = []
         self.device: str | None = None
 
     @property

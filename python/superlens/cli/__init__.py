@@ -1,8 +1,9 @@
-"""The command line: ``superlens enhance | train | predict | localize | simulate | psf | stripes | compare | evaluate | models | doctor | fiji``.
+"""The command line: ``superlens demo | enhance | train | predict | localize | simulate | psf | stripes | compare | evaluate | models | doctor | fiji``.
 
 Every command is a verb of `superlens.runs`: its options are the verb's parameters, its lines the verb's outcome. Nothing heavy is imported
 before a command runs, so that ``superlens --help`` answers at once, and nothing ever prompts. `failures` turns whatever goes wrong into one
-line and an exit code: 2 when the request cannot be carried out, 130 when it was stopped, 1 for a defect of the program.
+line and an exit code: 2 when the request cannot be carried out, 3 when ``--strict`` finds a result that should not be used, 130 when it was
+stopped, 1 for a defect of the program.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import click
 
 from superlens import __version__
 from superlens.cli.commands import VerbCommand
+from superlens.cli.demonstration import demo
 from superlens.cli.failures import Program
 from superlens.cli.hosting import fiji
 from superlens.runs.verbs import VERBS
@@ -27,7 +29,7 @@ _SIMULATORS = {"simulate": "smlm"}
 def main() -> None:
     """Super-resolution for fluorescence microscopy, learned from your own image.
 
-    Start with `superlens enhance cell.tif --na 1.3 --wavelength-nm 525 --out out/` and open out/report.html.
+    Start with `superlens demo`, then `superlens enhance cell.tif --na 1.3 --wavelength-nm 525 --out out/`, and open out/report.html.
     """
 
 
@@ -42,3 +44,4 @@ for _verb in VERBS.values():
     else:
         main.add_command(VerbCommand(_verb, metavar=_METAVARS.get(_verb.name)))
 main.add_command(fiji)
+main.add_command(demo)

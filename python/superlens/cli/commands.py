@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from superlens.cli.failures import EXIT_DEFECT, EXIT_STOPPED, in_flags, note, say
+from superlens import __version__
+from superlens.cli.failures import EXIT_DEFECT, EXIT_STOPPED, EXIT_UNUSABLE, hint, in_flags, note, say
 from superlens.cli.session import working
 from superlens.parameters import Parameter
+from superlens.progress import Cancelled
+from superlens.runs.choices import CORRECTIONS, HOST, IMAGE, OPTICS, STACK
 from superlens.runs.verb import Request, Verb
 
 __all__ = ["VerbCommand"]
@@ -57,21 +60,88 @@ class VerbCommand(click.Command):
     def params(self, value: object) -> None:
         """Nothing to keep; click sets an empty list."""
 
+    def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options under headings, what most people need first."""
+        options = [one for one in self.get_params(context) if isinstance(one, click.Option)]
+        usual = {p.name for p in self._verb.parameters() if p.required or (p.label and not p.advanced)}
+        groups: dict[str, list[tuple[str, str]]] = {heading: [] for heading, _ in _HEADINGS}
+        for option in options:
+            record = option.get_help_record(context)
+            if record is not None:
+                groups[_heading(str(option.name), usual)].append(record)
+        if len(options) <= _FEW:
+            groups = {"Options": [record for records in groups.values() for record in records]}
+        for heading, records in groups.items():
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl(records)
+
     def _called(self, **given: Any) -> None:
         if self._verb.inputs == "one":
             given["inputs"] = (given["inputs"],)
+        if self._verb.inputs != "none":
+            hint(f"superlens {__version__}: reading {_named(given.get('inputs', ()))}...")
         with working(verbose=bool(given.get("verbose"))) as session:
-            outcome = self._verb.run(Request(self._verb, given, session))
+            try:
+                outcome = self._verb.run(Request(self._verb, given, session))
+            except Cancelled:
+                say(f"Stopped. {_GOES_ON}" if "resume" in given else "Stopped.")
+                click.get_current_context().exit(EXIT_STOPPED)
         for message in outcome.messages:
             note(message)
         if outcome.text:
             click.echo(in_flags(outcome.text))
+        for line in outcome.verdict_lines():
+            say(line)
+        if session.stopped:
+            say(f"Stopped early: the results are from what was learned so far. {_GOES_ON}")
+        page = _page(outcome.files)
+        if page is not None:
+            say(f"Open {page}")
         context = click.get_current_context()
         if session.stopped:
-            say("stopped early: these are from what was done so far. The same command with `resume` goes on.")
             context.exit(EXIT_STOPPED)
         if outcome.failed:
             context.exit(EXIT_DEFECT)
+        if given.get("strict") and any(one.grade == "bad" for one in outcome.verdicts.values()):
+            context.exit(EXIT_UNUSABLE)
+
+
+_FEW = 14  # options that need no headings
+_USUAL, _REST = "Most used", "Method and training"
+_HEADINGS: tuple[tuple[str, frozenset[str]], ...] = (
+    (_USUAL, frozenset()),
+    ("Optics", frozenset(p.name for p in OPTICS)),
+    ("Input files", frozenset(("channel", *(p.name for p in (*IMAGE, *STACK, *CORRECTIONS))))),
+    ("Camera", frozenset(("offset", "gain", "read_noise_e", "em", "units"))),
+    (_REST, frozenset()),
+    ("Results", frozenset(("save_model", "save_report", "save_table", "also", "render_nm", "strict"))),
+    (
+        "Computer and run",
+        frozenset(("resume", "restart", "memory_gb", "block", "scheduler", "workers", "help", *(p.name for p in HOST))),
+    ),
+)
+"""Headings of the help, and the parameters under each; the rest is the method's own."""
+
+
+def _heading(name: str, usual: Collection[str]) -> str:
+    if name in usual:
+        return _USUAL
+    return next((heading for heading, names in _HEADINGS if name in names), _REST)
+
+
+_GOES_ON = "To continue, give the same command with `resume`."
+
+
+def _named(inputs: Sequence[Path]) -> str:
+    """Inputs in words."""
+    return inputs[0].name or str(inputs[0]) if len(inputs) == 1 else f"{len(inputs)} files and folders"
+
+
+def _page(files: Sequence[Path]) -> Path | None:
+    """The page to open first: the index where there are several reports."""
+    pages = [path for path in files if path.suffix == ".html"]
+    return next((page for page in pages if page.name.endswith("index.html")), pages[-1] if pages else None)
 
 
 def _option(parameter: Parameter) -> click.Option:

@@ -1,8 +1,8 @@
-"""What the shell is told when something goes wrong: one line on standard error and an exit code.
+"""What the shell prints when something goes wrong: one line on standard error and an exit code.
 
 `Program` is the click group that all commands hang on. Errors meant for the user (`SuperlensError`, a wrong option) end with
-code 2, a stopped run with 130, and anything else is a defect of the program: its traceback goes to a log file whose path is
-printed, and the code is 1. Warnings for the user become lines of their own; those of other libraries are not shown.
+code 2, a result that should not be used with 3 where ``--strict`` asks for it, a stopped run with 130, and anything else is a defect of
+the program: its traceback goes to a log file whose path is printed, and the code is 1. Warnings for the user become lines of their own; those of other libraries are not shown.
 """
 
 from __future__ import annotations
@@ -23,19 +23,21 @@ import click
 
 from superlens import __version__
 from superlens.errors import SuperlensError, SuperlensWarning, printable, worded
-from superlens.progress import Cancelled
+from superlens.progress import Cancelled, put_away
 
 __all__ = [
     "EXIT_DEFECT",
     "EXIT_REFUSED",
     "EXIT_STOPPED",
+    "EXIT_UNUSABLE",
     "Program",
+    "hint",
     "note",
     "in_flags",
     "say",
 ]
 
-EXIT_DEFECT, EXIT_REFUSED, EXIT_STOPPED = 1, 2, 130
+EXIT_DEFECT, EXIT_REFUSED, EXIT_UNUSABLE, EXIT_STOPPED = 1, 2, 3, 130
 
 _SHOWN: set[str] = set()
 """Warnings and notes of this run that the user has seen."""
@@ -84,8 +86,15 @@ def _exit_code(run: Callable[[], Any]) -> int:
 
 
 def say(message: str) -> None:
-    """Print one line on standard error, whatever line breaks the message has, parameters named as options."""
+    """Print one line on standard error, whatever line breaks the message has, parameters named as options; no bar stays open above it."""
+    put_away()
     click.echo(printable(in_flags(" ".join(message.split()))), err=True)
+
+
+def hint(message: str) -> None:
+    """Print one line for a person who watches a terminal; a log file has no use for it."""
+    if sys.stderr.isatty():
+        say(message)
 
 
 def in_flags(message: str) -> str:

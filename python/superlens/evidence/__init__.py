@@ -22,7 +22,7 @@ from scipy import ndimage
 
 from superlens.evidence.checks import checks
 from superlens.evidence.measure import Measured, Planes, measure
-from superlens.evidence.plain import further
+from superlens.evidence.plain import further, warned
 from superlens.host import versions
 from superlens.report import (
     NoiseCorrelation,
@@ -148,7 +148,7 @@ class Evidence:
             versions=versions(),
             provenance=_known_provenance(self.result, self.provenance),
             defects=observation.defects,
-            messages=_messages(self.result, planes),
+            messages=tuple(dict.fromkeys((*warned(self.provenance), *_messages(self.result, planes)))),
             side_views=_side_views(self.result, planes),
             further=tuple(further(self.result, shown, "sharp", "denoised", "uncertainty")),
         )

@@ -18,7 +18,7 @@ from superlens.report.data import Grade
 if TYPE_CHECKING:
     from superlens.result import Channel
 
-__all__ = ["PlainEvidence", "further"]
+__all__ = ["PlainEvidence", "further", "warned"]
 
 _KEPT = 0.02  # of the light, for what comes and goes through the edges
 
@@ -97,9 +97,14 @@ class PlainEvidence:
             parameters=dict(self.channel.parameters),
             versions=versions(),
             provenance=self.provenance or Provenance(),
-            messages=self.channel.messages,
+            messages=tuple(dict.fromkeys((*warned(self.provenance), *self.channel.messages))),
             further=tuple(further(self.channel, shown, *list(self.channel.images)[:1])),
         )
+
+
+def warned(provenance: Provenance | None) -> tuple[str, ...]:
+    """The warnings that came on the way to a result."""
+    return () if provenance is None else provenance.warnings
 
 
 def further(channel: Channel, shown: int, *known: str) -> Iterator[FurtherPicture]:

@@ -23,6 +23,7 @@ from superlens.report.data import (
     ReportData,
     TrainingRecord,
 )
+from superlens.report.index import IndexRow, render_index
 from superlens.report.localization import (
     Condition,
     DriftCourse,
@@ -35,6 +36,7 @@ __all__ = [
     "Condition",
     "DriftCourse",
     "FurtherPicture",
+    "IndexRow",
     "LocalizationReport",
     "Metric",
     "ModelNote",
@@ -50,6 +52,7 @@ __all__ = [
     "judge_localizations",
     "render",
     "render_channels",
+    "render_index",
     "render_localizations",
 ]
 

@@ -220,6 +220,8 @@ class Provenance:
         Digest of the input pixels or file, with its algorithm, for example ``"sha256:9f2c..."``.
     started : datetime or None
     duration_s : float or None
+    warnings : tuple of str
+        Given on the way, for the files or the settings; the page shows them among the messages.
     """
 
     command: str = ""
@@ -228,6 +230,7 @@ class Provenance:
     input_digest: str = ""
     started: datetime | None = None
     duration_s: float | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -57,6 +57,10 @@ def predict_by_blocks(request: Request) -> Outcome:
         raise SuperlensError(
             f"`out` names one image and there are {len(files)} inputs; give one, or a folder with `out`."
         )
+    if request.get("strict"):
+        raise SuperlensError(
+            "`strict` acts on a verdict, and a result that is written block by block has none; name a folder in `out`."
+        )
     if request.get("scheduler") is not None and request.get("workers") is not None:
         raise SuperlensError("both `scheduler` and `workers` are given; expected a cluster or a number of processes.")
     if request.reading.corrects:

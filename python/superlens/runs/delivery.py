@@ -34,7 +34,6 @@ __all__ = [
     "room_for_learning",
     "room_for_results",
     "saved",
-    "verdicts_of",
 ]
 
 
@@ -121,9 +120,10 @@ def delivered(
     found = [{role: out / name for role, name in one.items()} for one in names]
     images = [path for one in found for role, path in one.items() if role != "report"]
     reports = [one["report"] for one in found]
-    for path in [*images, out / model, out / run, *reports]:
+    index = {} if place.index is None else {"index": out / place.index}
+    for path in [*images, out / model, out / run, *reports, *index.values()]:
         request.session.wrote(path)
-    found[0] |= {"run": out / run, "model": out / model}
+    found[0] |= {"run": out / run, "model": out / model, **index}
     return found
 
 
@@ -159,8 +159,12 @@ class Writer:
         with self._place.folder.delivery() as staging:
             run = self._place.folder.path / self._record.write_run(staging)
         self._place.let_go(self._record.names)
-        self._request.session.wrote(run)
-        return {"run": run}
+        found = {"run": run}
+        if self._place.index is not None:
+            found["index"] = self._place.folder.path / self._place.index
+        for path in found.values():
+            self._request.session.wrote(path)
+        return found
 
 
 @contextlib.contextmanager
@@ -196,20 +200,14 @@ def outcome(
         for made in _made(method, source, result, paths)
     ]
     written = [*files, *(path for one in delivered for path in one.values())]
-    verdicts = [text for source, result in zip(sources, results, strict=True) for text in verdicts_of(result, source)]
     return Outcome(
         made=made,
-        messages=(*dict.fromkeys(text for result in results for text in result.messages), *request.absent(), *verdicts),
+        messages=(*dict.fromkeys(text for result in results for text in result.messages), *request.absent()),
         files=tuple(written),
         early=stopped == "cancelled",
         info={"device": device, "stopped": stopped},
+        verdicts={stem_of(source.file): result.verdict for source, result in zip(sources, results, strict=True)},
     )
-
-
-def verdicts_of(result: Result, source: Source) -> Iterator[str]:
-    """The judgement of each channel in one line."""
-    for name, verdict in result.verdicts().items():
-        yield f"{', '.join(filter(None, (stem_of(source.file), name)))}: {verdict.headline}. {verdict.summary}"
 
 
 def _made(method: ImageMethod, source: Source, result: Result, paths: Mapping[str, Path]) -> Iterator[Made]:

@@ -18,7 +18,6 @@ from superlens.methods import method as method_named
 from superlens.methods import method_of, methods
 from superlens.parameters import Parameter
 from superlens.runs.choices import settings_of
-from superlens.runs.delivery import verdicts_of
 from superlens.runs.folders import stem_of
 from superlens.runs.images import model_target, taught
 from superlens.runs.places import Place, place_for
@@ -305,13 +304,10 @@ def _outcome(
         made=made,
         sheet=None if long else sheet_of(table),
         text=f"localizations: {len(table)}\nmolecules after linking: {len(found.tables['linked'])}",
-        messages=(
-            *found.messages,
-            *((hint,) if long and not written else ()),
-            *verdicts_of(found, Source(image, path)),
-        ),
+        messages=(*found.messages, *((hint,) if long and not written else ())),
         files=tuple(written),
         info={"device": device, "localizations": len(table)},
+        verdicts={stem_of(path): found.verdict},
     )
 
 

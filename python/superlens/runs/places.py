@@ -65,6 +65,11 @@ class Place:
         """Name of the model."""
         return f"{self.prefix}model.zip"
 
+    @property
+    def index(self) -> str | None:
+        """Name of the page that lists all results; None where there is one input."""
+        return None if self.alone else f"{self.prefix}index.html"
+
     def report(self, file: Path) -> str:
         """Name of the report of an input, which is called by its name where there are several."""
         return f"{self.prefix}report.html" if self.alone else f"{stem_of(file)}_report.html"
@@ -78,7 +83,8 @@ class Place:
         """All names that a run writes for inputs, for the roles that will be there, but for the model."""
         shown = [role for role in self.method.gives if role.name in roles or role.table]
         images = [self.named(role, file) for file in files for role in shown]
-        return [*images, *(self.report(file) for file in files), self.record]
+        pages = [*(self.report(file) for file in files), *([] if self.index is None else [self.index])]
+        return [*images, *pages, self.record]
 
     def let_go(self, written: Sequence[str]) -> None:
         """Take from the earlier records what this run has made anew, with the files that it did not write again.
@@ -99,7 +105,7 @@ class Place:
                 continue
             stale = {file for one in gone for file in one["files"].values()}
             if not left:
-                stale |= {name, str(told.get("model") or name)}
+                stale |= {name, *(str(told.get(other) or name) for other in ("model", "index"))}
             for file in stale - kept:
                 (self.folder.path / file).unlink(missing_ok=True)
             if left and name not in written:
@@ -202,7 +208,7 @@ def _refuse_taken(place: Place, names: Sequence[str]) -> None:
         results = told["results"]
         for one in results:
             owners |= dict.fromkeys(one["files"].values(), one)
-        for shared in (name, told.get("model")):
+        for shared in (name, told.get("model"), told.get("index")):
             if shared:
                 owners[shared] = next((one for one in results if one["identity"] not in place.identities), results[0])
     for name in names:

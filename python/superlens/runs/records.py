@@ -22,8 +22,9 @@ from superlens.host import versions
 from superlens.image import Image
 from superlens.io import write, write_localizations
 from superlens.model import ChannelModels, Model
-from superlens.report import Provenance
+from superlens.report import IndexRow, Provenance, render_index
 from superlens.result import Channel, Result
+from superlens.runs.folders import stem_of
 from superlens.runs.places import Place, digest_of, identity_of
 from superlens.runs.verb import Session, Source
 from superlens.training import device_in_use
@@ -50,13 +51,15 @@ class Record:
     def __init__(self, place: Place, session: Session, left_out: Mapping[str, str] | None = None) -> None:
         self._place, self._session, self._left_out = place, session, left_out or {}
         self._results: list[dict[str, Any]] = []
+        self._rows: list[IndexRow] = []
         self._model: str | None = None
 
     @property
     def names(self) -> list[str]:
         """Names of all files so far."""
         results = [name for one in self._results for name in one["files"].values()]
-        return [*results, self._place.record, *([self._model] if self._model else [])]
+        more = [name for name in (self._model, self._place.index) if name is not None]
+        return [*results, self._place.record, *more]
 
     def write(
         self, folder: Path, source: Source, result: Result, more: Mapping[str, Image] | None = None
@@ -95,10 +98,12 @@ class Record:
             input_digest=f"sha256 of the {where}: {digest}",
             started=self._session.began,
             duration_s=(datetime.now(UTC) - self._session.began).total_seconds(),
+            warnings=tuple(dict.fromkeys(self._session.warned)),
         )
         names["report"] = place.report(file)
         (folder / names["report"]).write_text(result.page(provenance), encoding="utf-8")
         self._results.append(self._about(source, result, digest, names))
+        self._rows.append(IndexRow(stem_of(file), names["report"], result.verdict, _thumbnails(result)))
         return names
 
     def write_model(self, folder: Path, model: Model | ChannelModels) -> str:
@@ -119,9 +124,14 @@ class Record:
             "model": self._model,
             "results": self._results,
             "left_out": dict(self._left_out),
+            "warnings": list(dict.fromkeys(self._session.warned)),
+            "index": self._place.index,
         }
         text = json.dumps(plain(told), indent=1, ensure_ascii=False, allow_nan=False)
         (folder / self._place.record).write_text(text + "\n", encoding="utf-8")
+        if self._place.index is not None:
+            page = render_index(self._rows, title="Results of superlens", created=datetime.now().astimezone())
+            (folder / self._place.index).write_text(page, encoding="utf-8")
         return self._place.record
 
     def _about(self, source: Source, result: Result, digest: str, names: Mapping[str, str]) -> dict[str, Any]:
@@ -135,8 +145,22 @@ class Record:
             "shape": list(result.like.data.shape),
             "pixel_nm": result.like.pixel_nm,
             "files": dict(names),
+            "verdict": asdict(result.verdict),
             "channels": [_of_channel(number, name, channel) for number, name, channel in channels],
         }
+
+
+def _thumbnails(result: Result) -> list[tuple[str, Any]]:
+    """A plane of what went in and of what came out, of the first channel."""
+    found = [("before", result.like.data)]
+    if result.roles:
+        found.append(("after", result[result.roles[0]].data))
+    return [(name, np.asarray(_middle(data), dtype=float)) for name, data in found]
+
+
+def _middle(data: Any) -> Any:
+    planes = data.reshape(-1, *data.shape[-2:])
+    return planes[len(planes) // 2]
 
 
 def _of_channel(number: int | None, name: str, channel: Channel) -> dict[str, Any]:

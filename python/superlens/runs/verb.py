@@ -22,6 +22,7 @@ from superlens.runs.folders import OutputFolder, find_inputs
 if TYPE_CHECKING:
     from superlens.image import Image
     from superlens.progress import Progress
+    from superlens.report import Verdict
 
 T = TypeVar("T")
 
@@ -38,11 +39,14 @@ class Session(Protocol):
         Whether a run that was killed may be gone on with: only then a checkpoint is kept.
     stopped : bool
         Whether the user has asked for an early end.
+    warned : list of str
+        Warnings that the user was given so far, for the record.
     """
 
     began: datetime
     resumes: bool
     stopped: bool
+    warned: list[str]
 
     @property
     def progress(self) -> Progress:
@@ -137,6 +141,8 @@ class Outcome:
         What else there is.
     failed : bool
         Whether what was looked at is not as it should be.
+    verdicts : mapping of str to Verdict
+        Of each result, by the name of its input.
     """
 
     made: Sequence[Made] = ()
@@ -147,6 +153,12 @@ class Outcome:
     early: bool = False
     info: Mapping[str, Any] = field(default_factory=dict)
     failed: bool = False
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+
+    def verdict_lines(self) -> list[str]:
+        """The verdict of each result in one line, with the name of its input where there are several."""
+        several = len(self.verdicts) > 1
+        return [f"{name}: {one.line}" if several else one.line for name, one in self.verdicts.items()]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

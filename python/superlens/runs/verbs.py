@@ -33,6 +33,7 @@ _CHANNEL = Parameter(
     least=0, several=True,
 )  # fmt: skip
 _RESUME = Parameter("resume", "flag", "Go on from the checkpoint of a run that was killed.")
+_STRICT = Parameter("strict", "flag", "End with exit code 3 when a verdict is 'Do not use'.")
 _SAVES = (
     Parameter("save_model", "save", "Keep the trained model in this file, for later predictions.", "Save the trained model as", advanced=True),
     Parameter("save_report", "save", "Write the page that tells how far to trust the result (HTML).", "Save the report as", advanced=True),
@@ -86,7 +87,7 @@ def _learning(verb: str) -> tuple[Parameter, ...]:
 
 
 def _enhance() -> tuple[Parameter, ...]:
-    return (_out("Folder for the results."), *_learning("enhance"), *_SAVES)
+    return (_out("Folder for the results."), *_learning("enhance"), *_SAVES, _STRICT)
 
 
 def _train() -> tuple[Parameter, ...]:
@@ -113,6 +114,7 @@ def _predict() -> tuple[Parameter, ...]:
             "adapt", "int", "Train so many steps further on each frame first, like 50; the model file stays as it is.", least=1
         ),
         *_parameters("blocks", "BLOCKS"),
+        _STRICT,
     )  # fmt: skip
 
 
@@ -131,6 +133,7 @@ def _localize() -> tuple[Parameter, ...]:
         *_of_methods("localize"),
         *HOST,
         *_parameters("movies", "LINKING"),
+        _STRICT,
     )  # fmt: skip
 
 

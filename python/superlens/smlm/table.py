@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from superlens.errors import SuperlensError
+from superlens.showing import facts
 
 __all__ = ["KNOWN_COLUMNS", "Localizations"]
 
@@ -40,6 +41,7 @@ KNOWN_COLUMNS: Mapping[str, str] = MappingProxyType(
 """Columns whose meaning is fixed. A table may hold others, such as those of the program that wrote it."""
 
 _REQUIRED = ("frame", "x_nm", "y_nm")
+_SHOWN = 8  # rows in a notebook
 _WHOLE = ("frame", "molecule", "detections")
 
 
@@ -95,6 +97,19 @@ class Localizations:
             if not np.isfinite(made[name]).all():
                 raise SuperlensError(f"{name} holds values that are not finite; leave out such rows")
         object.__setattr__(self, "columns", MappingProxyType(made))
+
+    def __repr__(self) -> str:
+        """Rows, frames and columns in one line."""
+        return f"Localizations({self._words}: {', '.join(self.columns)})"
+
+    def _repr_html_(self) -> str:
+        """The first rows as a table, in a notebook."""
+        rows = [[values[k].item() for values in self.columns.values()] for k in range(min(len(self), _SHOWN))]
+        return facts(tuple(self.columns), rows, self._words)
+
+    @property
+    def _words(self) -> str:
+        return f"{len(self):,} {'row' if len(self) == 1 else 'rows'}, {self.last_frame:,} frames"
 
     def __len__(self) -> int:
         return len(self.columns["frame"])

@@ -120,7 +120,7 @@ def page_of(found: Localized, rendered: Image, provenance: Provenance | None = N
         contradictions=found.contradictions,
         doubts=told.doubts,
         unsearched=np.empty(0, int) if found.judged is None else np.flatnonzero(found.judged.dark) + found.frames[0],
-        messages=found.messages,
+        messages=tuple(dict.fromkeys((*(provenance.warnings if provenance else ()), *found.messages))),
         parameters={"result": found.metrics, **found.parameters},
         versions=versions(),
         provenance=replace(provenance or Provenance(), seed=settings.seed),
