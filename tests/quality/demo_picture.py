@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
 import superlens as sl
@@ -23,7 +24,7 @@ def main(folder: Path, out: Path) -> None:
     stem = sample_path().stem
     recorded, made = sl.sample(), sl.read(folder / f"{stem}_sr.tif")
     picture = Image.new("L", (2 * SIDE + GAP, SIDE), 255)
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(22)
+    draw, font = ImageDraw.Draw(picture), ImageFont.truetype(font_manager.findfont("DejaVu Sans"), 22)
     for at, (image, words) in enumerate(((recorded, "recorded, low light"), (made, "super-resolved"))):
         low, high = np.percentile(image.data, (1, 99.8))
         grey = (255 * (np.asarray(image, dtype=float) - low) / (high - low)).clip(0, 255).astype(np.uint8)
