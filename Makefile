@@ -2,6 +2,8 @@
 #
 #   make demo      super-resolve the bundled image and print where its report lies
 #   make test      style, types, layers and all tests; PYTEST_ARGS='-m "not slow"' leaves out those that train
+#   make docs      the documentation as a site in build/site, built strictly: a broken link is an error
+#   make release   build wheel and sdist, install each into a bare environment and use it there; lay out the Fiji update site
 #   make fiji      build the Fiji plugin: a jar for `superlens fiji`, and archives to unpack into Fiji or ImageJ. Needs Java and Maven
 #   make quality   the benchmark suite behind docs/benchmarks (hours; goes on where it was stopped)
 
@@ -21,7 +23,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet
 
-.PHONY: demo test lint fiji quality dev clean
+.PHONY: demo test lint docs release fiji quality dev clean
 
 demo: $(VENV)/.demo
 	$(BIN)/superlens demo --out $(OUT)
@@ -42,6 +44,25 @@ fiji:
 	mvn --batch-mode --quiet --no-transfer-progress -f fiji-plugin/pom.xml clean package -DskipTests
 	$(PYTHON) fiji-plugin/pack.py
 
+docs: $(VENV)/.docs
+	$(BIN)/mkdocs build --strict --quiet --site-dir build/site
+	@echo "Open $(abspath build/site)/index.html"
+
+release: $(VENV)/.python
+	$(PIP) build
+	rm -rf dist build/bare
+	$(BIN)/python -m build --outdir dist
+	@for kind in whl tar.gz; do \
+		echo "Installing dist/*.$$kind into a bare environment"; \
+		$(PYTHON) -m venv build/bare/$$kind && \
+		PIP_DISABLE_PIP_VERSION_CHECK=1 build/bare/$$kind/bin/python -m pip install --quiet dist/*.$$kind && \
+		(cd build/bare && $$kind/bin/superlens --version && $$kind/bin/superlens models && \
+		$$kind/bin/superlens psf --na 1.3 --wavelength-nm 525 --pixel-nm 65 --out $$kind.tif) || exit 1; \
+	done
+	@if ls fiji-plugin/target/superlens-fiji-*.zip >/dev/null 2>&1; then \
+		$(PYTHON) fiji-plugin/update_site.py fiji-plugin/target/superlens-fiji-*.zip build/update-site; \
+	else echo "No Fiji archive; run \`make fiji\` first to lay out the update site."; fi
+
 quality: $(VENV)/.dev
 	$(BIN)/python tests/quality/zs2d.py
 	$(BIN)/python tests/quality/zs3d.py
@@ -61,6 +82,11 @@ $(VENV)/.demo: $(VENV)/.python pyproject.toml
 	@echo "Installing superlens and TensorFlow into $(VENV): a few minutes, once."
 	$(PIP) --editable .
 	@touch $@
+
+$(VENV)/.docs: $(VENV)/.python pyproject.toml
+	@echo "Installing superlens, TensorFlow and the tools of the documentation into $(VENV): a few minutes, once."
+	$(PIP) --editable ".[docs]"
+	@touch $@ $(VENV)/.demo
 
 $(VENV)/.dev: $(VENV)/.python pyproject.toml
 	@echo "Installing superlens, TensorFlow and the developers' tools into $(VENV): a few minutes, once."

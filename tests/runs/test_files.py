@@ -138,6 +138,7 @@ def test_the_verdict_is_said_in_the_terminal(superlens: Shell, folder: Path, tmp
 
 
 def test_warnings_of_a_run_stand_in_its_record_and_report(superlens: Shell, tmp_path: Path) -> None:
+    (tmp_path / "cells").mkdir()
     for name in ("a.tif", "old_sr.tif"):
         write(tmp_path / "cells" / name, cell(0))
     done = superlens("enhance", tmp_path / "cells", *TOY, "--out", tmp_path / "out")

@@ -208,3 +208,14 @@ def test_a_name_that_is_too_long_for_its_results_is_refused_before_the_work(
     refused = enhance(path)
     assert refused.exit_code == 2 and "rename" in refused.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["locs.hdf5", "table.csv", "cell_sr.tif"])
+def test_a_folder_that_is_called_like_a_file_is_refused_before_the_work(
+    superlens: Shell, cells: list[Path], tmp_path: Path, name: str
+) -> None:
+    refused = superlens(
+        "enhance", cells[0], "--method", "toy", "--na", 1.3, "--wavelength-nm", 525, "--out", tmp_path / name
+    )
+    assert refused.exit_code == 2 and name in refused.stderr and "folder" in refused.stderr
+    assert not (tmp_path / name).exists()

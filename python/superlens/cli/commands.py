@@ -115,7 +115,7 @@ _HEADINGS: tuple[tuple[str, frozenset[str]], ...] = (
     ("Input files", frozenset(("channel", *(p.name for p in (*IMAGE, *STACK, *CORRECTIONS))))),
     ("Camera", frozenset(("offset", "gain", "read_noise_e", "em", "units"))),
     (_REST, frozenset()),
-    ("Results", frozenset(("save_model", "save_report", "save_table", "also", "render_nm", "strict"))),
+    ("Results", frozenset(("save_model", "save_report", "save_table", "table", "also", "render_nm", "strict"))),
     (
         "Computer and run",
         frozenset(("resume", "restart", "memory_gb", "block", "scheduler", "workers", "help", *(p.name for p in HOST))),

@@ -33,6 +33,7 @@ __all__ = ["LINKING", "chosen", "localize", "plan_localize", "plan_train_movie",
 
 LINKING = (
     Parameter("frames", "range", "Frames to work on, from 1, like 1:2000; default: all.", "Frames", advanced=True),
+    Parameter("table", "choice", "Format of the tables: csv as ThunderSTORM reads it, or hdf5 for Picasso.", default="csv", choices=("csv", "hdf5")),
     Parameter("save_table", "save", "Write the table to this file: .csv as ThunderSTORM reads it, or .hdf5 for Picasso.", "Save the table as", advanced=True),
     Parameter("render_nm", "float", "Pixel of the rendered image, in nm.", "Pixel of the result", default=10.0, least=1.0, unit="nm"),
     Parameter("link_nm", "float", "Farthest that blinks of one molecule lie apart, in nm; default: three stated errors.", "Linking distance", least=0, above=True, unit="nm", advanced=True),
@@ -218,7 +219,8 @@ def _room_for_results(
         return
     folder, roles = request.folder(out, request.path("model")), [role.name for role in method.gives]
     room = _bytes_needed(source.image, float(request.get("render_nm", 10.0)))
-    with place_for(folder, method, [source], roles, room, request.session, model=keep_model) as place:
+    tables = f".{request.get('table', 'csv')}"
+    with place_for(folder, method, [source], roles, room, request.session, model=keep_model, tables=tables) as place:
         yield place
 
 

@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 
 from superlens.errors import SuperlensError, printable
+from superlens.io import IMAGE_SUFFIXES
+from superlens.io.tables.door import TABLE_SUFFIXES
 from superlens.method import Method, Role
 from superlens.runs.folders import OutputFolder, stem_of
 from superlens.runs.verb import Session, Source
@@ -46,6 +48,8 @@ class Place:
         The records of earlier runs there, by file name.
     identities : frozenset of str
         Of the inputs of this run.
+    tables : str
+        Ending of tables, such as ".csv" or ".hdf5".
     """
 
     folder: OutputFolder
@@ -54,6 +58,7 @@ class Place:
     alone: bool
     identities: frozenset[str]
     others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    tables: str = ".csv"
 
     @property
     def record(self) -> str:
@@ -76,15 +81,20 @@ class Place:
 
     def named(self, role: Role, file: Path) -> str:
         """Name of the file of a role of an input."""
-        ending = ".csv" if role.table else ".tif"
+        ending = self.tables if role.table else ".tif"
         return f"{self.prefix}{role.ending}{ending}" if role.alone else f"{stem_of(file)}_{role.ending}{ending}"
 
     def names(self, files: Sequence[Path], roles: Sequence[str]) -> list[str]:
         """All names that a run writes for inputs, for the roles that will be there, but for the model."""
         shown = [role for role in self.method.gives if role.name in roles or role.table]
         images = [self.named(role, file) for file in files for role in shown]
+        images += [beside for name in images if (beside := self.beside(name)) is not None]
         pages = [*(self.report(file) for file in files), *([] if self.index is None else [self.index])]
         return [*images, *pages, self.record]
+
+    def beside(self, name: str) -> str | None:
+        """Name of the file that belongs to a table of this name: Picasso describes its HDF5 in a YAML."""
+        return f"{name.removesuffix('.hdf5')}.yaml" if name.endswith(".hdf5") else None
 
     def let_go(self, written: Sequence[str]) -> None:
         """Take from the earlier records what this run has made anew, with the files that it did not write again.
@@ -123,6 +133,7 @@ def place_for(
     session: Session,
     *,
     model: bool = False,
+    tables: str = ".csv",
 ) -> Iterator[Place]:
     """Make a folder ready, wait until no other run writes there, and find names that are free; for the length of the work.
 
@@ -138,18 +149,21 @@ def place_for(
     session : Session
     model : bool
         Whether a model will be written too.
+    tables : str
+        Ending of tables.
 
     Raises
     ------
     SuperlensError
         When the folder cannot be made or written, has no room, or a name is taken by something else.
     """
+    _refuse_file_name(folder.path)
     files = [source.file for source in sources]
     with folder.prepared([], size), _held(folder.path, session):
         identities = frozenset(map(identity_of, sources))
         others = _records(folder.path)
         place = Place(
-            folder, method, _prefix(folder.path, others, identities, files), len(files) == 1, identities, others
+            folder, method, _prefix(folder.path, others, identities, files), len(files) == 1, identities, others, tables
         )
         names = [*place.names(files, roles), *([place.model] if model else [])]
         folder.check(names)
@@ -199,6 +213,14 @@ def _prefix(folder: Path, others: Mapping[str, Mapping[str, Any]], mine: frozens
     if free:
         return ""
     return f"{stem_of(files[0])}_"
+
+
+def _refuse_file_name(path: Path) -> None:
+    """Refuse an output folder that is called like a file, since a person who writes that expects a file."""
+    if path.suffix.lower() not in (*IMAGE_SUFFIXES, *TABLE_SUFFIXES) or path.is_dir():
+        return
+    hint = " To write one table, name its file in `save_table`." if path.suffix.lower() in TABLE_SUFFIXES else ""
+    raise SuperlensError(f"`out` is {path.name}, the name of a file; expected a folder, like {path.stem}/.{hint}")
 
 
 def _refuse_taken(place: Place, names: Sequence[str]) -> None:

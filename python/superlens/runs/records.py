@@ -86,6 +86,9 @@ class Record:
         for role, table in result.tables.items():
             names[role] = place.named(place.method.role(role), file)
             write_localizations(folder / names[role], table)
+            beside = place.beside(names[role])
+            if beside is not None:
+                names[f"{role}_about"] = beside
         for role, image in [*result.images(), *(more or {}).items()]:
             names[role] = place.named(place.method.role(role), file)
             write(folder / names[role], image)
