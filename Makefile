@@ -45,7 +45,7 @@ fiji:
 	$(PYTHON) fiji-plugin/pack.py
 
 docs: $(VENV)/.docs
-	$(BIN)/mkdocs build --strict --quiet --site-dir build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir build/site
 	@echo "Open $(abspath build/site)/index.html"
 
 release: $(VENV)/.python

@@ -111,7 +111,7 @@ def enhance(
     start: Model | None = None,
     progress: Progress = silent,
 ) -> Result | list[Result]:
-    """Denoise and super-resolve images by what they hold themselves.
+    """Denoise and super-resolve images, learning from the images themselves.
 
     Parameters
     ----------

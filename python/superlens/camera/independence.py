@@ -203,12 +203,12 @@ def _full_covariance(power: Array) -> Array:
 
 
 def _note(x: float, y: float, worked: bool, independent: bool) -> str:
-    found = f"The noise of neighbouring pixels is correlated by {x:.2f} along x and {y:.2f} along y"
+    found = f"correlation {x:.2f} along x and {y:.2f} along y"
     if worked:
         return (
-            f"{found}, about, and has lost its high frequencies: the image was scaled, filtered, compressed or re-sampled, or is sampled too "
-            "coarsely to tell. Use raw camera data; of an image scaled up by 2 take every second pixel."
+            f"Neighbouring pixels share noise ({found}), and its high frequencies are missing: the image was scaled, filtered, compressed or "
+            "re-sampled, or is sampled too coarsely to decide. Use raw camera data; if the image was scaled up by 2, take every second pixel."
         )
     if not independent:
-        return f"{found}: treating pixels as independent leaves part of the noise in the result. Use raw camera data."
-    return f"{found}: pixels can be treated as independent."
+        return f"Neighbouring pixels share noise ({found}): part of the noise stays in the result. Use raw camera data."
+    return f"The noise of neighbouring pixels is independent ({found})."

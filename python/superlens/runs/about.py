@@ -32,7 +32,7 @@ def list_models(request: Request) -> Outcome:
 
 
 def diagnose(request: Request) -> Outcome:
-    """Say what superlens runs on, how fast it is, and what is wrong."""
+    """Check the installation: what superlens runs on, how fast it is, and what is wrong."""
     request.engine()
     from superlens.doctor import describe, examine
 

@@ -18,11 +18,11 @@ __all__ = ["BLOCKS", "by_blocks", "predict_by_blocks"]
 
 BLOCKS = (
     Parameter("also", "choice", "A further image to write beside the main one (repeatable).", choices=("denoised", "uncertainty"), several=True),
-    Parameter("memory_gb", "float", "Memory of each process; default: half of what is free, at most 2.", least=0, above=True),
+    Parameter("memory_gb", "float", "Memory of each process, in GB; default: half of the free memory, at most 2.", least=0, above=True),
     Parameter("block", "int", "Side of a block, camera pixels; default: by the memory.", least=16),
     Parameter("scheduler", "text", "Address of a Dask scheduler, like tcp://HOST:8786."),
     Parameter("workers", "int", "Dask processes on this machine.", least=1),
-    Parameter("restart", "flag", "Forget an unfinished run for the same `out`."),
+    Parameter("restart", "flag", "Discard an unfinished run for the same `out`."),
 )  # fmt: skip
 
 
@@ -75,7 +75,7 @@ def predict_by_blocks(request: Request) -> Outcome:
     if request.get("dry_run"):
         return Outcome(text="\n".join(_lines(preview(model, source, out, options=options))))
     if out.parent.is_dir() and (out.parent / f".{out.name}.state").exists() and not request.get("restart"):
-        request.session.note(f"going on with the unfinished run for {out}")
+        request.session.note(f"continuing the unfinished run for {out}")
     written = predict_file(model, source, out, options=options, progress=request.session.progress)
     for path in written:
         request.session.wrote(path)

@@ -42,7 +42,7 @@ IMAGE = (
     ),
     Parameter("axes", "text", "Axes of the file's array, like TYX; default: what the file says.", "Axes of the input file", advanced=True),
     Parameter(
-        "sequence", "choice", "Take the files of a folder, or those that a name stands for, as one image along this axis.", "Files are one image along",
+        "sequence", "choice", "Join the files of a folder, or those that match a pattern, into one image along this axis.", "Files are one image along",
         choices=("T", "Z", "C"), advanced=True,
     ),
     Parameter("series", "int", "Which of several images in one file, from 0.", "Series of the input file", least=0, advanced=True),
@@ -53,13 +53,13 @@ STACK = (
         "z_step_nm", "float", "Distance of the planes, in nm; default: what the file says.", "Plane distance",
         unit="nm", source="z_step_nm",
     ),
-    Parameter("fill_missing", "flag", "Take chunks that a Zarr lacks for its fill value."),
+    Parameter("fill_missing", "flag", "Read missing chunks of a Zarr as its fill value."),
 )  # fmt: skip
 
 CORRECTIONS = (
     Parameter(
         "remove_stripes", "choice",
-        "Take off stripes that are the same in all planes: along x, along y, or where they are found.",
+        "Subtract stripes that are the same in all planes: along x, along y, or where they are found (auto).",
         "Remove stripes", default="off", choices=("auto", "x", "y", "off"), advanced=True,
     ),
     Parameter("offset_map", "file", "Offset of each pixel of an sCMOS sensor, in counts.", "Offset map of the sensor", advanced=True),
@@ -108,12 +108,14 @@ LEARNING = (
     ),
 )  # fmt: skip
 
-DRY_RUN = Parameter("dry_run", "flag", "Only say what is read of each file, what is assumed, and what would be made.")
+DRY_RUN = Parameter(
+    "dry_run", "flag", "Print what is read from each file, what is assumed and what would be made; write nothing."
+)
 
 HOST = (
     Parameter("device", "text", "cpu, gpu or gpu:1; default: the best there is.", "Device", advanced=True),
     Parameter("threads", "int", "Processor threads; default: all.", "Threads", least=1, advanced=True),
-    Parameter("verbose", "flag", "Tell the story of the run on standard error."),
+    Parameter("verbose", "flag", "Log each stage of the run on standard error."),
     DRY_RUN,
 )
 

@@ -36,8 +36,8 @@ LINKING = (
     Parameter("table", "choice", "Format of the tables: csv as ThunderSTORM reads it, or hdf5 for Picasso.", default="csv", choices=("csv", "hdf5")),
     Parameter("save_table", "save", "Write the table to this file: .csv as ThunderSTORM reads it, or .hdf5 for Picasso.", "Save the table as", advanced=True),
     Parameter("render_nm", "float", "Pixel of the rendered image, in nm.", "Pixel of the result", default=10.0, least=1.0, unit="nm"),
-    Parameter("link_nm", "float", "Farthest that blinks of one molecule lie apart, in nm; default: three stated errors.", "Linking distance", least=0, above=True, unit="nm", advanced=True),
-    Parameter("dark_frames", "int", "Frames that a molecule may miss between two blinks.", "Dark frames in a blink", default=1, least=0, advanced=True),
+    Parameter("link_nm", "float", "Largest distance between blinks of one molecule, in nm; default: three times their uncertainty.", "Linking distance", least=0, above=True, unit="nm", advanced=True),
+    Parameter("dark_frames", "int", "Frames that a molecule may be dark between two blinks.", "Dark frames in a blink", default=1, least=0, advanced=True),
 )  # fmt: skip
 
 _MOST_ROWS = 50_000

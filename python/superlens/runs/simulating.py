@@ -21,13 +21,13 @@ _MOST_ROWS = 50_000
 
 SCENE = (
     Parameter("out", "folder", "Folder for frames.tif and truth.csv.", "Output folder", required=True, advanced=True),
-    Parameter("like", "file", "A movie to take width, photons, background, density and camera from.", "Like this movie"),
+    Parameter("like", "file", "Imitate this movie: its spot width, photons, background, density and camera.", "Like this movie"),
     Parameter("frames", "int", "Number of frames.", "Number of frames", default=20, least=1),
     Parameter("structure", "choice", "Where molecules sit.", "Structure", default="uniform", choices=("uniform", "filaments", "rings")),
     Parameter("side", "int", "Camera pixels along each side; default: those of the movie, else 64.", "Side of a frame", least=16, most=2048, unit="pixels"),
     Parameter("density_um2", "float", "Molecules per square micrometre and frame; default: 2.", "Density", least=0, unit="per µm²"),
     Parameter("photons", "float", "Photons of a molecule; default: 2250.", "Photons of a molecule", least=0, above=True),
-    Parameter("background", "float", "Photons of a pixel besides; default: 20.", "Background", least=0, unit="photons in a pixel"),
+    Parameter("background", "float", "Background photons in a pixel; default: 20.", "Background", least=0, unit="photons in a pixel"),
     Parameter("psf_sigma_nm", "float", "Standard deviation of a molecule's image; default: 110.", "Sigma of a molecule", least=20, most=1000, unit="nm"),
     Parameter("seed", "int", "Same seed, same movie.", "Seed", default=0, least=0, advanced=True),
 )  # fmt: skip

@@ -29,14 +29,14 @@ def _out(help_text: str) -> Parameter:
 
 
 _CHANNEL = Parameter(
-    "channel", "int", "A channel to work on, from 0 (repeatable; default: all). Each has a `psf` or `wavelength_nm` of its own.",
+    "channel", "int", "A channel to process, from 0 (repeatable; default: all). Each needs its own `psf` or `wavelength_nm`.",
     least=0, several=True,
 )  # fmt: skip
-_RESUME = Parameter("resume", "flag", "Go on from the checkpoint of a run that was killed.")
+_RESUME = Parameter("resume", "flag", "Continue a run that was stopped or killed, from its checkpoint.")
 _STRICT = Parameter("strict", "flag", "End with exit code 3 when a verdict is 'Do not use'.")
 _SAVES = (
-    Parameter("save_model", "save", "Keep the trained model in this file, for later predictions.", "Save the trained model as", advanced=True),
-    Parameter("save_report", "save", "Write the page that tells how far to trust the result (HTML).", "Save the report as", advanced=True),
+    Parameter("save_model", "save", "Save the trained model in this file, for later predictions.", "Save the trained model as", advanced=True),
+    Parameter("save_report", "save", "Write the report (HTML) to this file.", "Save the report as", advanced=True),
 )  # fmt: skip
 
 
@@ -56,7 +56,7 @@ def _method(verb: str) -> Parameter:
 
 def _preset(verb: str) -> Parameter:
     known = tuple(dict.fromkeys(preset for one in _of_verb(verb) for preset in one.settings.presets()))
-    told = "fast: from the shipped start, minutes; standard: longer; paper: from nothing, hours."
+    told = "fast: fine-tunes the pretrained model, minutes; standard: longer; paper: the original recipe from scratch, hours."
     return Parameter("preset", "choice", told, "Preset", default=known[0], choices=known)
 
 
@@ -93,7 +93,7 @@ def _enhance() -> tuple[Parameter, ...]:
 def _train() -> tuple[Parameter, ...]:
     model = Parameter("model", "save", "File for the trained model, like mt.zip.", "Model file", required=True)
     memory = Parameter(
-        "memory_gb", "float", "Memory for training data; of what needs more, windows are read from disk. Default: half of what is free.",
+        "memory_gb", "float", "Memory for training data; larger data are read from disk in windows. Default: half of the free memory.",
         least=0, above=True,
     )  # fmt: skip
     return (model, *_learning("train"), memory)
@@ -111,7 +111,7 @@ def _predict() -> tuple[Parameter, ...]:
         *HOST,
         _CHANNEL,
         Parameter(
-            "adapt", "int", "Train so many steps further on each frame first, like 50; the model file stays as it is.", least=1
+            "adapt", "int", "Fine-tune the model for so many steps on each frame first, like 50; the model file does not change.", least=1
         ),
         *_parameters("blocks", "BLOCKS"),
         _STRICT,
@@ -211,10 +211,10 @@ VERBS: Mapping[str, Verb] = {
     for verb in (
         Verb(
             "enhance",
-            "Denoise and super-resolve images by what they hold themselves.\n\nINPUTS are image files and folders of them; several images of "
+            "Denoise and super-resolve images, learning from the images themselves.\n\nINPUTS are image files and folders of them; several images of "
             "one kind train one model, and each channel has a model of its own. Writes NAME_sr.tif, NAME_denoised.tif and "
             "NAME_uncertainty.tif for each, model.zip, report.html and run.json.",
-            "Denoise and super-resolve the open image by what it holds itself.",
+            "Denoise and super-resolve the open image, learning from the image itself.",
             "Superlens Enhance...",
             _enhance,
             _told_first(_by_kind("enhance", "localize")),
@@ -234,7 +234,7 @@ VERBS: Mapping[str, Verb] = {
         Verb(
             "predict",
             "Apply a trained model to more images of its kind.\n\nWhen `out` names an image, one input of any size goes through block by "
-            "block; killed and started again, it goes on where it was.",
+            "block; a run that was killed continues where it stopped.",
             "Apply a trained model to the open image.",
             "Superlens Predict...",
             _predict,
@@ -246,7 +246,7 @@ VERBS: Mapping[str, Verb] = {
             "localize",
             "Find single molecules in a blinking movie and make a super-resolved image and a table of them.\n\nWrites localizations.csv "
             "(ThunderSTORM's columns), localizations_linked.csv, density.tif (the sum of the network's maps), rendered.tif, report.html "
-            "and run.json. What is not given of optics and camera is estimated from the movie; the report says from what.",
+            "and run.json. Optics and camera values that are not given are estimated from the movie; the report shows from what.",
             "Find single molecules in the open movie: a table, and a super-resolved image of them.",
             "Superlens Localize...",
             _localize,
@@ -275,8 +275,8 @@ VERBS: Mapping[str, Verb] = {
         ),
         Verb(
             "stripes",
-            "Take stripes, and a sensor's own offsets and gains, off an image.",
-            "Take stripes, and a sensor's own offsets and gains, off the open image.",
+            "Subtract stripes, and the offsets and gains of sensor pixels, from an image.",
+            "Subtract stripes, and the offsets and gains of sensor pixels, from the open image.",
             "Superlens Remove Stripes...",
             _stripes,
             _told_first(_later("correcting", "correct")),
@@ -285,8 +285,8 @@ VERBS: Mapping[str, Verb] = {
         ),
         Verb(
             "compare",
-            "Hold a result against a reference: error map, RSP, RSE, FRC, PSNR and SSIM.",
-            "Hold a result against a reference: error map, RSP, RSE, FRC, PSNR and SSIM.",
+            "Compare a result with a reference: error map, RSP, RSE, FRC, PSNR and SSIM.",
+            "Compare a result with a reference: error map, RSP, RSE, FRC, PSNR and SSIM.",
             "Superlens Compare...",
             lambda: _parameters("measuring", "COMPARE"),
             _told_first(_later("measuring", "compare")),
@@ -316,8 +316,8 @@ VERBS: Mapping[str, Verb] = {
         ),
         Verb(
             "doctor",
-            "Say what superlens runs on, how fast it is, and what is wrong.",
-            "Say what superlens runs on, how fast it is, and what is wrong.",
+            "Check the installation: what superlens runs on, how fast it is, and what is wrong.",
+            "Check the installation: what superlens runs on, how fast it is, and what is wrong.",
             "",
             lambda: (*_parameters("about", "DOCTOR"), *HOST[:3]),
             _later("about", "diagnose"),

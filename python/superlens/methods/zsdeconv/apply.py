@@ -97,13 +97,13 @@ def _messages(
     said = [*_earlier_work(observation.image), *observation.messages]
     if "offset" in observation.camera.estimated:
         said.append(
-            f"the camera offset was estimated as {observation.camera.offset:.4g} counts and taken off; "
-            "give `offset` for values that can be compared between images"
+            f"Subtracted an estimated camera offset of {observation.camera.offset:.4g} counts. "
+            "To compare intensities between images, give `offset`."
         )
     if learned.history is not None and learned.model.config.provenance["start"] != "random weights":
         said.append(
-            f"training started from shipped weights and went {learned.history.blend:.0%} of the way to this image; "
-            "`from_scratch` does without them"
+            f"Started from the pretrained model; held-out regions kept {learned.history.blend:.0%} of the fine-tuning to this image. "
+            "`from_scratch` leaves the pretraining out."
         )
     if config.axes == "ZYX":
         said.append(_about_depth(observation.image.sizes["Z"], config))

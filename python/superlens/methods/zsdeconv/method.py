@@ -28,7 +28,7 @@ __all__ = ["METHOD", "ZSDeconvNet"]
 _VOLUME = Parameter(
     "volume",
     "switch",
-    "Take stacks as volumes, or each slice as an image; default: volumes where slices, z-step and PSF allow.",
+    "Treat a stack as one volume, or each slice as an image; default: a volume where slices, z-step and PSF allow.",
     "Stack is a volume",
     methods=("zsdeconv",),
 )
@@ -38,7 +38,7 @@ class ZSDeconvNet(ImageMethod):
     """See `superlens.methods.zsdeconv`. Its heavy parts are loaded when they are first needed."""
 
     name: ClassVar[str] = "zsdeconv"
-    summary: ClassVar[str] = "Denoise and super-resolve images by what they hold themselves."
+    summary: ClassVar[str] = "Denoise and super-resolve images, learning from the images themselves."
     settings: ClassVar[type[ZSDeconvConfig]] = ZSDeconvConfig
     gives: ClassVar[tuple[Role, ...]] = (
         Role("sharp", "super-resolved", "sr"),
