@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 STEPS = 3
+_QUICKLY = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"  # each graph runs a few times
 
 
 class UnderOneLoss(keras.Model):
@@ -56,7 +57,7 @@ def one_training(start: Path, out: Path) -> None:
             + 0.1 * losses.laplace_nll(outputs[1], outputs[2])
         )
 
-    network = build("light", {"channels": 3, "widths": (4, 4, 4)})
+    network = build("light", {"channels": 3, "widths": (4, 4)})
     if start.exists():
         with np.load(start) as file:
             set_weights(network, [file[f"w{i}"] for i in range(len(file.files))])
@@ -88,7 +89,7 @@ def both(tmp_path_factory):
         "module = importlib.util.module_from_spec(spec); spec.loader.exec_module(module)\n"
         "module.one_training(*map(pathlib.Path, sys.argv[1:]))\n"
     )
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": _QUICKLY}
     arguments = [sys.executable, "-c", code, str(folder / "start.npz"), str(folder / "there.npz")]
     done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]

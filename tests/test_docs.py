@@ -41,10 +41,10 @@ def command_lines() -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=name)
 def test_the_python_code_of_a_page_runs_from_top_to_bottom(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slim: None
 ) -> None:
     """With few steps of training: whether the code runs is asked here, and nothing about the pictures."""
-    monkeypatch.setitem(settings._PRESETS, "fast", {"steps": 20, "flips": 1})
+    monkeypatch.setitem(settings._PRESETS, "fast", {"steps": 2, "flips": 1, "batch": 1})
     monkeypatch.chdir(tmp_path)
     write("cell.tif", sample().crop(y=slice(0, 96), x=slice(0, 96)))
     code = "\n".join(blocks(page, "python"))

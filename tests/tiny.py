@@ -1,4 +1,4 @@
-"""Tiny networks and starts: what holds for any weights holds for random ones of an eighth of the width."""
+"""Tiny networks and starts: what holds for any weights holds for random ones of an eighth of the width and one level."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from superlens.networks import architecture, build, register
 from superlens.optics import RESPONSES
 from superlens.training.two_stage.state import TwoStageState
 
-WIDTHS = (4, 4, 4)
+WIDTHS = (4,)
 
 
 def network(name: str, **arguments: object) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ from numpy.typing import NDArray
 from superlens.bridge.dispatch import dispatch
 from superlens.bridge.listening import SILENT, Listener
 from superlens.bridge.protocol import InputSpec, OutputSpec, Request, Response
-from superlens.image import Image
 
 Array = NDArray[Any]
 Door = Callable[[str, Sequence[Array], Sequence[Array], Listener], Response]
@@ -24,7 +22,6 @@ class Caller:
 
     optics: Mapping[str, Any] = {"na": 1.3, "wavelength_nm": 525}
     quick: Mapping[str, Any] = {"steps": 2, "seed": 1, "settings": "batch=1 patch=32 flips=1"}
-    camera: Mapping[str, Any] = {"offset": 100.0, "gain": 2.0, "read_noise_e": 1.0}
 
     def noisy(self, shape: tuple[int, ...] = (40, 48), *, seed: int = 0, dtype: str = "uint16") -> Array:
         """A few blurred points under shot noise, about 100 to 250 counts."""
@@ -75,16 +72,3 @@ class Caller:
 @pytest.fixture(scope="session")
 def caller() -> Caller:
     return Caller()
-
-
-@pytest.fixture(scope="session")
-def model_file(tmp_path_factory: pytest.TempPathFactory, caller: Caller) -> Path:
-    """A model of one step, for pixels of 65 nm."""
-    from superlens.enhancing import train
-    from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-    from superlens.optics import Objective
-
-    path = tmp_path_factory.mktemp("model") / "quick.zip"
-    config = ZSDeconvConfig.of(steps=1, batch=1, patch=32, flips=1, **caller.camera)
-    train(Image(caller.noisy(), pixel_nm=65.0), Objective(**caller.optics), config=config).save(path)
-    return path

@@ -1,12 +1,10 @@
-"""`dispatch` gives the pixels that Python and the command line give, says every failure in a record, and hears when to stop."""
+"""`dispatch` gives the pixels that Python and the command line give, and says every failure in a record."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import re
-import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,11 +14,12 @@ import numpy as np
 import pytest
 from click.testing import Result
 
+from listeners import verb_of
 from superlens.bridge import dispatch as door
 from superlens.bridge.dispatch import dispatch, for_fiji
-from superlens.bridge.listening import Abandoned, Run, Telling
+from superlens.bridge.listening import Abandoned
 from superlens.bridge.menu import command_of
-from superlens.bridge.protocol import LARGEST_BLOCK, InputSpec, Request, Response
+from superlens.bridge.protocol import LARGEST_BLOCK, InputSpec, Request
 from superlens.enhancing import enhance, predict
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import Image
@@ -29,32 +28,13 @@ from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.model import ChannelModels, Model, load_model
 from superlens.optics import PSF, Objective
 from superlens.progress import Cancelled
-from superlens.runs.verb import Outcome, Verb
+from superlens.runs.verb import Outcome
 from superlens.runs.verb import Request as Asking
 from superlens.runs.verbs import VERBS
 
+pytestmark = pytest.mark.usefixtures("slim")
+
 Caller = Any
-
-
-class Ear:
-    """Listens, and stops at the first event for which `stop` holds."""
-
-    def __init__(self, stop: Callable[[Mapping[str, Any]], bool] = lambda info: False) -> None:
-        self.heard: list[tuple[str, int, int, dict[str, Any]]] = []
-        self._stop = stop
-        self._stopped = False
-
-    def update(self, message: str, current: int, maximum: int, info: Mapping[str, Any]) -> None:
-        self.heard.append((message, current, maximum, dict(info)))
-        self._stopped = self._stopped or self._stop(info)
-
-    def cancelled(self) -> bool:
-        return self._stopped
-
-
-def verb_of(run: Callable[[Asking], Outcome]) -> Verb:
-    """A verb that does something."""
-    return Verb("act", "", "", "", tuple, run)
 
 
 def in_python(caller: Caller, image: Image, **changes: Any) -> Any:
@@ -131,15 +111,15 @@ def test_pixels_in_a_block_can_go_into_files_and_back_into_blocks_at_once(caller
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
-def test_predict_keeps_axes_and_sampling_of_a_hyperstack(caller: Caller, model_file: Path, dtype: str) -> None:
+def test_predict_keeps_axes_and_sampling_of_a_hyperstack(caller: Caller, small_model: Path, dtype: str) -> None:
     data = caller.noisy((2, 2, 33, 47), dtype="float32").clip(0, 250).astype(dtype)
     about = {"z_step_nm": 300.0, "channel_names": ("actin", "dna")}
     spec = caller.described(data, "CZYX", **about)
-    answer, images = caller.call("predict", {"model": str(model_file)}, [(spec, data)])
+    answer, images = caller.call("predict", {"model": str(small_model)}, [(spec, data)])
     assert answer.ok, answer.error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SuperlensWarning)
-        expected = predict(Model.load(model_file), Image(data, "CZYX", 65.0, 300.0))
+        expected = predict(Model.load(small_model), Image(data, "CZYX", 65.0, 300.0))
     np.testing.assert_array_equal(images["sharp"], expected.image.data)
     sharp = answer.outputs[0]
     assert (sharp.axes, sharp.shape, sharp.z_step_nm) == ("CZYX", (2, 2, 66, 94), 300.0)
@@ -168,34 +148,6 @@ def test_enhance_learns_each_channel_with_its_wavelength_as_python_does(caller: 
     assert isinstance(models, ChannelModels) and models.channels == (0, 1)
 
 
-@pytest.mark.slow
-def test_finish_ends_the_training_of_one_channel_and_the_next_one_goes_on(caller: Caller, tmp_path: Path) -> None:
-    class Finishing:
-        """Has enough of the first channel at its first step, and of the second at its third."""
-
-        def __init__(self) -> None:
-            self.losses: dict[str, int] = {}
-
-        def update(self, message: str, current: int, maximum: int, info: Mapping[str, Any]) -> None:
-            if info["stage"] == "training" and current:
-                name = message.split(":")[0]
-                self.losses[name] = self.losses.get(name, 0) + 1
-                if self.losses[name] == {"channel 0": 1, "channel 1": 3}[name]:
-                    caller.ask("finish", run="two")
-
-        def cancelled(self) -> bool:
-            return False
-
-    data = caller.noisy((2, 40, 48))
-    parameters = {**caller.optics, "wavelength_nm": "525 610", **caller.quick, "steps": 100_000}
-    parameters["model"] = str(tmp_path / "m.zip")
-    ear = Finishing()
-    answer, _ = caller.call("train", parameters, [(caller.described(data, "CYX"), data)], listener=ear, run="two")
-    assert answer.ok and answer.early, answer.error
-    assert set(ear.losses) == {"channel 0", "channel 1"} and ear.losses["channel 1"] >= 3
-    assert isinstance(load_model(parameters["model"]), ChannelModels)
-
-
 @pytest.mark.parametrize("wavelengths", [{}, {"wavelength_nm": 525}, {"wavelength_nm": "525 610 700"}])
 def test_a_channel_without_a_wavelength_is_refused_before_anything_is_learned(
     caller: Caller, wavelengths: Mapping[str, Any]
@@ -209,9 +161,9 @@ def test_a_channel_without_a_wavelength_is_refused_before_anything_is_learned(
 
 @pytest.mark.slow
 def test_predict_gives_each_channel_to_its_model_and_leaves_out_the_others(
-    caller: Caller, model_file: Path, tmp_path: Path
+    caller: Caller, small_model: Path, tmp_path: Path
 ) -> None:
-    one = Model.load(model_file)
+    one = Model.load(small_model)
     models = ChannelModels((0, 2), (one, one))
     models.save(tmp_path / "two.zip")
     data = caller.noisy((3, 33, 47))
@@ -231,9 +183,9 @@ def test_predict_gives_each_channel_to_its_model_and_leaves_out_the_others(
 
 
 def test_a_model_for_several_channels_refuses_an_image_that_lacks_them(
-    caller: Caller, model_file: Path, tmp_path: Path
+    caller: Caller, small_model: Path, tmp_path: Path
 ) -> None:
-    one = Model.load(model_file)
+    one = Model.load(small_model)
     ChannelModels((0, 2), (one, one)).save(tmp_path / "two.zip")
     data = caller.noisy()
     spec = caller.described(data)
@@ -244,18 +196,18 @@ def test_a_model_for_several_channels_refuses_an_image_that_lacks_them(
 
 
 @pytest.mark.slow
-def test_a_model_of_one_kind_says_that_it_is_applied_to_all_channels(caller: Caller, model_file: Path) -> None:
+def test_a_model_of_one_kind_says_that_it_is_applied_to_all_channels(caller: Caller, small_model: Path) -> None:
     data = caller.noisy((2, 33, 47))
-    answer, _ = caller.call("predict", {"model": str(model_file)}, [(caller.described(data, "CYX"), data)])
+    answer, _ = caller.call("predict", {"model": str(small_model)}, [(caller.described(data, "CYX"), data)])
     assert answer.ok and "2 channels" in answer.messages[0] and answer.outputs[0].channels == ()
 
 
 @pytest.mark.slow
-def test_a_model_is_loaded_once_until_its_file_changes(caller: Caller, model_file: Path, tmp_path: Path) -> None:
+def test_a_model_is_loaded_once_until_its_file_changes(caller: Caller, small_model: Path, tmp_path: Path) -> None:
     from superlens.runs.images import load_once
 
     copy = tmp_path / "copy.zip"
-    copy.write_bytes(model_file.read_bytes())
+    copy.write_bytes(small_model.read_bytes())
     data = caller.noisy()
     image = (caller.described(data), data)
     first = load_once.cache_info().misses
@@ -406,10 +358,10 @@ def test_an_image_without_a_scale_is_refused_before_anything_is_learned(caller: 
     assert caller.ask("plan", of="enhance", parameters={**caller.optics, "pixel_nm": 65}, inputs=(spec,)).ok
 
 
-def test_a_model_for_another_pixel_size_is_refused_with_both(caller: Caller, model_file: Path) -> None:
+def test_a_model_for_another_pixel_size_is_refused_with_both(caller: Caller, small_model: Path) -> None:
     data = caller.noisy()
     spec = caller.described(data, pixel_nm=100.0)
-    answer = dispatch(Request(verb="predict", parameters={"model": str(model_file)}, inputs=(spec,)), [data])
+    answer = dispatch(Request(verb="predict", parameters={"model": str(small_model)}, inputs=(spec,)), [data])
     assert answer.error is not None and answer.error.kind == "user"
     assert "100 nm" in answer.error.message and "65 nm" in answer.error.message
     assert "pixel_nm" in answer.error.message and "--" not in answer.error.message
@@ -475,112 +427,6 @@ def test_warnings_for_the_user_become_messages_and_others_are_not_shown(monkeypa
 
     monkeypatch.setattr(door, "VERBS", {"warn": verb_of(warn)})
     assert dispatch(Request(verb="warn")).messages == ("seen output", "last")
-
-
-# -- being told and being stopped ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-def test_a_training_tells_stage_loss_device_and_time_left(caller: Caller) -> None:
-    data = caller.noisy()
-    ear = Ear()
-    parameters = {**caller.optics, **caller.quick, "steps": 25}
-    answer, _ = caller.call("enhance", parameters, [(caller.described(data), data)], roles=[], listener=ear)
-    assert answer.ok, answer.error
-    infos = [info for *_, info in ear.heard]
-    assert [info["stage"] for info in infos][0] == "loading" and infos[-1]["stage"] == "predicting"
-    assert any("CPU" in info.get("device", "") or "GPU" in info.get("device", "") for info in infos)
-    losses = [info["loss"] for info in infos if "loss" in info]
-    assert len(losses) == 2 and all(np.isfinite(losses))
-    assert any(info.get("seconds_left", 0) > 0 for info in infos)
-    assert answer.info["seconds"] > 0 and answer.info["stopped"] == "steps"
-    plan = caller.ask("plan", of="enhance", parameters=parameters, inputs=(caller.described(data),))
-    assert plan.info["seconds"] > 0, "after one run the next can be foretold"
-
-
-@pytest.mark.slow
-def test_cancel_keeps_nothing(caller: Caller, tmp_path: Path) -> None:
-    data = caller.noisy()
-    parameters = {**caller.optics, **caller.quick, "steps": 1000, "output": str(tmp_path / "out")}
-    ear = Ear(lambda info: info["stage"] == "training")
-    answer, images = caller.call("enhance", parameters, [(caller.described(data), data)], listener=ear)
-    assert answer.error is not None and answer.error.kind == "cancelled"
-    assert images == {} and not (tmp_path / "out").exists()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("wish", ["finish", "cancel"])
-def test_a_running_call_hears_another_one_by_its_name(caller: Caller, tmp_path: Path, wish: str) -> None:
-    data = caller.noisy()
-    training = threading.Event()
-    ear = Ear(lambda info: info["stage"] == "training" and training.set() is not None)
-    model = tmp_path / "m.zip"
-    parameters = {**caller.optics, **caller.quick, "steps": 100_000, "model": str(model)}
-    heard: list[Response] = []
-
-    def wishing() -> None:
-        assert training.wait(120)
-        heard.append(caller.ask(wish, run="a run"))
-
-    thread = threading.Thread(target=wishing)
-    thread.start()
-    answer, _ = caller.call("train", parameters, [(caller.described(data), data)], listener=ear, run="a run")
-    thread.join()
-    assert heard[0].info == {"heard": True}
-    if wish == "finish":
-        assert answer.ok and answer.early and answer.files == (str(model),)
-        assert Model.load(model).config.provenance["stopped"] == "cancelled"
-    else:
-        assert answer.error is not None and answer.error.kind == "cancelled" and not model.exists()
-    assert caller.ask(wish, run="a run").info == {"heard": False}
-
-
-def test_a_call_that_waits_for_another_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
-    inside, leave = threading.Event(), threading.Event()
-
-    def work(request: Asking) -> Outcome:
-        inside.set()
-        assert leave.wait(20)
-        return Outcome()
-
-    monkeypatch.setattr(door, "VERBS", {"work": verb_of(work)})
-    first: list[Response] = []
-    thread = threading.Thread(target=lambda: first.append(dispatch(Request(verb="work"))))
-    thread.start()
-    assert inside.wait(20)
-    answer = dispatch(Request(verb="work"), listener=Ear(lambda info: True))
-    leave.set()
-    thread.join()
-    assert first[0].ok
-    assert answer.error is not None and answer.error.kind == "cancelled"
-
-
-def test_finish_ends_a_training_but_not_a_prediction() -> None:
-    run = Run()
-    telling = Telling(Ear(), run)
-    run.finish.set()
-    telling(0, 1, "predicting")
-    with pytest.raises(Cancelled):
-        telling(5, 20, "training")
-    telling(0, 1, "predicting")
-
-
-def test_a_cancelled_call_stays_cancelled() -> None:
-    run = Run()
-    telling = Telling(Ear(), run)
-    run.cancel.set()
-    for message in ("training", "loss 0.3", "predicting"):
-        with pytest.raises(Abandoned):
-            telling(1, 2, message)
-
-
-def test_events_are_no_more_than_a_person_can_see() -> None:
-    ear = Ear()
-    telling = Telling(ear, Run())
-    began = time.monotonic()
-    for step in range(1, 10_000):
-        telling(step, 10_000, "training")
-    assert len(ear.heard) <= 2 + (time.monotonic() - began) / 0.1
 
 
 # -- what answers -------------------------------------------------------------------------------------------------------

@@ -155,9 +155,9 @@ print(json.dumps(told))
 @pytest.mark.slow
 @needs_plugin
 def test_a_notebook_predicts_an_open_image_with_the_pixels_of_python(
-    imagej: Path, caller: Caller, model_file: Path, tmp_path: Path
+    imagej: Path, caller: Caller, small_model: Path, tmp_path: Path
 ) -> None:
-    check_predicts(imagej, caller, model_file, tmp_path)
+    check_predicts(imagej, caller, small_model, tmp_path)
 
 
 WITH_A_WINDOW = """
@@ -376,15 +376,15 @@ def test_a_macro_of_a_fiji_without_a_screen_gives_the_pixels_of_the_shell(
     np.testing.assert_array_equal(read(tmp_path / "out.tif").data, from_the_shell)
 
 
-def check_predicts(folder: Path, caller: Caller, model_file: Path, tmp_path: Path) -> None:
+def check_predicts(folder: Path, caller: Caller, small_model: Path, tmp_path: Path) -> None:
     from superlens.enhancing import predict
     from superlens.image import Image
     from superlens.model import Model
 
     data = caller.noisy()
     np.save(tmp_path / "in.npy", data)
-    told = in_a_process(ON_AN_IMAGE, folder, tmp_path / "in.npy", model_file, tmp_path / "out.npy")
-    expected = predict(Model.load(model_file), Image(data, pixel_nm=65.0)).image
+    told = in_a_process(ON_AN_IMAGE, folder, tmp_path / "in.npy", small_model, tmp_path / "out.npy")
+    expected = predict(Model.load(small_model), Image(data, pixel_nm=65.0)).image
     assert expected is not None
     np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), expected.data)
     assert told["shape"] == [80, 96] and told["pixel"] == pytest.approx(0.0325)

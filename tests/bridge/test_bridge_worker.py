@@ -17,6 +17,7 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
+from listeners import Ear
 from superlens.bridge.listening import SILENT, Listener
 from superlens.bridge.protocol import Request, Response
 
@@ -103,20 +104,6 @@ class Worker:
         return int(self.ping().info["pid"])
 
 
-class Ear:
-    """Cancels at the first event of a stage, and counts what comes after."""
-
-    def __init__(self, stage: str = "none") -> None:
-        self.stages: list[str] = []
-        self._stage = stage
-
-    def update(self, message: str, current: int, maximum: int, info: Mapping[str, Any]) -> None:
-        self.stages.append(info["stage"])
-
-    def cancelled(self) -> bool:
-        return self._stage in self.stages
-
-
 MADE: list[str] = []
 """Names of the blocks that were made here."""
 
@@ -155,12 +142,12 @@ def test_the_worker_answers_and_is_another_process(worker: Worker) -> None:
     assert worker.pid == answer.info["pid"], "it stays for the next call"
 
 
-def test_the_worker_gives_the_pixels_that_this_process_gives(worker: Worker, caller: Caller, model_file: Path) -> None:
+def test_the_worker_gives_the_pixels_that_this_process_gives(worker: Worker, caller: Caller, small_model: Path) -> None:
     data = caller.noisy()
     image = (caller.described(data), data)
     ear = Ear()
-    there, far = caller.call("predict", {"model": str(model_file)}, [image], door=worker.door, listener=ear)
-    here, near = caller.call("predict", {"model": str(model_file)}, [image])
+    there, far = caller.call("predict", {"model": str(small_model)}, [image], door=worker.door, listener=ear)
+    here, near = caller.call("predict", {"model": str(small_model)}, [image])
     assert there.ok and here.ok, there.error
     for role in ("sharp", "denoised", "uncertainty"):  # other numbers of threads round otherwise
         np.testing.assert_allclose(far[role], near[role], rtol=0, atol=1e-5 * np.ptp(near[role]))
@@ -218,7 +205,7 @@ def test_many_messages_at_once_stay_whole(worker: Worker) -> None:
 
 def test_cancel_ends_a_training_within_a_step_or_two(worker: Worker, caller: Caller, tmp_path: Path) -> None:
     data = caller.noisy()
-    ear = Ear("training")
+    ear = Ear(lambda info: info["stage"] == "training")
     parameters = {**caller.optics, **caller.quick, "steps": 100_000, "model": str(tmp_path / "m.zip")}
     answer, _ = caller.call("train", parameters, [(caller.described(data), data)], door=worker.door, listener=ear)
     assert answer.error is not None and answer.error.kind == "cancelled"

@@ -24,6 +24,8 @@ from superlens.image import Image
 from superlens.io import read, write
 from superlens.runs import folders
 
+pytestmark = pytest.mark.usefixtures("slim")
+
 Run = Callable[..., Result]
 Array = NDArray[np.generic]
 

@@ -16,6 +16,8 @@ from superlens.io import read, read_psf, write
 from superlens.optics import PSF, Objective
 from superlens.runs.choices import Reading
 
+pytestmark = pytest.mark.usefixtures("slim")
+
 Run = Callable[..., Result]
 
 OPTICS = ("--na", 1.1, "--wavelength-nm", 525)

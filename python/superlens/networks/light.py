@@ -44,8 +44,8 @@ def light_two_stage(*, channels: int = 5, scale: int = 2, widths: tuple[int, ...
     scale : {1, 2}
         Sampling of the sharp image relative to the input. Both have the same weights: at scale 1 the mean of the 2x2 sub-pixels
         is returned.
-    widths : tuple of three ints
-        Feature channels at full, half and quarter sampling.
+    widths : tuple of int
+        Feature channels at full, half, quarter ... sampling.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def light_two_stage(*, channels: int = 5, scale: int = 2, widths: tuple[int, ...
     Raises
     ------
     ValueError
-        If ``scale``, ``channels`` or the number of widths is out of range.
+        If ``scale``, ``channels`` is out of range or there are no widths.
     """
     _check(scale, channels, widths)
     inputs = keras.Input((None, None, channels), name="conditioned")
@@ -80,7 +80,7 @@ def light_two_stage_volume(
     Raises
     ------
     ValueError
-        If ``scale``, ``channels`` or the number of widths is out of range.
+        If ``scale``, ``channels`` is out of range or there are no widths.
     """
     _check(scale, channels, widths)
     volume = keras.Input((None, None, None, channels), name="conditioned")
@@ -99,9 +99,9 @@ def light_two_stage_volume(
 
 
 def _check(scale: int, channels: int, widths: tuple[int, ...]) -> None:
-    if scale not in (1, 2) or channels < 1 or len(widths) != 3:
+    if scale not in (1, 2) or channels < 1 or not widths:
         raise ValueError(
-            f"scale is {scale!r}, channels {channels} and widths {widths}; expected 1 or 2, at least 1, and three widths"
+            f"scale is {scale!r}, channels {channels} and widths {widths}; expected 1 or 2, at least 1, and a width or more"
         )
 
 
