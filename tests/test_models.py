@@ -16,7 +16,8 @@ from superlens.enhancing import enhance
 from superlens.image import Image
 from superlens.methods.deepstorm.detect import Detector
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.model import Model, shipped
+from superlens.model import Model, read_header, shipped
+from superlens.networks import architecture
 from superlens.optics import PSF
 
 MODELS = Path(__file__).parents[1] / "models"
@@ -31,11 +32,12 @@ def tiny_picture():
 
 def outputs(picture, name):
     """What a shipped model makes of it, before any zero-shot step."""
-    if name.startswith("deepstorm"):
+    network = architecture(read_header(shipped()[name]).network)
+    if network.outputs == ("density",):
         frame = np.asarray(picture, np.float32)[None]
         return {"density": Detector.of(Model.load(shipped()[name])).maps(frame, 600.0, 10.0)[0, 96:128, 96:128]}
     known = {"steps": 0, "flips": 1, "offset": 0.0, "gain": 1.0, "read_noise_e": 1.0}
-    if name.endswith("volume"):
+    if network.axes == "ZYX":
         return middle_slice(np.asarray(picture, np.float32), ZSDeconvConfig.of("fast", axes="ZYX", **known))
     config = ZSDeconvConfig.of("fast", **known)
     result = enhance(Image(np.asarray(picture, np.float32), pixel_nm=65.0), PSF.gaussian(220.0, 32.5), config=config)

@@ -222,7 +222,7 @@ def test_a_structure_stays_while_molecules_change(sites: Sites) -> None:
         (PhotonLaw.uniform(700.0, 900.0), 800.0, 200.0 / np.sqrt(12)),
         (PhotonLaw.gamma(3.0, 1000.0), 3000.0, np.sqrt(3.0) * 1000.0),
         (PhotonLaw.exponential(500.0), 500.0, 500.0),
-        (PhotonLaw.log_normal(1000.0, 0.5), 1000.0 * np.exp(0.125), 1000.0 * np.exp(0.125) * np.sqrt(np.expm1(0.25))),
+        (PhotonLaw("log-normal", 1100.0, 600.0), 1100.0, 600.0),
     ],
     ids=lambda value: getattr(value, "law", ""),
 )

@@ -8,7 +8,7 @@ import pytest
 from superlens.camera import EMCCD, Camera
 from superlens.errors import SuperlensError
 from superlens.simulate import GaussianSpots, Molecules
-from superlens.smlm.precision import cramer_rao_nm, fit_spot, fit_spots
+from superlens.smlm.precision import cramer_rao_nm, fit_spots
 
 PIXEL, SIGMA, SIDE = 100.0, 110.0, 13
 
@@ -103,7 +103,7 @@ def test_a_fit_without_noise_finds_what_made_the_spot() -> None:
 
 
 def test_a_known_width_is_left_alone() -> None:
-    fit = fit_spot(means(places(1), 900.0, 5.0)[0], PIXEL, sigma_nm=130.0, fixed_sigma=True)
+    fit = fit_spots(means(places(1), 900.0, 5.0), PIXEL, sigma_nm=130.0, fixed_sigma=True)
     assert (fit.sigma_nm[0], fit.sigma_error_nm[0], len(fit)) == (pytest.approx(130.0), 0.0, 1)
 
 
@@ -112,7 +112,7 @@ def test_a_neighbour_shows_in_the_misfit_and_an_empty_window_does_not_pass() -> 
     pair = means(np.array([[500.0, 650.0]]), 2000.0, 5.0)[0] + means(np.array([[800.0, 650.0]]), 2000.0, 0.0)[0]
     fit = fit_spots(np.stack([rng.poisson(pair), rng.poisson(means(places(1), 2000.0, 5.0)[0])]), PIXEL)
     assert fit.misfit[0] > 2.0 > 1.5 > fit.misfit[1]
-    assert not fit_spot(np.zeros((9, 9)), PIXEL).converged[0]
+    assert not fit_spots(np.zeros((1, 9, 9)), PIXEL).converged[0]
     assert len(fit.where(fit.misfit < 2.0)) == 1
     assert len(fit_spots(np.zeros((0, 9, 9)), PIXEL)) == 0
 

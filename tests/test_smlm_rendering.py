@@ -7,7 +7,7 @@ import pytest
 
 from superlens.errors import SuperlensError
 from superlens.smlm import Localizations, rendering
-from superlens.smlm.rendering import render_gaussian, render_histogram, render_shifted
+from superlens.smlm.rendering import render_gaussian, render_histogram
 
 
 def table(positions, **columns):
@@ -20,7 +20,7 @@ def middle(seed, number=300):
     return table(np.random.default_rng(seed).uniform(400, 800, (number, 2)), uncertainty_nm=np.full(number, 15.0))
 
 
-@pytest.mark.parametrize("render", [render_histogram, render_shifted, render_gaussian])
+@pytest.mark.parametrize("render", [render_histogram, render_gaussian])
 def test_every_localization_counts_one(render):
     image = render(middle(0), 10.0)
     assert image.data.shape == (120, 160)
@@ -29,7 +29,7 @@ def test_every_localization_counts_one(render):
     assert image.history["rendered"]["localizations"] == 300
 
 
-@pytest.mark.parametrize("render", [render_histogram, render_shifted, render_gaussian])
+@pytest.mark.parametrize("render", [render_histogram, render_gaussian])
 def test_an_image_without_localizations_is_dark(render):
     image = render(Localizations.empty(pixel_nm=100.0, yx_shape=(4, 5)), 50.0, **_width(render))
     assert image.data.shape == (8, 10)
@@ -56,14 +56,6 @@ def test_a_gaussian_lies_where_its_molecule_lies_and_is_as_wide_as_asked(sigma_n
 def test_wide_uncertainties_are_drawn_wider():
     sharp, blunt = (render_gaussian(table([(600.0, 600.0)], uncertainty_nm=[s]), 5.0).data.max() for s in (8.0, 32.0))
     assert sharp / blunt == pytest.approx(16, rel=0.25)
-
-
-def test_a_shifted_histogram_is_a_histogram_through_a_triangle():
-    image = render_shifted(table([(805.0, 605.0)]), 10.0, shifts=3).data
-    np.testing.assert_allclose(image[60, 78:83] * 3, np.array([1, 2, 3, 2, 1]) / 9, rtol=1e-5)
-    np.testing.assert_array_equal(
-        render_shifted(middle(2), 10.0, shifts=1).data, render_histogram(middle(2), 10.0).data
-    )
 
 
 def test_what_cannot_be_drawn_is_refused():

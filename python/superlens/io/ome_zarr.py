@@ -30,7 +30,7 @@ from superlens.io.sizes import Stated, length_nm
 if TYPE_CHECKING:
     import zarr
 
-__all__ = ["open_zarr", "zarr_version"]
+__all__ = ["open_zarr"]
 
 _LEGACY_ORDER = "TCZYX"  # the axes of NGFF up to 0.2, which does not name them
 _LETTERS = {"time": "T", "channel": "C"}
@@ -69,11 +69,6 @@ def open_zarr(path: Path, *, fill_missing: bool = False, series: int | None = No
     except Exception as error:  # damaged metadata make the library raise anything; all of it means the same to the user
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise SuperlensError(f"{path.name} cannot be read as OME-Zarr ({reason}). Copy or export it again.") from error
-
-
-def zarr_version(path: Path) -> int:
-    """Version of the Zarr format of a folder, 2 or 3."""
-    return 3 if (path / "zarr.json").is_file() else 2
 
 
 def _image_node(path: Path, series: int | None) -> tuple[Any, Mapping[str, Any]]:

@@ -16,8 +16,8 @@ from superlens.metrics.consistency import (
     residual_whiteness,
     rsp_rse,
 )
-from superlens.metrics.fidelity import linear_fit, ms_ssim, nrmse, psnr, psnr_fitted, ssim
-from superlens.metrics.profiles import dip_between_peaks, fwhm_of_profile, line_profile
+from superlens.metrics.fidelity import linear_fit, nrmse, psnr, psnr_fitted, ssim
+from superlens.metrics.profiles import dip_between_peaks, line_profile
 from superlens.metrics.resolution import (
     FrcCurve,
     decorrelation_resolution,
@@ -37,10 +37,8 @@ __all__ = [
     "flux_ratio",
     "frc",
     "frc_resolution",
-    "fwhm_of_profile",
     "line_profile",
     "linear_fit",
-    "ms_ssim",
     "nrmse",
     "power_spectrum_radial",
     "psnr",

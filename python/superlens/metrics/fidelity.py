@@ -14,16 +14,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from superlens.errors import SuperlensError
-from superlens.optics.forward import binned
 
-__all__ = ["linear_fit", "ms_ssim", "nrmse", "paired", "psnr", "psnr_fitted", "ssim"]
+__all__ = ["linear_fit", "nrmse", "paired", "psnr", "psnr_fitted", "ssim"]
 
 Array: TypeAlias = NDArray[Any]
 Float64: TypeAlias = NDArray[np.float64]
 
 _SIGMA = 1.5
 _RADIUS = 5  # the window of 11 pixels
-_SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
 def psnr(reference: Array, image: Array, peak: float | None = None) -> float:
@@ -174,56 +172,7 @@ def ssim(reference: Array, image: Array, data_range: float) -> float:
     >>> ssim(ramp, ramp, data_range=255)
     1.0
     """
-    luminance, structure = _ssim_maps(*paired(reference, image), _positive("data_range", data_range))
-    return float(np.mean(luminance * structure))
-
-
-def ms_ssim(reference: Array, image: Array, data_range: float) -> float:
-    """Return the multi-scale structural similarity of two planes.
-
-    Data range: `data_range`, as given. Fit: none. Five scales by 2x2 means, windows as in `ssim`, negative terms taken
-    as 0.
-
-    Parameters
-    ----------
-    reference, image : ndarray, shape (Y, X)
-        Of one shape and unit, both sides at least 176.
-    data_range : float
-        Sets the constants, as in `ssim`.
-
-    Returns
-    -------
-    float
-        From 0 to 1, which is for equal images.
-
-    Raises
-    ------
-    SuperlensError
-        As in `ssim`, or a side is below 176.
-
-    References
-    ----------
-    Wang, Simoncelli and Bovik, Asilomar Conf. Signals Syst. Comput. 2003, eq. 7 and the weights of section 3.2.
-
-    Examples
-    --------
-    >>> ramp = np.arange(176.0 * 176).reshape(176, 176)
-    >>> ms_ssim(ramp, ramp, data_range=176 * 176)
-    1.0
-    """
-    reference, image = paired(reference, image)
-    if reference.ndim != 2 or min(reference.shape) < 176:
-        raise SuperlensError(
-            f"image has shape {reference.shape}; multi-scale SSIM expects (Y, X) of at least 176 each. Use ssim."
-        )
-    data_range = _positive("data_range", data_range)
-    product = 1.0
-    for level, weight in enumerate(_SCALE_WEIGHTS):
-        luminance, structure = _ssim_maps(reference, image, data_range)
-        last = level == len(_SCALE_WEIGHTS) - 1
-        product *= max(float(np.mean(luminance * structure if last else structure)), 0.0) ** weight
-        reference, image = _halved(reference), _halved(image)
-    return product
+    return float(_ssim_map(*paired(reference, image), _positive("data_range", data_range)).mean())
 
 
 def paired(reference: Array, image: Array) -> tuple[Float64, Float64]:
@@ -238,8 +187,8 @@ def paired(reference: Array, image: Array) -> tuple[Float64, Float64]:
     return first, second
 
 
-def _ssim_maps(x: Float64, y: Float64, data_range: float) -> tuple[Float64, Float64]:
-    """Return the luminance term and the product of the contrast and structure terms, where the window fits."""
+def _ssim_map(x: Float64, y: Float64, data_range: float) -> Float64:
+    """Return the product of the luminance, contrast and structure terms, where the window fits."""
     if min(x.shape) < 2 * _RADIUS + 1:
         raise SuperlensError(f"image has shape {x.shape}; expected at least {2 * _RADIUS + 1} pixels along every axis.")
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
@@ -248,17 +197,12 @@ def _ssim_maps(x: Float64, y: Float64, data_range: float) -> tuple[Float64, Floa
     covariance = _windowed(x * y) - mean_x * mean_y
     luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
     structure = (2 * covariance + c2) / (variance_x + variance_y + c2)
-    return luminance, structure
+    return np.asarray(luminance * structure)
 
 
 def _windowed(array: Float64) -> Float64:
     smooth = ndimage.gaussian_filter(array, _SIGMA, radius=_RADIUS)
     return np.asarray(smooth[(slice(_RADIUS, -_RADIUS),) * array.ndim])
-
-
-def _halved(array: Float64) -> Float64:
-    y, x = (side // 2 * 2 for side in array.shape)
-    return np.asarray(binned(array[:y, :x], (2, 2)))
 
 
 def _positive(name: str, value: float) -> float:

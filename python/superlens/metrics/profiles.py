@@ -1,4 +1,4 @@
-"""Line profiles and what is read from them: widths and the dip between two peaks."""
+"""Line profiles, and the dip between two peaks of one."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, optimize, signal
+from scipy import ndimage, signal
 
 from superlens.errors import SuperlensError
 
-__all__ = ["dip_between_peaks", "fwhm_of_profile", "line_profile"]
+__all__ = ["dip_between_peaks", "line_profile"]
 
 Array: TypeAlias = NDArray[Any]
 Float64: TypeAlias = NDArray[np.float64]
-
-_FWHM_OF_SIGMA = 2 * math.sqrt(2 * math.log(2))
 
 
 def line_profile(
@@ -67,50 +65,6 @@ def line_profile(
     return np.asarray(samples.mean(axis=1), np.float64)
 
 
-def fwhm_of_profile(profile: Array, pixel_nm: float = 1.0) -> float:
-    """Return the full width at half maximum of the peak of a profile.
-
-    Data range: any. Fit: a Gaussian plus a constant, by least squares over the whole profile.
-
-    Parameters
-    ----------
-    profile : ndarray, shape (n,), n >= 5
-        With one peak, above its surroundings.
-    pixel_nm : float
-        Spacing of the samples.
-
-    Returns
-    -------
-    float
-        In nanometres if `pixel_nm` is given, else in samples.
-
-    Raises
-    ------
-    SuperlensError
-        The profile is too short or flat, or the fit finds no peak inside it.
-
-    Examples
-    --------
-    >>> x = np.arange(-10, 11)
-    >>> round(fwhm_of_profile(5 + 3 * np.exp(-0.5 * (x / 2) ** 2), pixel_nm=10), 2)
-    47.1
-    """
-    profile = _checked_profile(profile, least=5)
-    x = np.arange(profile.size, dtype=np.float64)
-    base, top = float(profile.min()), float(profile.max())
-    if not top > base:
-        raise SuperlensError("profile is flat; a width needs a peak.")
-    half = np.count_nonzero(profile > (base + top) / 2)
-    guess = (top - base, float(profile.argmax()), max(half / _FWHM_OF_SIGMA, 0.3), base)
-    try:
-        (_, centre, sigma, _), _ = optimize.curve_fit(_gaussian, x, profile, p0=guess)
-    except RuntimeError as error:
-        raise SuperlensError("no Gaussian fits the profile; choose a line across one structure.") from error
-    if not 0 <= centre <= profile.size - 1 or abs(sigma) > profile.size:
-        raise SuperlensError("the profile has no peak inside; choose a longer line across one structure.")
-    return float(abs(sigma) * _FWHM_OF_SIGMA * pixel_nm)
-
-
 def dip_between_peaks(profile: Array, background: float = 0.0) -> float:
     """Return how deep the valley between the two most prominent peaks is, as a share of the lower peak.
 
@@ -147,10 +101,6 @@ def dip_between_peaks(profile: Array, background: float = 0.0) -> float:
     if lower <= 0:
         raise SuperlensError(f"the lower peak is {lower:.4g} above the background of {background}; expected above 0.")
     return float(1 - profile[first : second + 1].min() / lower)
-
-
-def _gaussian(x: Float64, height: float, centre: float, sigma: float, base: float) -> Float64:
-    return np.asarray(height * np.exp(-0.5 * ((x - centre) / sigma) ** 2) + base)
 
 
 def _checked_profile(profile: Array, least: int) -> Float64:

@@ -83,12 +83,6 @@ class PhotonLaw:
         """The exponential law."""
         return cls("exponential", mean_photons, mean_photons)
 
-    @classmethod
-    def log_normal(cls, median_photons: float, spread: float) -> Self:
-        """The log-normal law; `spread` is the standard deviation of the logarithm."""
-        mean = median_photons * math.exp(0.5 * spread**2)
-        return cls("log-normal", mean, mean * math.sqrt(math.expm1(spread**2)))
-
     def draw(self, count: int, rng: np.random.Generator) -> Floats:
         """Draw the photons of `count` molecules, shape (count,)."""
         if self.std_photons == 0:

@@ -13,9 +13,9 @@ from superlens.smlm.estimation import Known, MovieEstimate, estimate_movie
 from superlens.smlm.linking import link, molecules
 from superlens.smlm.maps import frc_of_halves, map_error
 from superlens.smlm.matching import Matching, match, scores
-from superlens.smlm.precision import SpotFits, cramer_rao_nm, fit_spot, fit_spots
+from superlens.smlm.precision import SpotFits, cramer_rao_nm, fit_spots
 from superlens.smlm.refining import Refined, refine
-from superlens.smlm.rendering import render_gaussian, render_histogram, render_shifted
+from superlens.smlm.rendering import render_gaussian, render_histogram
 from superlens.smlm.table import Localizations
 
 __all__ = [
@@ -32,7 +32,6 @@ __all__ = [
     "estimate_drift",
     "estimate_movie",
     "find_peaks",
-    "fit_spot",
     "fit_spots",
     "frc_of_halves",
     "histogram",
@@ -43,7 +42,6 @@ __all__ = [
     "refine",
     "render_gaussian",
     "render_histogram",
-    "render_shifted",
     "scores",
     "spikes",
 ]

@@ -22,7 +22,7 @@ from scipy.special import ndtr, xlogy
 
 from superlens.errors import SuperlensError, require_length_nm
 
-__all__ = ["SpotFits", "cramer_rao_nm", "fit_spot", "fit_spots"]
+__all__ = ["SpotFits", "cramer_rao_nm", "fit_spots"]
 
 Floats = NDArray[np.float64]
 
@@ -203,7 +203,7 @@ def fit_spots(
     --------
     >>> from superlens.simulate import GaussianSpots, Molecules
     >>> one = Molecules(np.array([[630.0, 660.0, 0.0]]), np.array([1000.0]), np.array([[110.0, 110.0]]), np.array([1]))
-    >>> fit = fit_spot(5.0 + GaussianSpots().render(one, (13, 13), 100.0), 100.0)
+    >>> fit = fit_spots(5.0 + GaussianSpots().render(one, (13, 13), 100.0)[None], 100.0)
     >>> round(float(fit.x_nm[0]), 1), round(float(fit.sigma_nm[0]), 1)
     (630.0, 110.0)
     """
@@ -226,26 +226,6 @@ def fit_spots(
     values = dict(zip(_VALUES, (spots * unit).T, strict=True))
     bounds = dict(zip(_ERRORS, (errors * unit).T, strict=True))
     return SpotFits(**values, **bounds, misfit=misfit, scatter=scatter, converged=converged)
-
-
-def fit_spot(
-    window: ArrayLike,
-    pixel_nm: float,
-    *,
-    sigma_nm: float = 110.0,
-    fixed_sigma: bool = False,
-    read_noise_e: float = 0.0,
-    excess: float = 1.0,
-) -> SpotFits:
-    """Fit one Gaussian to one window, shape (S, S), in detected photons: `fit_spots` for a single spot."""
-    return fit_spots(
-        np.asarray(window, np.float64)[None],
-        pixel_nm,
-        sigma_nm=sigma_nm,
-        fixed_sigma=fixed_sigma,
-        read_noise_e=read_noise_e,
-        excess=excess,
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from superlens.image import Image
 from superlens.smlm.density import histogram
 from superlens.smlm.table import Localizations
 
-__all__ = ["render_gaussian", "render_histogram", "render_shifted"]
+__all__ = ["render_gaussian", "render_histogram"]
 
 Array = NDArray[np.float32]
 
@@ -34,35 +34,6 @@ def render_histogram(table: Localizations, pixel_nm: float = 10.0) -> Image:
         Localizations in each pixel, over the field of the table.
     """
     return _image(histogram(table.positions_nm, _shape(table, pixel_nm), pixel_nm), table, pixel_nm, "histogram")
-
-
-def render_shifted(table: Localizations, pixel_nm: float = 10.0, *, shifts: int = 4) -> Image:
-    """Average of histograms whose bins are ``shifts`` times larger and shifted by a pixel each: smooth, without a width to choose.
-
-    Parameters
-    ----------
-    table : Localizations
-    pixel_nm : float
-        Side of a pixel of the image.
-    shifts : int
-        Pixels along a bin.
-
-    Returns
-    -------
-    Image
-        Localizations in each pixel.
-
-    References
-    ----------
-    Scott, Averaged shifted histograms, Ann. Statist. 13, 1024 (1985).
-    """
-    if shifts < 1:
-        raise SuperlensError(f"shifts is {shifts}; expected at least 1")
-    counts = histogram(table.positions_nm, _shape(table, pixel_nm), pixel_nm)
-    triangle = np.convolve(np.ones(shifts), np.ones(shifts)) / shifts**2
-    for axis in (0, 1):
-        counts = ndimage.convolve1d(counts, triangle, axis=axis, mode="constant")
-    return _image(counts, table, pixel_nm, f"histogram averaged over {shifts} shifts")
 
 
 def render_gaussian(

@@ -25,6 +25,7 @@ import superlens as sl
 from superlens.camera import Camera
 from superlens.methods.deepstorm.apply import Localized
 from superlens.methods.deepstorm.settings import DeepStormConfig
+from superlens.methods.deepstorm.state import shipped_states
 from superlens.model import Model, shipped
 from superlens.simulate import (
     Background,
@@ -423,7 +424,6 @@ def _dense() -> Path:
 
 def _digest() -> str:
     whole = hashlib.sha256()
-    for name, path in sorted(shipped().items()):
-        if name.startswith("deepstorm"):
-            whole.update(path.read_bytes())
+    for name in sorted(shipped_states()):
+        whole.update(shipped()[name].read_bytes())
     return whole.hexdigest()[:12]
