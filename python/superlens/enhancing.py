@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,36 +69,6 @@ def image_method(name: str | None, settings: Settings | None = None) -> ImageMet
     return found
 
 
-@overload
-def enhance(
-    images: Image,
-    optics: Optics | Sequence[Optics] = None,
-    *,
-    method: str | None = None,
-    channels: Sequence[int] | None = None,
-    preset: str = "fast",
-    config: Settings | None = None,
-    checkpoint: Path | None = None,
-    start: Model | None = None,
-    progress: Progress = silent,
-) -> Result: ...
-
-
-@overload
-def enhance(
-    images: Sequence[Image],
-    optics: Optics | Sequence[Optics] = None,
-    *,
-    method: str | None = None,
-    channels: Sequence[int] | None = None,
-    preset: str = "fast",
-    config: Settings | None = None,
-    checkpoint: Path | None = None,
-    start: Model | None = None,
-    progress: Progress = silent,
-) -> list[Result]: ...
-
-
 def enhance(
     images: Image | Sequence[Image],
     optics: Optics | Sequence[Optics] = None,
@@ -110,7 +80,7 @@ def enhance(
     checkpoint: Path | None = None,
     start: Model | None = None,
     progress: Progress = silent,
-) -> Result | list[Result]:
+) -> Any:
     """Denoise and super-resolve images, learning from the images themselves.
 
     Parameters
@@ -136,7 +106,8 @@ def enhance(
 
     Returns
     -------
-    Result, or list of Result for a sequence
+    Result
+        Or a list of them for a sequence.
 
     Raises
     ------

@@ -15,7 +15,7 @@ from superlens.method import ImageMethod
 from superlens.runs.checkpoints import checkpointed, checkpoints
 from superlens.runs.folders import stem_of
 from superlens.runs.learning import PACE, Learning
-from superlens.runs.places import Place, place_for
+from superlens.runs.result_names import ResultNames, reserved_names
 from superlens.runs.verb import Made, Outcome, Plan, Request, Source
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def ended(request: Request, checkpoint: Path | None) -> None:
 @contextlib.contextmanager
 def room_for_learning(
     request: Request, learning: Learning, sources: Sequence[Source]
-) -> Iterator[tuple[Place | None, Path | None]]:
+) -> Iterator[tuple[ResultNames | None, Path | None]]:
     """Names for the results, free before any work begins, and the place of the checkpoint; none of them without a folder."""
     out = request.path("out")
     if out is None:
@@ -75,7 +75,9 @@ def room_for_learning(
     room = told.room_bytes * len(learning.channels.optics) + sum(map(_output_bytes, images))
     roles = tuple(told.scales)
     with (
-        place_for(request.folder(out), learning.method, sources, roles, room, request.session, model=True) as place,
+        reserved_names(
+            request.folder(out), learning.method, sources, roles, room, request.session, model=True
+        ) as place,
         checkpoint_at(request, out / f".{place.prefix}checkpoint") as checkpoint,
     ):
         yield place, checkpoint
@@ -104,7 +106,7 @@ def saved(request: Request, result: Result) -> list[Path]:
 
 
 def delivered(
-    request: Request, place: Place | None, sources: Sequence[Source], results: Sequence[Result]
+    request: Request, place: ResultNames | None, sources: Sequence[Source], results: Sequence[Result]
 ) -> list[dict[str, Path]]:
     """Write everything to the output folder at once; role to file of each source, and "model" and "run" with the first."""
     if place is None:
@@ -130,7 +132,7 @@ def delivered(
 class Writer:
     """Writes results one after the other, as they are made, each with the record so far."""
 
-    def __init__(self, request: Request, place: Place | None) -> None:
+    def __init__(self, request: Request, place: ResultNames | None) -> None:
         from superlens.runs.records import Record
 
         self._request, self._place = request, place
@@ -178,7 +180,7 @@ def room_for_results(
         return
     folder = request.folder(out, request.path("model"))
     roles, room = tuple(method.scales(models_of(trained)[0])), sum(_output_bytes(s.image) for s in sources) + 20_000_000
-    with place_for(folder, method, sources, roles, room, request.session) as place:
+    with reserved_names(folder, method, sources, roles, room, request.session) as place:
         yield Writer(request, place)
 
 

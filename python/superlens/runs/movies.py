@@ -20,7 +20,7 @@ from superlens.parameters import Parameter
 from superlens.runs.choices import settings_of
 from superlens.runs.folders import stem_of
 from superlens.runs.images import model_target, taught
-from superlens.runs.places import Place, place_for
+from superlens.runs.result_names import ResultNames, reserved_names
 from superlens.runs.verb import Made, Outcome, Plan, Request, Sheet, Source
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def _room_for_table(request: Request, movie: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _room_for_results(
     request: Request, method: MovieMethod, source: Source, *, keep_model: bool
-) -> Iterator[Place | None]:
+) -> Iterator[ResultNames | None]:
     out = request.path("out")
     if out is None:
         yield None
@@ -220,7 +220,9 @@ def _room_for_results(
     folder, roles = request.folder(out, request.path("model")), [role.name for role in method.gives]
     room = _bytes_needed(source.image, float(request.get("render_nm", 10.0)))
     tables = f".{request.get('table', 'csv')}"
-    with place_for(folder, method, [source], roles, room, request.session, model=keep_model, tables=tables) as place:
+    with reserved_names(
+        folder, method, [source], roles, room, request.session, model=keep_model, tables=tables
+    ) as place:
         yield place
 
 
@@ -264,7 +266,7 @@ def _saved(request: Request, found: Result) -> list[Path]:
 
 
 def _written(
-    request: Request, place: Place | None, source: Source, found: Result, image: Image, *, keep_model: bool
+    request: Request, place: ResultNames | None, source: Source, found: Result, image: Image, *, keep_model: bool
 ) -> dict[str, Path]:
     if place is None:
         return {}

@@ -25,7 +25,7 @@ from superlens.model import ChannelModels, Model
 from superlens.report import IndexRow, Provenance, render_index
 from superlens.result import Channel, Result
 from superlens.runs.folders import stem_of
-from superlens.runs.places import Place, digest_of, identity_of
+from superlens.runs.result_names import ResultNames, digest_of, identity_of
 from superlens.runs.verb import Session, Source
 from superlens.training import device_in_use
 
@@ -40,7 +40,7 @@ class Record:
 
     Parameters
     ----------
-    place : Place
+    place : ResultNames
         The names that the run may write.
     session : Session
         For the command and the time at which the work began.
@@ -48,7 +48,7 @@ class Record:
         Inputs that could not be worked on, and why.
     """
 
-    def __init__(self, place: Place, session: Session, left_out: Mapping[str, str] | None = None) -> None:
+    def __init__(self, place: ResultNames, session: Session, left_out: Mapping[str, str] | None = None) -> None:
         self._place, self._session, self._left_out = place, session, left_out or {}
         self._results: list[dict[str, Any]] = []
         self._rows: list[IndexRow] = []

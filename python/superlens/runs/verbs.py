@@ -167,7 +167,7 @@ def _told_first(run: Callable[[Request], Any]) -> Callable[[Request], Any]:
     """A run that with `dry_run` only says what it would do."""
 
     def call(request: Request) -> Any:
-        return _later("outlook", "foretell")(request) if request.get("dry_run") else run(request)
+        return _later("dry_run", "preview")(request) if request.get("dry_run") else run(request)
 
     return call
 

@@ -153,7 +153,7 @@ def test_a_broken_record_hides_nothing(enhance: Shell, cells: list[Path], tmp_pa
 
 def test_two_at_once_wait_for_each_other(cells: list[Path], tmp_path: Path) -> None:
     from superlens.runs.folders import OutputFolder
-    from superlens.runs.places import place_for
+    from superlens.runs.result_names import reserved_names
     from superlens.runs.verb import Source
 
     heard, inside = threading.Event(), []
@@ -167,11 +167,11 @@ def test_two_at_once_wait_for_each_other(cells: list[Path], tmp_path: Path) -> N
             pass
 
     def second() -> None:
-        with place_for(folder, method, [Source(read(cells[1]), cells[1])], ["smooth"], 1, Told()):  # type: ignore[arg-type]
+        with reserved_names(folder, method, [Source(read(cells[1]), cells[1])], ["smooth"], 1, Told()):  # type: ignore[arg-type]
             inside.append("second")
 
     method, folder = methods.method("toy"), OutputFolder(tmp_path / "out")
-    with place_for(folder, method, [Source(read(cells[0]), cells[0])], ["smooth"], 1, Told()):  # type: ignore[arg-type]
+    with reserved_names(folder, method, [Source(read(cells[0]), cells[0])], ["smooth"], 1, Told()):  # type: ignore[arg-type]
         thread = threading.Thread(target=second)
         thread.start()
         assert heard.wait(20)

@@ -26,14 +26,14 @@ from superlens.method import Method, Role
 from superlens.runs.folders import OutputFolder, stem_of
 from superlens.runs.verb import Session, Source
 
-__all__ = ["Place", "digest_of", "identity_of", "place_for"]
+__all__ = ["ResultNames", "digest_of", "identity_of", "reserved_names"]
 
 _RECORD = "run.json"
 _RETRY_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ResultNames:
     """The names that a run may write in a folder.
 
     Attributes
@@ -124,7 +124,7 @@ class Place:
 
 
 @contextlib.contextmanager
-def place_for(
+def reserved_names(
     folder: OutputFolder,
     method: Method,
     sources: Sequence[Source],
@@ -134,7 +134,7 @@ def place_for(
     *,
     model: bool = False,
     tables: str = ".csv",
-) -> Iterator[Place]:
+) -> Iterator[ResultNames]:
     """Make a folder ready, wait until no other run writes there, and find names that are free; for the length of the work.
 
     Parameters
@@ -162,7 +162,7 @@ def place_for(
     with folder.prepared([], size), _held(folder.path, session):
         identities = frozenset(map(identity_of, sources))
         others = _records(folder.path)
-        place = Place(
+        place = ResultNames(
             folder, method, _prefix(folder.path, others, identities, files), len(files) == 1, identities, others, tables
         )
         names = [*place.names(files, roles), *([place.model] if model else [])]
@@ -223,7 +223,7 @@ def _refuse_file_name(path: Path) -> None:
     raise SuperlensError(f"`out` is {path.name}, the name of a file; expected a folder, like {path.stem}/.{hint}")
 
 
-def _refuse_taken(place: Place, names: Sequence[str]) -> None:
+def _refuse_taken(place: ResultNames, names: Sequence[str]) -> None:
     """Refuse to replace what an earlier run made of other inputs, and what no run is known to have made."""
     owners: dict[str, Mapping[str, Any]] = {}
     for name, told in place.others.items():

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from superlens.io import LazyImage
     from superlens.runs.choices import Reading
 
-__all__ = ["foretell"]
+__all__ = ["preview"]
 
 
-def foretell(request: Request) -> Outcome:
+def preview(request: Request) -> Outcome:
     """Say what a request would read, assume, make and take.
 
     Raises
