@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import superlens as sl
+import tiny
 from superlens.camera import Camera
 from superlens.errors import SuperlensError
 from superlens.image import Image
@@ -201,9 +202,15 @@ def test_of_few_molecules_the_law_is_a_multiple_of_the_bound() -> None:
 # -- training -----------------------------------------------------------------------------------------------------------
 
 
+def quick(**changes: object) -> DeepStormConfig:
+    """A few steps of a network of a sixteenth of the width."""
+    network = tiny.network("deepstorm-camera", width=4, blocks=1)
+    return DeepStormConfig.of("fast", **{**TINY, "network": network, **changes})
+
+
 @pytest.mark.slow
 def test_a_resumed_training_ends_as_one_that_was_not_stopped(tmp_path: Path) -> None:
-    config = DeepStormConfig.of("fast", **{**TINY, "steps": 52}, density_um2=(0.5, 1.0))
+    config = quick(steps=52, density_um2=(0.5, 1.0))
 
     def stop(done: int, total: int, message: str) -> None:
         if done == 50:
@@ -218,7 +225,7 @@ def test_a_resumed_training_ends_as_one_that_was_not_stopped(tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_a_model_comes_back_from_its_file(tmp_path: Path) -> None:
-    made = train_deepstorm(config=DeepStormConfig.of("fast", **TINY, density_um2=(0.5, 1.0)))
+    made = train_deepstorm(config=quick(density_um2=(0.5, 1.0)))
     made.save(tmp_path / "ds.zip")
     read = Model.load(tmp_path / "ds.zip")
     assert read.config == made.config
@@ -228,7 +235,7 @@ def test_a_model_comes_back_from_its_file(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_users_own_frames_train_a_model() -> None:
     own = movie(1.0, frames=10)
-    model = train_deepstorm(own.frames, own.truth, config=DeepStormConfig.of("fast", **TINY))
+    model = train_deepstorm(own.frames, own.truth, config=quick())
     trained = DeepStormState.of(model).settings
     assert trained.pixel_nm == 100.0
     assert trained.sigma_pixels == pytest.approx(1.1, rel=0.1)
@@ -439,9 +446,8 @@ def test_a_width_that_no_rescaling_reaches_names_the_training_command(sparse: tu
         localize(made.frames, found.model, known=Known(sigma_nm=600.0))
 
 
-def test_an_empty_result_is_a_valid_table() -> None:
-    made = movie(0.5, frames=30)
-    found = localize(made.frames)
+def test_an_empty_result_is_a_valid_table(sparse: tuple[Movie, Localized]) -> None:
+    made, found = sparse
     state = DeepStormState.of(found.model).with_changes({"threshold": 1e6})
     deaf = dataclasses.replace(found.model, config=found.model.config.with_changes({"state": state.stored()}))
     empty = localize(made.frames, deaf)
