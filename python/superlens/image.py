@@ -441,7 +441,9 @@ def _check_content(image: Image) -> None:
 
 def _check_good_pixels(image: Image, undefined: NDArray[np.bool_], saturated: NDArray[np.bool_]) -> None:
     if undefined.all():
-        raise SuperlensError(f"{_called(image)} holds no number at all, every pixel is NaN. Check how it was exported.")
+        raise SuperlensError(
+            f"{_called(image)} holds no number at all, every pixel is NaN or infinite. Check how it was exported."
+        )
     good = image.data[~(undefined | saturated)]
     if 2 * int(saturated.sum()) >= saturated.size:
         share = 100 * saturated.mean()
@@ -450,7 +452,9 @@ def _check_good_pixels(image: Image, undefined: NDArray[np.bool_], saturated: ND
         )
     if 2 * int(undefined.sum()) >= undefined.size:
         share = 100 * undefined.mean()
-        raise SuperlensError(f"{_called(image)} is NaN in {share:.0f} % of its pixels. Crop it to where it has values.")
+        raise SuperlensError(
+            f"{_called(image)} is NaN or infinite in {share:.0f} % of its pixels. Crop it to where it has values."
+        )
     if good.min() == good.max():
         raise SuperlensError(f"{_called(image)} is constant, every pixel is {good[0]:g}. Is it the right channel?")
 

@@ -161,6 +161,8 @@ def stored_image(path: Path, *, lazily: bool, fill_missing: bool = False, series
             from superlens.io.ome_zarr import open_zarr
 
             return open_zarr(path, fill_missing=fill_missing, series=series)
+        if suffix == ".zarr":
+            raise SuperlensError(f"{path.name} is a file; expected the folder of an OME-Zarr. Unpack it.")
         if suffix not in TIFF_SUFFIXES and not is_companion(path):
             only_series(series, path)
         if suffix in MRC_SUFFIXES:
