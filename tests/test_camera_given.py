@@ -9,6 +9,7 @@ import pytest
 
 from superlens.camera import Camera, estimate_camera, find_border, find_defects, refuse_offset
 from superlens.camera.defects import find_line_shift
+from superlens.camera.given import about_gain
 from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.observing.observation import observe
@@ -218,3 +219,10 @@ def test_the_verdict_names_the_cause_first() -> None:
     )
     assert verdict.grade == "bad"
     assert verdict.reasons[0].text == "Crop the image."
+
+
+@pytest.mark.parametrize(("what", "parameter"), [("image", "give `gain` 4"), ("movie", "give `em`")])
+def test_a_doubled_variance_says_what_to_give(what: str, parameter: str) -> None:
+    said = about_gain(2.0, 4.0, what)
+    assert "EMCCD" in said
+    assert said.endswith((f"{parameter}, which counts the variance in.", f"{parameter}."))

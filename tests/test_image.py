@@ -131,7 +131,7 @@ def test_select_refuses_what_is_not_there() -> None:
         (np.full((20, 20), 65535, np.uint16), "saturated in 100 %"),
         (np.full((20, 20), 255, np.uint8), "saturated in 100 %"),
         (np.full((20, 20), 4095, np.uint16), "saturated in 100 %"),
-        (np.where(np.eye(20) > 0, 5.0, np.nan), "NaN in 95 %"),
+        (np.where(np.eye(20) > 0, 5.0, np.nan), "NaN or infinite in 95 %"),
     ],
 )
 def test_images_without_information_are_refused(data: np.ndarray, said: str) -> None:

@@ -35,7 +35,7 @@ _SMOOTH = 1.0  # pixels along a line
 _BRIGHTER = 0.02  # of the range of the image, between even and odd lines
 
 
-def find_defects(planes: NDArray[np.floating], camera: Camera) -> tuple[str, ...]:
+def find_defects(planes: NDArray[np.floating], camera: Camera, *, whole: bool = True) -> tuple[str, ...]:
     """Look for the commonest faults of images that were not recorded as they are.
 
     Parameters
@@ -43,6 +43,8 @@ def find_defects(planes: NDArray[np.floating], camera: Camera) -> tuple[str, ...
     planes : ndarray, shape (N, Y, X), finite, counts
         Up to four of them are looked at, and 1024 x 1024 pixels of each.
     camera : Camera
+    whole : bool
+        Whether the planes are whole; windows from their middle have no border to look for.
 
     Returns
     -------
@@ -50,7 +52,7 @@ def find_defects(planes: NDArray[np.floating], camera: Camera) -> tuple[str, ...
     """
     some = np.unique(np.linspace(0, len(planes) - 1, min(len(planes), _MOST_PLANES)).round().astype(int))
     chosen = np.asarray(planes[some], np.float64)
-    border = find_border(chosen[0])
+    border = find_border(chosen[0]) if whole else None
     said = [] if border is None else [border.sentence()]
     inner = chosen if border is None else chosen[(slice(None), *border.inside)]
     if min(inner.shape[1:]) < 16:

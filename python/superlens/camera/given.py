@@ -113,7 +113,14 @@ def about_gain(given: float, found: float, what: str = "image") -> str:
     if _near(given * found) and not _near(ratio):
         return f"{said}, close to its inverse: did you give electrons per count? Expected counts per electron."
     if _near(2 * ratio):
-        return f"{said}, about twice as much, as with a camera that multiplies electrons (EMCCD) and so doubles the variance of light."
+        return (
+            f"{said}, about twice as much, as with a camera that multiplies electrons (EMCCD) and so doubles the variance of light. "
+            + (
+                "If it is one, give `em`."
+                if what == "movie"
+                else f"If it is one, give `gain` {found:.3g}, which counts the variance in."
+            )
+        )
     times = f"{found / given:.3g} times as much" if ratio < 1 else f"{ratio:.3g} times less"
     return f"{said}, {times}. Check the camera's data sheet; expected counts per electron."
 

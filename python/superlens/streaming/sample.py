@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from superlens.camera import Camera, check_noise, estimate_camera
+from superlens.camera import Camera, check_noise, estimate_camera, find_border, find_defects
 from superlens.camera.hot import standing_alone, too_few_to_matter
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.image import FILL_REACH, Image, bad_pixels, check_image, clip_level, fill_plane
@@ -31,6 +31,7 @@ Array = NDArray[np.float32]
 _MOST_PIXELS = 1 << 21
 _WINDOW = 256
 _LEAST_PLANES, _MOST_PLANES = 16, 64
+_LARGEST_PLANE = 1 << 24  # pixels: one such plane is read to look for a border
 _SMOOTHING_REACH = 2  # the expected signal is a mean of 5 x 5 pixels
 _HOT_REACH = 2  # as far as a hot pixel is told from its neighbours
 
@@ -99,19 +100,21 @@ def measure(
     SuperlensError
         If the image can't be worked on.
     """
-    stack = _sample(source)
+    stack, windows = _sample(source)
     pixels = math.prod(source.data.shape)
     level = clip_level(stack)
     messages = _checked(source, stack, whole=stack.size == pixels)
     _fill(stack, level)
     estimate = estimate_camera(stack, offset=offset, gain=gain, read_noise_e=read_noise_e)
     camera = estimate.camera
+    defects = _defects(source, stack, windows, camera)
     alone = np.stack([_alone(plane, camera) for plane in stack])
     hot = too_few_to_matter(alone)
     if hot and alone.any():
         _fill_holes(stack, alone)
         messages = (*messages, f"in a sample: {int(alone.sum())} of {alone.size} pixels are hot or dead and filled")
     noise = check_noise(stack)
+    messages = (*defects, *messages)
     counts = (stack.astype(np.float32) - np.float32(camera.offset)).astype(np.float32)
     return Measured(
         gain=camera.gain,
@@ -164,17 +167,18 @@ def observe_block(source: LazyImage, plane: int, tile: Tile, measured: Measured)
     return counts[block], sigma[block]
 
 
-def _sample(source: LazyImage) -> NDArray[Any]:
-    """Windows of one shape, shape (N, y, x)."""
+def _sample(source: LazyImage) -> tuple[NDArray[Any], int]:
+    """Windows of one shape, shape (N, y, x), and how many of them a plane has."""
     height, width = source.yx_shape
     if source.planes * height * width <= _MOST_PIXELS:
-        return np.stack([source.plane(plane) for plane in range(source.planes)])
+        return np.stack([source.plane(plane) for plane in range(source.planes)]), 1
     sides = min(height, _WINDOW), min(width, _WINDOW)
     windows = _MOST_PIXELS // math.prod(sides)
     places = math.ceil(height / sides[0]) * math.ceil(width / sides[1])
     planes = min(source.planes, _MOST_PLANES, max(_LEAST_PLANES, windows // places))
     cuts = _spread(source.yx_shape, sides, max(1, windows // planes))
-    return np.stack([source.plane(plane, y, x) for plane in _evenly(source.planes, planes) for y, x in cuts])
+    chosen = [source.plane(plane, y, x) for plane in _evenly(source.planes, planes) for y, x in cuts]
+    return np.stack(chosen), len(cuts)
 
 
 def _spread(shape: tuple[int, int], sides: tuple[int, int], number: int) -> list[tuple[slice, slice]]:
@@ -192,6 +196,17 @@ def _evenly(length: int, number: int) -> list[int]:
     if number == 1:
         return [(length - 1) // 2]
     return sorted({round(at) for at in np.linspace(0, length - 1, number).tolist()})
+
+
+def _defects(source: LazyImage, stack: NDArray[Any], windows: int, camera: Camera) -> tuple[str, ...]:
+    """Faults of the image that have names: a border of a whole plane, all others in windows from the middle of planes."""
+    if stack.shape[1:] == source.yx_shape:
+        return find_defects(stack, camera)
+    found = [f"in a sample: {text}" for text in find_defects(stack[windows // 2 :: windows], camera, whole=False)]
+    if math.prod(source.yx_shape) <= _LARGEST_PLANE:
+        border = find_border(source.plane(source.planes // 2))
+        found = found if border is None else [border.sentence(), *found]
+    return tuple(found)
 
 
 def _checked(source: LazyImage, stack: NDArray[Any], *, whole: bool) -> tuple[str, ...]:
