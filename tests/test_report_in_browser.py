@@ -20,7 +20,15 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from superlens.report import FurtherPicture, judge, render, render_channels, render_localizations
+from superlens.report import (
+    FurtherPicture,
+    IndexRow,
+    judge,
+    render,
+    render_channels,
+    render_index,
+    render_localizations,
+)
 from test_report import CREATED, full_data
 from test_report_localization import make
 
@@ -75,11 +83,15 @@ def pages(folder: Path) -> Iterator[dict[str, Path]]:
     )
     faulty = dataclasses.replace(data, defects=tuple(f"Fault number {k} of the camera: look at it." for k in range(5)))
     channels = [(f"channel {k} (GFP)", judge(one), render(one)) for k, one in enumerate((data, faulty))]
+    row = IndexRow(
+        "a-rather-long-name-of-a-file-that-must-break.ome.tif", "a.html", judge(faulty), [("before", data.input)]
+    )
     texts = {
         "image": render(data),
         "image-faulty": render(faulty),
         "channels": render_channels(channels, title="Super-resolution report", image_name="cell.tif", created=CREATED),
         "molecules": render_localizations(make()),
+        "index": render_index([row], title="Results", created=CREATED),
     }
     paths = {}
     for name, text in texts.items():
@@ -118,7 +130,7 @@ def test_answer_and_picture_are_in_the_first_view(measured: dict[tuple[str, int]
     assert found["tall"] < (2600 if width > 500 else 4000)  # of 9,000 and more with every section open
 
 
-@pytest.mark.parametrize("name", ["image", "image-faulty", "molecules", "channels"])
+@pytest.mark.parametrize("name", ["image", "image-faulty", "molecules", "channels", "index"])
 def test_nothing_overflows_a_phone(measured: dict[tuple[str, int], Any], name: str) -> None:
     assert measured[name, 390]["wide"] <= 390
     assert measured[name, 390]["wideOpen"] <= 390

@@ -16,7 +16,7 @@ from superlens.runs.verbs import VERBS
 FILE = Path(__file__).resolve().parents[1] / "protocol" / "params.json"
 MENU = menu()
 COMMANDS = {**MENU, **{name: command_of(verb) for name, verb in VERBS.items()}, "ping": PING}
-NOT_IN_FIJI = {"adapt", "channel", "memory_gb", "pairs", "resume", "verbose"} | {
+NOT_IN_FIJI = {"adapt", "channel", "memory_gb", "pairs", "resume", "strict", "table", "verbose"} | {
     # of runs through files, block by block
     *("also", "block", "dry_run", "fill_missing", "memory_gb", "restart", "scheduler", "workers"),
     "fill_missing",  # of files that ImageJ does not open

@@ -157,7 +157,7 @@ def test_a_folder_has_an_index_of_its_reports_with_verdicts(superlens: Shell, fo
     assert page.open == []
     assert [value for value in page.values("href") if not value.startswith("#")] == ["a_report.html", "b_report.html"]
     assert len([value for value in page.values("src") if value.startswith("data:image/png")]) == 4
-    assert page.words.count("Look closer.") == 2
+    assert page.words.count("Look closer") == 2
     again = superlens("enhance", folder / "a.tif", folder / "b.tif", *TOY, "--out", out)
     assert again.exit_code == 0 and sorted(path.name for path in out.glob("*index.html")) == ["index.html"]
 

@@ -69,19 +69,24 @@ class Verdict:
     detail: str = ""
 
     @property
+    def sentence(self) -> str:
+        """The summary, with the names of the first three reasons."""
+        names = list(dict.fromkeys(reason.name for reason in self.reasons if reason.name))
+        if not names:
+            return self.summary
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        return f"{self.summary.rstrip('.')}: {', '.join(names[:3])}{more}."
+
+    @property
     def line(self) -> str:
-        """The verdict in one line, with the names of its first three reasons.
+        """The verdict in one line: the headline and the sentence.
 
         Examples
         --------
         >>> Verdict("warn", "Look closer", "Denoised; one thing to check.", (Reason("warn", "", "flux ratio"),)).line
         'Look closer. Denoised; one thing to check: flux ratio.'
         """
-        names = list(dict.fromkeys(reason.name for reason in self.reasons if reason.name))
-        if not names:
-            return f"{self.headline}. {self.summary}"
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        return f"{self.headline}. {self.summary.rstrip('.')}: {', '.join(names[:3])}{more}."
+        return f"{self.headline}. {self.sentence}"
 
 
 def judge(data: ReportData) -> Verdict:

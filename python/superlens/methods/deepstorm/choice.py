@@ -13,7 +13,7 @@ from superlens.methods.deepstorm.state import shipped_states
 from superlens.model import Model, shipped
 from superlens.smlm.estimation import MovieEstimate
 
-__all__ = ["Chosen", "choose_model", "config_for"]
+__all__ = ["Chosen", "beyond_training", "choose_model", "config_for"]
 
 _MARGIN = 1.4
 """Factor beyond the range of a training up to which a model still counts as made for a movie."""
@@ -69,6 +69,43 @@ def choose_model(told: MovieEstimate) -> Chosen:
     if not fits:
         why += "; that is outside, so expect less, and train one on this movie"
     return Chosen(name, Model.load(shipped()[name]), why, fits)
+
+
+def beyond_training(told: MovieEstimate, config: DeepStormConfig, pixel_nm: float) -> tuple[str, ...]:
+    """What of a movie lies outside the range that a model was trained for, in sentences.
+
+    Parameters
+    ----------
+    told : MovieEstimate
+    config : DeepStormConfig
+        Of the model.
+    pixel_nm : float
+        Side of a camera pixel.
+
+    Returns
+    -------
+    tuple of str
+        One for photons, density and width each, where it is more than 1.4 times beyond its range; a movie that is emptier than those of the
+        training is not outside it.
+    """
+    sigma = told.sigma_nm / pixel_nm
+    rows = (
+        ("brightness of a molecule", told.photons, config.photons, " photons"),
+        ("density", crowding(told, config), (0.0, config.density_um2[1]), " per µm² and frame"),
+        ("width of a molecule", sigma, (config.sigma_pixels, config.sigma_pixels), " pixels (sigma)"),
+    )
+    return tuple(
+        f"The {name} of this movie is about {value:.3g}{unit}; the model was trained for {_range(limits)}. Train a model on this movie."
+        for name, value, limits, unit in rows
+        if not limits[0] / _MARGIN <= value <= limits[1] * _MARGIN
+    )
+
+
+def _range(limits: tuple[float, float]) -> str:
+    low, high = limits
+    if low == high:
+        return f"{high:g}"
+    return f"{low:g} to {high:g}" if low else f"up to {high:g}"
 
 
 def crowding(told: MovieEstimate, config: DeepStormConfig) -> float:

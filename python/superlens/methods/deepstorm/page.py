@@ -10,6 +10,7 @@ import numpy as np
 
 from superlens.host import versions
 from superlens.image import Image
+from superlens.methods.deepstorm.choice import beyond_training
 from superlens.methods.deepstorm.state import DeepStormState
 from superlens.report import Provenance, Verdict, judge_localizations
 from superlens.report.localization import Condition, DriftCourse, LocalizationReport, ModelNote
@@ -118,7 +119,7 @@ def page_of(found: Localized, rendered: Image, provenance: Provenance | None = N
             facts={"network": found.model.config.network, **found.model.config.provenance},
         ),
         contradictions=found.contradictions,
-        doubts=told.doubts,
+        doubts=(*beyond_training(told, settings, found.mean.pixel_nm or 1.0), *told.doubts),
         unsearched=np.empty(0, int) if found.judged is None else np.flatnonzero(found.judged.dark) + found.frames[0],
         messages=tuple(dict.fromkeys((*(provenance.warnings if provenance else ()), *found.messages))),
         parameters={"result": found.metrics, **found.parameters},
