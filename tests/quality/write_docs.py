@@ -21,6 +21,7 @@ from suite.scenes import BACKGROUND, CAMERA, CAMERA_NM, FINE_NM, NINE, UNLIKE, o
 from suite.store import ROOT
 from suite.summary import Summary, load
 from suite.table import as_markdown, tables
+from suite.wrapping import wrapped
 
 _DOCS = ROOT / "docs"
 _TEMPLATE = Path(__file__).with_name("benchmarks.md.jinja")
@@ -55,7 +56,8 @@ def render(summary: Summary, pictures: list[str]) -> str:
     )
     template = environment.from_string(_TEMPLATE.read_text())
     made = {name: as_markdown(table) for name, table in tables(summary).items()}
-    return template.render(**made, **_facts(summary), pictures=pictures, scene_pictures=_scene_pictures(pictures))
+    page = template.render(**made, **_facts(summary), pictures=pictures, scene_pictures=_scene_pictures(pictures))
+    return wrapped(page)
 
 
 def _scene_pictures(pictures: list[str]) -> list[str]:

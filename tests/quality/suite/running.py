@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from .store import ROOT, Cell, Store, matching, provenance
+from .wrapping import wrapped
 
 __all__ = ["row_of", "suite"]
 
@@ -111,13 +112,14 @@ def written(template: Path, told: dict[str, Any]) -> str:
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
     environment.filters["shown"] = lambda value, form: "-" if value is None else format(value, form)
     numbers = {name: cell["numbers"] for name, cell in told["cells"].items()}
-    return environment.from_string(template.read_text()).render(
+    page = environment.from_string(template.read_text()).render(
         numbers=numbers,
         under=lambda prefix: {n: v for n, v in numbers.items() if n.startswith(prefix)},
         missing=told["missing"],
         written=told["written"],
         mean=lambda values: float(np.mean(list(values))),
     )
+    return wrapped(page)
 
 
 def row_of(tiles: list[NDArray[Any]], *, gamma: float = 0.7) -> Pillow.Image:
