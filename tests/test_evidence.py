@@ -66,7 +66,7 @@ def a_result(
         "images": {role: one for role, one in made.items() if one is not None},
         "masks": {} if hidden is None else {"prior_only": hidden},
         "observation": observation,
-        "model": Model(config, None, state.arrays()),  # type: ignore[arg-type]  # evidence never runs the network
+        "model": Model(config, object(), state.arrays()),  # evidence never runs the network
         "history": None,
         "parameters": {"units": "counts", "seed": 7, "alpha": [0.8, 1.25], "minutes": None},
         "messages": ("something worth knowing",),

@@ -154,7 +154,7 @@ def judge_localizations(data: LocalizationReport) -> Verdict:
     parts = [f"{number(data.rows / data.frame_count / data.area_um2, 3)} per µm² and frame"]
     errors = data.column("uncertainty_nm")
     if errors.size:
-        parts.append(f"median stated error {number(float(np.median(errors)), 3)} nm")
+        parts.append(f"median uncertainty {number(float(np.median(errors)), 3)} nm")
     if data.linked is not None:
         parts.append(f"{data.linked:,} molecules after linking")
     if data.drift is not None:

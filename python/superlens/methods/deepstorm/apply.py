@@ -183,7 +183,7 @@ def localize_movie(
     frames : tuple of int, optional
         First and last frame to work on, from 1; all by default.
     link_nm : float, optional
-        Farthest that blinks of one molecule in consecutive frames lie apart; by default three times their median stated error.
+        Farthest that blinks of one molecule in consecutive frames lie apart; by default three times their median uncertainty.
     dark_frames : int
         Frames that a molecule may miss between two of its blinks.
     why : str
