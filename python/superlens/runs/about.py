@@ -46,4 +46,4 @@ def _card_line(card: Path) -> str:
     if not card.is_file():
         return "(no card)"
     lines = (line.strip() for line in card.read_text(encoding="utf-8").splitlines())
-    return next((line for line in lines if line and not line.startswith("#")), "")
+    return next((line.replace("`", "") for line in lines if line and not line.startswith("#")), "")
