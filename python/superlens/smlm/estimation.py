@@ -30,6 +30,7 @@ from superlens.errors import SuperlensError
 from superlens.smlm.background import darkest, divide_light
 from superlens.smlm.doubting import DarkPlaces, doubts_about
 from superlens.smlm.precision import SpotFits, fit_spots
+from superlens.smlm.trend import LightTrend, light_trend
 from superlens.smlm.usual import JudgedFrames, UsualFrame
 
 __all__ = ["Known", "MovieEstimate", "estimate_movie", "sample_frames"]
@@ -62,6 +63,7 @@ _MOST_MISFIT = 1.6  # three deviations above 1, for windows of 7 x 7 pixels
 _REACH = 4  # pixels: lags of the fluctuations that are fitted
 _SMOOTH = 8.0  # pixels: what is smoother within a frame is no molecule
 _SIGMA_PIXELS = (0.5, 4.0)
+_TREND_PARTS, _TREND_FRAMES = 8, 16  # of a movie, and frames of each that blinks are looked for in
 _SEEN = 2.0  # photons of a molecule over the noise of a pixel: below it not even all of its light together stands out
 
 
@@ -117,6 +119,8 @@ class MovieEstimate:
         What frames usually look like, in electrons: tells frames that are unlike the rest, and the background of each frame.
     doubts : tuple of str
         Faults of the movie, and where it contradicts values of the camera that were given.
+    trend : LightTrend or None
+        How the brightness of molecules changes from frame to frame, where it does.
     """
 
     camera: Camera
@@ -131,6 +135,11 @@ class MovieEstimate:
     uneven: Array | None = field(default=None, repr=False)
     usual: UsualFrame | None = field(default=None, repr=False)
     doubts: tuple[str, ...] = ()
+    trend: LightTrend | None = None
+
+    def photons_in(self, frames: NDArray[np.integer]) -> Floats:
+        """`photons` in frames of these indices, from 0, as they go along with the trend; shape (T,)."""
+        return np.full(len(frames), self.photons) if self.trend is None else self.photons * self.trend.at(frames)
 
     @property
     def contradictions(self) -> tuple[str, ...]:
@@ -199,6 +208,7 @@ def estimate_movie(
     gain: float | None = None,
     read_noise_e: float | None = None,
     excess: float = 1.0,
+    numbers: NDArray[np.integer] | None = None,
 ) -> MovieEstimate:
     """Estimate what a movie of blinking molecules was taken with.
 
@@ -211,6 +221,8 @@ def estimate_movie(
         What is known.
     excess : float
         2 for a camera that multiplies electrons.
+    numbers : ndarray of int, shape (T,), optional
+        Indices of the frames in the movie, in order; 0, 1, 2 ... by default.
 
     Raises
     ------
@@ -269,6 +281,8 @@ def estimate_movie(
         else f"{_how(counts)}, over the square of the light of a molecule"
     )
     wide = sigma_nm / pixel_nm
+    at = (np.arange(len(every)) if numbers is None else numbers)[judged.alike]
+    trend = _trend(electrons, at, pixel_nm, sigma_nm, camera)
 
     def crowding(times: float) -> float:
         """Molecules in the area of the image of one, if the gain were so many times as high."""
@@ -293,12 +307,26 @@ def estimate_movie(
         light.per_pixel / (pixel_nm * 1e-3) ** 2,
         sources,
         spots if len(spots) else None,
-        (*doubts, *light.messages()),
+        (*doubts, *light.messages(), *(() if trend is None else (trend.message(int(at[-1]) + 1),))),
         excess,
         light.uneven,
         usual.scaled(camera.offset, camera.gain),
         doubts,
+        trend,
     )
+
+
+def _trend(
+    electrons: Array, numbers: NDArray[np.integer], pixel_nm: float, sigma_nm: float, camera: Camera
+) -> LightTrend | None:
+    """How bright isolated blinks are in parts of the movie."""
+    if len(electrons) < _TREND_PARTS * _TREND_FRAMES:
+        return None
+    parts = np.array_split(np.arange(len(electrons)), _TREND_PARTS)
+    chosen = [part[np.linspace(0, len(part) - 1, _TREND_FRAMES).round().astype(int)] for part in parts]
+    fits = [_fitted_spots(electrons[part], pixel_nm, sigma_nm, camera) for part in chosen]
+    lone = [one.photons[_alone(one, pixel_nm)] for one in fits]
+    return light_trend([float(numbers[part].mean()) for part in parts], lone, numbers)
 
 
 def _how(counts: Array) -> str:

@@ -60,7 +60,7 @@ def refine(
     positions: Floats,
     *,
     sigma: float,
-    photons: float,
+    photons: float | Floats,
     background: float | NDArray[np.floating],
     read_noise_e: float = 0.0,
     found_within: float | Floats = 0.25,
@@ -78,7 +78,7 @@ def refine(
         Where they were found, from the outer corner of the first pixel.
     sigma : float
         Standard deviation of the image of a molecule, pixels.
-    photons : float
+    photons : float or ndarray, shape (N,)
         Usual photons of a molecule.
     background : float or ndarray, shape (Y, X)
         Usual photons of a pixel besides.
@@ -94,14 +94,15 @@ def refine(
     -------
     Refined
     """
-    state = _State(np.asarray(frames, np.float64), frame, np.array(positions, np.float64), sigma, photons, read_noise_e)
-    state.light = np.full(len(frame), float(photons))
+    state = _State(np.asarray(frames, np.float64), frame, np.array(positions, np.float64), sigma, read_noise_e)
+    usual = np.broadcast_to(np.asarray(photons, np.float64), len(frame))
+    state.light = usual.copy()
     state.floor = np.broadcast_to(np.asarray(background, np.float64), state.frames.shape).copy()
     crowding = crowding_of(frame, state.place, sigma)
     found = state.place.copy()
     tightness = np.broadcast_to(1.0 / np.square(np.asarray(found_within, np.float64)), len(frame))
     for _ in range(sweeps):
-        state.sweep(found, tightness, crowding, (1.0 + caution * crowding) ** 2, (photons, float(np.mean(background))))
+        state.sweep(found, tightness, crowding, (1.0 + caution * crowding) ** 2, (usual, float(np.mean(background))))
     bound = state.bound()
     rows, columns = state.pixels()
     inside = (
@@ -115,9 +116,7 @@ def refine(
 class _State:
     """Molecules and background of some frames, on their way to explaining them."""
 
-    def __init__(
-        self, frames: Floats, frame: Ints, place: Floats, sigma: float, usual: float, read_noise_e: float
-    ) -> None:
+    def __init__(self, frames: Floats, frame: Ints, place: Floats, sigma: float, read_noise_e: float) -> None:
         self.frames, self.frame, self.place = frames, frame, place
         self._sigma, self._read = sigma, read_noise_e**2
         self._half = math.ceil(_REACH * sigma)
@@ -160,7 +159,7 @@ class _State:
         return np.asarray(self.floor + light.reshape(self.frames.shape))
 
     def sweep(
-        self, found: Floats, tightness: Floats, crowding: Floats, doubt: Floats, usual: tuple[float, float]
+        self, found: Floats, tightness: Floats, crowding: Floats, doubt: Floats, usual: tuple[Floats, float]
     ) -> None:
         """Move every molecule by one step, then the background."""
         index, _, image, by_x, by_y = self._windows()

@@ -124,22 +124,24 @@ def frames_of(movie: Recording, chosen: slice | NDArray[np.int64]) -> Array:
 
 def estimate_conditions(movie: Recording, known: Known, span: tuple[int, int]) -> MovieEstimate:
     """What the movie tells about itself, from frames spread over ``span`` (first included, last not, from 0)."""
-    return _estimated(movie, known, _sample(movie, span))
+    numbers = _sampled(movie, span)
+    return _estimated(movie, known, frames_of(movie, numbers), numbers)
 
 
 def compared(movie: Recording, told: MovieEstimate, span: tuple[int, int]) -> Likeness:
     """Whether a movie that is simulated with an estimate looks like the real one."""
-    electrons = np.asarray(told.camera.to_electrons(_sample(movie, span)), np.float32)
+    sample = frames_of(movie, _sampled(movie, span))
+    electrons = np.asarray(told.camera.to_electrons(sample), np.float32)
     judged = told.judged(electrons)
     electrons = told.flat(electrons[judged.alike], judged.where(judged.alike))
     return compare_with_simulation(electrons, told, movie.pixel_nm or 1.0, rng=np.random.default_rng(0))
 
 
-def _sample(movie: Recording, span: tuple[int, int]) -> Array:
-    """Frames spread over a part of the movie, as many as fit into memory with ease; of a short part its surroundings too."""
+def _sampled(movie: Recording, span: tuple[int, int]) -> NDArray[np.int64]:
+    """Indices of frames spread over a part of the movie, as many as fit into memory with ease; of a short part its surroundings too."""
     first, last = _widened(span, 1 if movie.axes == "YX" else movie.data.shape[0])
     most = max(8, min(400, int(_SAMPLE_PIXELS // math.prod(movie.data.shape[-2:]))))
-    return frames_of(movie, first + sample_frames(last - first, most))
+    return first + sample_frames(last - first, most)
 
 
 def _widened(span: tuple[int, int], count: int) -> tuple[int, int]:
@@ -157,7 +159,7 @@ def _widened(span: tuple[int, int], count: int) -> tuple[int, int]:
     return start, min(count, start + _SAMPLE_FRAMES)
 
 
-def _estimated(movie: Recording, known: Known, sample: Array) -> MovieEstimate:
+def _estimated(movie: Recording, known: Known, sample: Array, numbers: NDArray[np.int64]) -> MovieEstimate:
     _refuse_saturated(movie, sample)
     refuse_offset(sample[UsualFrame.of(sample).judged(sample).alike], known.offset, movie.name or "the movie")
     assert movie.pixel_nm is not None
@@ -169,6 +171,7 @@ def _estimated(movie: Recording, known: Known, sample: Array) -> MovieEstimate:
         gain=known.gain,
         read_noise_e=known.read_noise_e,
         excess=2.0 if known.multiplied else 1.0,
+        numbers=numbers,
     )
 
 

@@ -301,11 +301,15 @@ class _Reader:
             return {name: np.empty(0, np.int64 if name == "frame" else np.float64) for name in _COLUMNS}
         counts, electrons, judged = counts[lit], electrons[lit], judged.where(lit)
         even = told.flat(electrons, judged)
-        seen, photons = even, told.photons
+        usual = told.photons_in(lit + start)
+        seen: Array = even
+        photons: float | Array = told.photons if told.trend is None else usual.astype(np.float32)[:, None, None]
         sigma = told.sigma_nm / self.pixel_nm
         if self.zoom != 1.0:
             seen = ndimage.zoom(seen, (1, self.zoom, self.zoom), order=3, mode="nearest", grid_mode=True)
-            photons *= peak_share(sigma) / peak_share(detector.config.sigma_pixels)  # enlarged, a peak stays as high
+            photons = photons * (
+                peak_share(sigma) / peak_share(detector.config.sigma_pixels)
+            )  # enlarged, a peak stays as high
         maps = detector.maps(seen, photons, told.background)
         self._add(counts, maps)
         found = detector.read(maps)
@@ -317,7 +321,7 @@ class _Reader:
             frame,
             places,
             sigma=sigma,
-            photons=told.photons,
+            photons=usual[frame],
             background=told.floors(judged),
             read_noise_e=told.camera.read_noise_e,
             found_within=wider * found_within(detector, crowding_of(frame, places, sigma)),

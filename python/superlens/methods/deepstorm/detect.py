@@ -122,8 +122,11 @@ class Detector:
             frame_deviation=self.units.deviation,
         )
 
-    def maps(self, electrons: Array, photons: float, background: float) -> Array:
-        """Density of molecules in each fine pixel, without the shift of labels, shape (B, fine Y, fine X), of frames in electrons, shape (B, Y, X)."""
+    def maps(self, electrons: Array, photons: float | Array, background: float) -> Array:
+        """Density of molecules in each fine pixel, without the shift of labels, shape (B, fine Y, fine X), of frames in electrons, shape (B, Y, X).
+
+        ``photons`` of a molecule may be of each frame, shape (B, 1, 1).
+        """
         return self.densities(self.units(electrons, photons, background))
 
     def densities(self, frames: Array) -> Array:
