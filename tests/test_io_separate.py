@@ -13,6 +13,7 @@ import tifffile
 from foreign_tiff import planes
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.io import find_images, open_image, open_sequence, read
+from superlens.runs.folders import find_inputs, stem_of
 
 SIZES = {"T": 3, "C": 2, "Z": 4}
 CHANNELS = ["GFP", "DAPI 405"]  # not in the order of the alphabet
@@ -69,7 +70,11 @@ def test_positions_are_images_of_their_own(tmp_path: Path) -> None:
         acquire(tmp_path / "apart" / f"Pos{position}", older, {"T": 3}, position=position)
     for folder in ("together", "apart"):
         found = find_images([tmp_path / folder])
-        assert [int(read(file).data[0, 0, 0]) for file in found] == [0, 1]
+        images = [read(file) for file in found]
+        assert [int(image.data[0, 0, 0]) for image in images] == [0, 1]
+        names = ["Pos0", "Pos1"] if folder == "apart" else ["together_position000", "together_position001"]
+        assert [image.name for image in images] == names
+        assert [stem_of(file) for file in find_inputs([tmp_path / folder])] == names  # no two results of one name
 
 
 def test_without_its_metadata_an_acquisition_is_known_by_its_names(tmp_path: Path) -> None:

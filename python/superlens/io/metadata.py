@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from superlens.errors import SuperlensError, printable
 from superlens.image import AXES, Image
 from superlens.io.deferred import Deferred
+from superlens.io.paths import image_name
 from superlens.io.sizes import Stated, believed_pixel, believed_step
 
 __all__ = [
@@ -202,7 +203,7 @@ def stem(path: Path) -> str:
     >>> stem(Path("data/cell 1.ome.tif"))
     'cell 1'
     """
-    return printable(path.stem.removesuffix(".ome").removesuffix(".companion"))
+    return printable(image_name(path))
 
 
 def _plain(unit: object) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -26,8 +27,10 @@ __all__ = [
     "check_file",
     "check_readable",
     "check_target",
+    "image_name",
     "is_companion",
     "is_zarr",
+    "plane_of_acquisition",
     "put_in_place",
     "reason",
     "replacing",
@@ -42,6 +45,11 @@ RAW_SUFFIXES = (".raw",)
 ZARR_SUFFIXES = (".zarr",)
 COMPANION_ENDING = ".companion.ome"
 ZARR_MARKERS = (".zgroup", ".zarray", ".zattrs", "zarr.json")
+_SEPARATE = (
+    re.compile(r"img_channel(?P<C>\d{3,})_position(?P<P>\d{3,})_time(?P<T>\d{9})_z(?P<Z>\d{3,})\.tiff?", re.IGNORECASE),
+    re.compile(r"img_(?P<T>\d{9})_(?P<C>.*)_(?P<Z>\d{3,})\.tiff?", re.IGNORECASE),
+)
+"""Names of Micro-Manager's separate files, of version 2 and 1.4."""
 IMAGE_SUFFIXES = TIFF_SUFFIXES + MRC_SUFFIXES + PNG_SUFFIXES + RAW_SUFFIXES + ZARR_SUFFIXES
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -211,6 +219,30 @@ def put_in_place(beside: Path, final: Path) -> None:
     os.replace(final, earlier)
     os.replace(beside, final)
     shutil.rmtree(earlier, ignore_errors=True)
+
+
+def plane_of_acquisition(path: Path) -> dict[str, str] | None:
+    """Frame (T), slice (Z), channel (C) and perhaps position (P) that the name of a separate file of Micro-Manager says; None for any other name."""
+    for pattern in _SEPARATE:
+        match = pattern.fullmatch(path.name)
+        if match is not None:
+            return match.groupdict()
+    return None
+
+
+def image_name(path: Path) -> str:
+    """What the image in a file is called: the file without its endings, or the folder of a plane of Micro-Manager, with its position.
+
+    Examples
+    --------
+    >>> image_name(Path("data/cell 1.ome.tif")), image_name(Path("day_1/Pos0/img_000000000_GFP_000.tif"))
+    ('cell 1', 'Pos0')
+    """
+    said = plane_of_acquisition(path)
+    if said is None:
+        return path.stem.removesuffix(".ome").removesuffix(".companion")
+    folder = path.absolute().parent.name
+    return f"{folder}_position{said['P']}" if "P" in said else folder
 
 
 def is_zarr(path: Path) -> bool:

@@ -21,15 +21,12 @@ from typing import Any
 from superlens.errors import SuperlensError
 from superlens.io.metadata import StoredImage
 from superlens.io.micromanager import planned, told_by_summary
+from superlens.io.paths import plane_of_acquisition
 from superlens.io.planes import Planes
 from superlens.io.tiff_layout import Layout, Page
 
 __all__ = ["Separate", "is_separate", "open_separate"]
 
-_NAMES = (
-    re.compile(r"img_(?P<T>\d{9})_(?P<C>.*)_(?P<Z>\d{3,})\.tiff?", re.IGNORECASE),
-    re.compile(r"img_channel(?P<C>\d{3,})_position(?P<P>\d{3,})_time(?P<T>\d{9})_z(?P<Z>\d{3,})\.tiff?", re.IGNORECASE),
-)
 _METADATA = "metadata.txt"
 _LARGEST_METADATA = 256 << 20
 _PIXEL = re.compile(r'"PixelSize(?:Um|_um)"\s*:\s*"?([0-9.eE+-]+)')
@@ -81,16 +78,18 @@ class Separate:
 
 def is_separate(path: Path) -> bool:
     """Whether a file has the name of a single plane of an acquisition."""
-    return _named(path) is not None
+    return plane_of_acquisition(path) is not None
 
 
 def open_separate(path: Path) -> Separate | None:
     """Find the files of the position that a file is a plane of; None for a file of any other name."""
-    own = _named(path)
+    own = plane_of_acquisition(path)
     if own is None:
         return None
     beside = {
-        file: said for file in sorted(path.parent.iterdir()) if (said := _named(file)) is not None and file.is_file()
+        file: said
+        for file in sorted(path.parent.iterdir())
+        if (said := plane_of_acquisition(file)) is not None and file.is_file()
     }
     position = {
         file: said for file, said in beside.items() if said.keys() == own.keys() and said.get("P") == own.get("P")
@@ -100,15 +99,6 @@ def open_separate(path: Path) -> Separate | None:
     order = sorted({said["C"] for said in position.values()}) if "P" in own else list(names)
     files = {(int(said["T"]), order.index(said["C"]), int(said["Z"])): file for file, said in position.items()}
     return Separate(path, summary, names, files)
-
-
-def _named(path: Path) -> dict[str, str] | None:
-    """Frame, slice, channel and perhaps position, as the name of a file says them."""
-    for pattern in reversed(_NAMES):  # the second fits the first, too
-        match = pattern.fullmatch(path.name)
-        if match is not None:
-            return match.groupdict()
-    return None
 
 
 def _channels(found: Iterable[str], summary: Mapping[str, Any], *, numbered: bool) -> tuple[str, ...]:

@@ -208,5 +208,7 @@ def _refuse_same_names(files: Sequence[Path]) -> None:
 
 
 def stem_of(path: Path) -> str:
-    """Stem for the names of outputs: the file name without its ending, and without ``.ome`` or ``.companion``."""
-    return path.stem.removesuffix(".ome").removesuffix(".companion")
+    """Stem for the names of outputs: the file name without its endings, or the folder of an acquisition in separate files."""
+    from superlens.io.paths import image_name
+
+    return image_name(path)
