@@ -1,0 +1,194 @@
+"""The illumination pattern from the raw frames: `estimate_pattern`.
+
+Brightness of the frames, carriers, their modulation and phases, phase steps where they are clearly uneven, and the damping of the transfer
+function at which the bands agree best. Nothing is replaced by a usual value: what cannot be measured is told by its error.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from superlens.optics.detection import Detection
+from superlens.optics.patterns import Arrangement, Order, Pattern
+from superlens.reconstruct.sim.bands import Bands, Floats
+from superlens.reconstruct.sim.refine import Refined, coherence_of, refine
+from superlens.reconstruct.sim.search import Found, search
+from superlens.reconstruct.sim.steps import uneven_steps
+
+__all__ = ["Estimate", "estimate_pattern", "measure_pattern"]
+
+_FIRST_DAMPING = 0.5
+_LEAST_DAMPING = 0.05
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimate:
+    """A pattern, and what speaks for it.
+
+    Attributes
+    ----------
+    pattern : Pattern
+    detection : Detection
+        With the damping that was found.
+    found : Found or None
+        Of the search; None where the wave vectors were given.
+    coherence : ndarray, shape (orders,)
+        Of each band with order 0 where they overlap, 0 to 1.
+    frequency_error : ndarray, shape (orders,)
+        Standard error of each wave vector, frequency bins.
+    phase_error : ndarray, shape (orders,)
+        Radians.
+    noise : float
+        Standard deviation of the noise of a raw frame, counts.
+    uneven : bool
+        Whether the phase steps were found to differ from equal ones.
+    """
+
+    pattern: Pattern
+    detection: Detection
+    found: Found | None
+    coherence: Floats
+    frequency_error: Floats
+    phase_error: Floats
+    noise: float
+    uneven: bool
+
+
+def estimate_pattern(
+    frames: NDArray[Any],
+    arrangement: Arrangement,
+    detection: Detection,
+    *,
+    damping: float | None = None,
+    found: Found | None = None,
+    workers: int = 1,
+) -> Estimate:
+    """Measure the pattern of raw frames.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (frames, Y, X), counts
+    arrangement : Arrangement
+        Of as many frames, in their order.
+    detection : Detection
+        Of the ideal objective.
+    damping : float, optional
+        Of the transfer function; by default it is measured.
+    found : Found, optional
+        Of an earlier search.
+    workers : int
+        Threads of the Fourier transforms.
+
+    Returns
+    -------
+    Estimate
+        Of carriers that need not be real: see `Found.accepted`.
+    """
+    first = detection.damped(_FIRST_DAMPING if damping is None else damping)
+    bands = Bands.of(frames, first, workers=workers)
+    if found is None:
+        found = search(bands, arrangement, workers=workers)
+    made = [
+        refine(bands, arrangement, b, found.frequencies[b], significance=float(found.significance[b]))
+        for b in range(arrangement.orders)
+    ]
+    made = _tied(bands, arrangement, made)
+    return _completed(bands, arrangement, made, found, damping)
+
+
+def measure_pattern(
+    frames: NDArray[Any], pattern: Pattern, detection: Detection, *, damping: float | None = None, workers: int = 1
+) -> Estimate:
+    """Measure modulation, phases and brightness of frames whose wave vectors and phase steps are known.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (frames, Y, X), counts
+    pattern : Pattern
+        Of a brighter recording.
+    detection : Detection
+        Of the ideal objective.
+    damping : float, optional
+        Of the transfer function; by default it is measured.
+    workers : int
+    """
+    bands = Bands.of(frames, detection.damped(_FIRST_DAMPING if damping is None else damping), workers=workers)
+    table = pattern.arrangement
+    made = [refine(bands, table, b, order.frequency, fixed=True) for b, order in enumerate(pattern.orders)]
+    return _completed(bands, table, made, None, damping, steps=False)
+
+
+def _completed(
+    bands: Bands,
+    arrangement: Arrangement,
+    made: list[Refined],
+    found: Found | None,
+    damping: float | None,
+    *,
+    steps: bool = True,
+) -> Estimate:
+    """Damping and phase steps, and all that depends on them once more."""
+    if damping is None:
+        bands = replace(bands, detection=_damped(bands, arrangement, [one.order for one in made]))
+    uneven = False
+    if steps:
+        table = uneven_steps(bands, arrangement, [one.order for one in made])
+        uneven, arrangement = table is not arrangement, table
+    made = [
+        refine(bands, arrangement, b, one.order.frequency, significance=one.order.significance, fixed=True)
+        for b, one in enumerate(made)
+    ]
+    pattern = Pattern(tuple(one.order for one in made), arrangement, bands.brightness)
+    return Estimate(
+        pattern,
+        bands.detection,
+        found,
+        np.array([one.coherence for one in made]),
+        np.array([one.frequency_error for one in made]),
+        np.array([one.phase_error for one in made]),
+        math.sqrt(bands.noise / (bands.shape[0] * bands.shape[1])),
+        uneven,
+    )
+
+
+def _tied(bands: Bands, arrangement: Arrangement, made: Sequence[Refined]) -> list[Refined]:
+    """Give the harmonics of an angle one wave vector, the mean by their errors."""
+    result = list(made)
+    for angle in dict.fromkeys(arrangement.angles):
+        members = [b for b, a in enumerate(arrangement.angles) if a == angle]
+        if len(members) < 2:
+            continue
+        multiples = np.array([arrangement.multiples[b] for b in members])
+        errors = np.array([max(made[b].frequency_error, 1e-5) for b in members]) / multiples
+        each = np.array([made[b].order.frequency for b in members]) / multiples[:, None]
+        middle = np.average(each, axis=0, weights=1 / errors**2)
+        for b, multiple in zip(members, multiples, strict=True):
+            order = made[b].order
+            common = refine(
+                bands, arrangement, b, tuple(multiple * middle), significance=order.significance, fixed=True
+            )
+            result[b] = common
+    return result
+
+
+def _damped(bands: Bands, arrangement: Arrangement, orders: Sequence[Order]) -> Detection:
+    """The transfer function whose damping makes the bands agree best."""
+    detection = bands.detection
+
+    def disagreement(log: float) -> float:
+        each = coherence_of(bands, arrangement, orders, detection.damped(math.exp(log)), detection)
+        weights = np.array([order.modulation**2 for order in orders])
+        return -float(np.average(np.minimum(each, 2.0), weights=weights))
+
+    for _ in range(2):
+        best = minimize_scalar(disagreement, bounds=(math.log(_LEAST_DAMPING), 0.0), method="bounded", options={"xatol": 0.03})
+        value = math.exp(best.x)
+        detection = detection.damped(1.0 if value > 0.97 else value)
+    return detection
