@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from superlens.predicting import BlockOptions
     from superlens.progress import Cancelled, Progress, console, silent
     from superlens.reconstruct import richardson_lucy, sparse_deconvolution, wiener
+    from superlens.reconstruct.sim import reconstruct_sim
     from superlens.result import Channel, Result
     from superlens.samples import sample
     from superlens.simulate import simulate_smlm
@@ -96,6 +97,7 @@ _HOME = {
     "Progress": "progress",
     "console": "progress",
     "silent": "progress",
+    "reconstruct_sim": "reconstruct.sim",
     "richardson_lucy": "reconstruct",
     "sparse_deconvolution": "reconstruct",
     "wiener": "reconstruct",
@@ -166,6 +168,7 @@ __all__ = [
     "read_psf",
     "read_sequence",
     "reconstruct",
+    "reconstruct_sim",
     "report",
     "richardson_lucy",
     "sample",

@@ -1,4 +1,4 @@
-"""The command line: ``superlens demo | enhance | train | predict | localize | simulate | psf | stripes | compare | evaluate | models | doctor | fiji``.
+"""The command line: ``superlens demo | enhance | train | predict | localize | sim | simulate | psf | stripes | compare | evaluate | models | doctor | fiji``.
 
 Every command is a verb of `superlens.runs`: its options are the verb's parameters, its lines the verb's outcome. Nothing heavy is imported
 before a command runs, so that ``superlens --help`` answers at once, and nothing ever prompts. `failures` turns whatever goes wrong into one
@@ -19,8 +19,8 @@ from superlens.runs.verbs import VERBS
 
 __all__ = ["main"]
 
-_METAVARS = {"localize": "MOVIE", "evaluate": "OUT", "stripes": "IMAGE", "compare": "RESULT REFERENCE"}
-_SIMULATORS = {"simulate": "smlm"}
+_METAVARS = {"localize": "MOVIE", "evaluate": "OUT", "stripes": "IMAGE", "compare": "RESULT REFERENCE", "sim": "RAW..."}
+_SIMULATORS = {"simulate": "smlm", "simulate_sim": "sim"}
 """Verbs that are commands of the group ``simulate``, and what they are called there."""
 
 

@@ -19,7 +19,7 @@ from superlens.runs.verb import Request, Verb
 __all__ = ["VerbCommand"]
 
 _FLAGS: dict[str, list[str]] = {
-    "like": ["--from", "like"],
+    "like": ["--from", "--like", "like"],
     "settings": ["--set", "settings"],
     "speed_test": ["--speed-test/--no-speed-test"],
     "verbose": ["--verbose", "-v"],

@@ -75,7 +75,8 @@ class Detection:
         """
 
         def on(shape: tuple[int, ...]) -> NDArray[np.complex128]:
-            fy, fx = np.fft.fftfreq(shape[0], 1 / scale)[:, None], np.fft.fftfreq(shape[1], 1 / scale)[None, :]
+            y, x = (np.asarray(np.fft.fftfreq(side, 1 / scale), np.float64) for side in shape)
+            fy, fx = y[:, None], x[None, :]
             value = self.on(fy, fx)
             inside = value > 0
             means = _binning(fy, scale) * _binning(fx, scale)

@@ -117,7 +117,7 @@ class Arrangement:
     @property
     def orders(self) -> int:
         """Number of orders beside order 0."""
-        return self.steps.shape[1]
+        return int(self.steps.shape[1])
 
     @property
     def groups(self) -> int:
@@ -155,7 +155,7 @@ class Arrangement:
                 f"the phase steps of {self.name} give a mixing matrix of condition {condition:.3g}; expected at most {WORST_CONDITION:g}. "
                 "Some phases are missing or equal, so the orders cannot be separated: check the order and the number of the frames."
             )
-        return np.linalg.pinv(self.mixing)
+        return np.asarray(np.linalg.pinv(self.mixing), np.float64)
 
     @property
     def variances(self) -> Floats:

@@ -201,6 +201,20 @@ def _simulate() -> tuple[Parameter, ...]:
     return (out, IMAGE[0], *scene, IMAGE[1])
 
 
+def _sim() -> tuple[Parameter, ...]:
+    optics = [p for p in OPTICS if p.name in ("na", "wavelength_nm", "excitation_nm", "immersion_index", "modality")]
+    return (
+        _out("Folder for the results."),
+        *optics[:2],
+        IMAGE[0],
+        *_parameters("structured", "RECONSTRUCTION"),
+        *optics[2:],
+        *IMAGE[1:],
+        _CHANNEL,
+        *HOST[1:3],
+    )
+
+
 def _stripes() -> tuple[Parameter, ...]:
     out, *corrections = _parameters("correcting", "STRIPES")
     return (out, *IMAGE[:2], *corrections)
@@ -263,6 +277,27 @@ VERBS: Mapping[str, Verb] = {
             _simulate,
             _later("simulating", "simulate"),
             _later("simulating", "plan_simulate"),
+        ),
+        Verb(
+            "sim",
+            "Reconstruct raw frames of structured illumination.\n\nThe order of the frames, the pattern, the damping of the transfer function and the "
+            "weight are found, or refused with the reason. Writes NAME_sim.tif (half the pixel size), NAME_widefield.tif, report.html and run.json, "
+            "whose pattern another run can take.",
+            "Reconstruct the open raw frames of structured illumination.",
+            "",
+            _sim,
+            _later("structured", "reconstruct"),
+            _later("structured", "plan_structured"),
+            "images",
+        ),
+        Verb(
+            "simulate_sim",
+            "Simulate raw frames of structured illumination.\n\nWrites raw.tif, truth.tif (the specimen, half the pixel size) and pattern.json.",
+            "Make raw frames of structured illumination whose truth is known.",
+            "",
+            lambda: _parameters("structured", "SCENE"),
+            _later("structured", "simulate_sim"),
+            _later("structured", "plan_simulate_sim"),
         ),
         Verb(
             "psf",

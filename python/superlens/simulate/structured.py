@@ -82,7 +82,12 @@ class RawFrames:
 
 
 def ideal_pattern(
-    arrangement: Arrangement, frequency: float, modulation: float, rng: np.random.Generator, *, first_deg: float | None = None
+    arrangement: Arrangement,
+    frequency: float,
+    modulation: float,
+    rng: np.random.Generator,
+    *,
+    first_deg: float | None = None,
 ) -> Pattern:
     """A pattern of equally spaced directions and equal steps, with random phases.
 

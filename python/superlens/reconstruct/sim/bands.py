@@ -54,7 +54,9 @@ class Bands:
     shape: tuple[int, int]
 
     @classmethod
-    def of(cls, frames: NDArray[Any], detection: Detection, brightness: Floats | None = None, workers: int = 1) -> Bands:
+    def of(
+        cls, frames: NDArray[Any], detection: Detection, brightness: Floats | None = None, workers: int = 1
+    ) -> Bands:
         """Transform frames of shape (frames, Y, X)."""
         frames = np.asarray(frames, np.float32)
         shape = (int(frames.shape[1]), int(frames.shape[2]))
@@ -105,7 +107,7 @@ class Bands:
         count = np.bincount(ring.ravel(), minlength=size + 1)
         total = np.bincount(ring.ravel(), power.ravel(), minlength=size + 1)
         mean = gaussian_filter1d(total, 1.0) / np.maximum(gaussian_filter1d(count.astype(float), 1.0), 1e-9)
-        return mean[ring]
+        return np.asarray(mean[ring], np.float64)
 
 
 def taper(shape: tuple[int, ...], part: float = _TAPER) -> NDArray[np.float32]:
@@ -151,7 +153,7 @@ def brightness_of(
 
 
 def _frequencies(sides: Sequence[int], shape: Sequence[int]) -> tuple[Floats, Floats]:
-    y, x = (np.fft.fftfreq(side) * (side / n) for side, n in zip(sides, shape, strict=True))
+    y, x = (np.asarray(np.fft.fftfreq(side) * (side / n), np.float64) for side, n in zip(sides, shape, strict=True))
     return y[:, None], x[None, :]
 
 

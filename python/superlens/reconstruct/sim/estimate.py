@@ -1,7 +1,6 @@
 """The illumination pattern from the raw frames: `estimate_pattern`.
 
-Brightness of the frames, carriers, their modulation and phases, phase steps where they are clearly uneven, and the damping of the transfer
-function at which the bands agree best. Nothing is replaced by a usual value: what cannot be measured is told by its error.
+Brightness of the frames, carriers, their modulation and phases, and the damping of the transfer function at which the bands agree best. Nothing is replaced by a usual value: what cannot be measured is told by its error.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from superlens.optics.patterns import Arrangement, Order, Pattern
 from superlens.reconstruct.sim.bands import Bands, Floats
 from superlens.reconstruct.sim.refine import Refined, coherence_of, refine
 from superlens.reconstruct.sim.search import Found, search
-from superlens.reconstruct.sim.steps import uneven_steps
 
 __all__ = ["Estimate", "estimate_pattern", "measure_pattern"]
 
 _FIRST_DAMPING = 0.5
-_LEAST_DAMPING = 0.05
+_LEAST_DAMPING = 0.1
+_MORE_NOISE = 1.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,8 +46,6 @@ class Estimate:
         Radians.
     noise : float
         Standard deviation of the noise of a raw frame, counts.
-    uneven : bool
-        Whether the phase steps were found to differ from equal ones.
     """
 
     pattern: Pattern
@@ -58,7 +55,6 @@ class Estimate:
     frequency_error: Floats
     phase_error: Floats
     noise: float
-    uneven: bool
 
 
 def estimate_pattern(
@@ -122,7 +118,7 @@ def measure_pattern(
     bands = Bands.of(frames, detection.damped(_FIRST_DAMPING if damping is None else damping), workers=workers)
     table = pattern.arrangement
     made = [refine(bands, table, b, order.frequency, fixed=True) for b, order in enumerate(pattern.orders)]
-    return _completed(bands, table, made, None, damping, steps=False)
+    return _completed(bands, table, made, None, damping)
 
 
 def _completed(
@@ -131,16 +127,14 @@ def _completed(
     made: list[Refined],
     found: Found | None,
     damping: float | None,
-    *,
-    steps: bool = True,
 ) -> Estimate:
-    """Damping and phase steps, and all that depends on them once more."""
+    """Noise and damping, and all that depends on them once more."""
+    # Interpolated or filtered frames have more noise inside the cutoff than beyond it.
+    excess = min(one.excess for one in made)
+    if excess > _MORE_NOISE:
+        bands = replace(bands, noise=bands.noise * excess)
     if damping is None:
         bands = replace(bands, detection=_damped(bands, arrangement, [one.order for one in made]))
-    uneven = False
-    if steps:
-        table = uneven_steps(bands, arrangement, [one.order for one in made])
-        uneven, arrangement = table is not arrangement, table
     made = [
         refine(bands, arrangement, b, one.order.frequency, significance=one.order.significance, fixed=True)
         for b, one in enumerate(made)
@@ -154,7 +148,6 @@ def _completed(
         np.array([one.frequency_error for one in made]),
         np.array([one.phase_error for one in made]),
         math.sqrt(bands.noise / (bands.shape[0] * bands.shape[1])),
-        uneven,
     )
 
 
@@ -188,7 +181,9 @@ def _damped(bands: Bands, arrangement: Arrangement, orders: Sequence[Order]) -> 
         return -float(np.average(np.minimum(each, 2.0), weights=weights))
 
     for _ in range(2):
-        best = minimize_scalar(disagreement, bounds=(math.log(_LEAST_DAMPING), 0.0), method="bounded", options={"xatol": 0.03})
+        best = minimize_scalar(
+            disagreement, bounds=(math.log(_LEAST_DAMPING), 0.0), method="bounded", options={"xatol": 0.03}
+        )
         value = math.exp(best.x)
         detection = detection.damped(1.0 if value > 0.97 else value)
     return detection

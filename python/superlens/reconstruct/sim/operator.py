@@ -72,16 +72,17 @@ class Reconstruction:
 
     @property
     def bands(self) -> NDArray[np.float64]:
-        """Bands from frames, their brightness made equal: shape (1 + 2 orders, frames)."""
-        return self.spectrum.pattern.arrangement.separation / self.spectrum.pattern.brightness
+        """Bands from frames, their brightness made equal: shape (1 + 2 orders, frames). Order 0 takes an offset as it is."""
+        weights = self.spectrum.pattern.arrangement.separation / self.spectrum.pattern.brightness
+        return np.asarray(np.concatenate([weights[:1] / weights[0].sum(), weights[1:]]))
 
     def _plan(self) -> None:
         spectrum, (height, width) = self.spectrum, self._torus
         cutoff = spectrum.detection.cutoff
         self._columns = min(int(cutoff * width) + 1, (width - 1) // 2)
         self._rows = min(int(cutoff * height) + 1, (height - 1) // 2)
-        fy = np.fft.fftfreq(height)[:, None]
-        fx = np.fft.fftfreq(width)[None, :]
+        fy = np.asarray(np.fft.fftfreq(height), np.float64)[:, None]
+        fx = np.asarray(np.fft.fftfreq(width), np.float64)[None, :]
         picked = self._picked(width, self._columns)
         beside = np.exp(-0.5j * np.pi * fy) * np.exp(-0.5j * np.pi * fx[:, picked])
         detection = spectrum.detection.on(fy, fx[:, picked])
@@ -90,7 +91,9 @@ class Reconstruction:
         zero = zero * spectrum.kept(fy, fx[:, picked])
         self._zero = zero[:, : self._columns + 1].astype(self._complex)
         self._bands = [
-            (detection * beside * spectrum.notch(fy - o.frequency[0], fx[:, picked] - o.frequency[1])).astype(self._complex)
+            (detection * beside * spectrum.notch(fy - o.frequency[0], fx[:, picked] - o.frequency[1])).astype(
+                self._complex
+            )
             for o in spectrum.pattern.orders
         ]
         self._factors = (weights[1:] * half).astype(self._real)
@@ -132,6 +135,7 @@ class Reconstruction:
             raise SuperlensError(f"frames have shape {frames.shape}; expected {expected}.")
         mixed = self.bands.astype(self._real) @ frames.reshape(len(frames), -1)
         bands = mixed.reshape(-1, *self.shape)
+        self._without_offset(bands)
         height, width = 2 * self._torus[0], 2 * self._torus[1]
         total = np.empty((height, width), self._real)
         spread = self._spread_zero(bands[0])
@@ -143,6 +147,14 @@ class Reconstruction:
                 self._demodulate(block, wide[rows], row)
             total[rows] = block
         return self._filtered(total)[self._window]
+
+    def _without_offset(self, bands: Array) -> None:
+        """Take away what an unknown offset leaves in the other orders where the brightness of the frames differs; it would be stripes."""
+        leak = self.bands[1:].sum(axis=1)
+        power = float(leak @ leak)
+        if power > 1e-20:
+            means = bands[1:].mean(axis=(1, 2), dtype=np.float64)
+            bands[1:] -= (leak * (leak @ means) / power).astype(self._real)[:, None, None]
 
     def _demodulate(self, block: Array, spread: Array, row: Array) -> None:
         """Add the real part of a band times its carrier."""
@@ -228,6 +240,7 @@ class Reconstruction:
             made = _faded_adjoint(self._gathered(wave * light, picked, self._bands[b]), self.shape, self._margins)
             made = made * self._factors[b]
             bands[1 + 2 * b], bands[2 + 2 * b] = made.real, made.imag
+        self._without_offset(bands)
         frames = self.bands.T.astype(self._real) @ bands.reshape(len(bands), -1)
         return np.asarray(frames.reshape(-1, *self.shape))
 

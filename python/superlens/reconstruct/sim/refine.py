@@ -19,10 +19,11 @@ from superlens.optics.detection import Detection
 from superlens.optics.patterns import Arrangement, Order
 from superlens.reconstruct.sim.bands import Bands, Complex, Floats, taper
 
-__all__ = ["Overlap", "Refined", "coherence_of", "overlap", "refine"]
+__all__ = ["Overlap", "Refined", "coherence_of", "overlap", "refine", "reprojected"]
 
 _BLOCKS = 64  # along each side, to which the product of two bands is summed up
 _EDGE = 0.03  # of the transfer function, below which a frequency is left out
+_HAZE = 0.1  # of the cutoff
 _MOST = 1e4  # signal-to-noise ratio of a frequency that counts no more
 
 
@@ -80,6 +81,13 @@ class Overlap:
         return noise * (signal + self.first_noise) / signal**2 / self.pixels
 
     @property
+    def excess(self) -> float:
+        """Power of what is not common to both, over that of their noise; 1 where the noise is all there is."""
+        first, second = self.powers
+        rest = second + self.second_noise - abs(self.product) ** 2 / first
+        return rest / (self.second_noise + abs(self.ratio) ** 2 * self.first_noise)
+
+    @property
     def coherence(self) -> float:
         """How far the two are one image, 0 to 1, their noise taken off."""
         first, second = self.powers
@@ -95,6 +103,8 @@ class Refined:
     order : Order
     coherence : float
         Of the band with order 0 where they overlap.
+    excess : float
+        Power of what is not common to both bands, over that of the noise as it is beyond the cutoff.
     frequency_error : float
         Standard error of the wave vector, frequency bins.
     phase_error : float
@@ -103,6 +113,7 @@ class Refined:
 
     order: Order
     coherence: float
+    excess: float
     frequency_error: float
     phase_error: float
 
@@ -162,6 +173,16 @@ def coherence_of(
     return np.array(found)
 
 
+def reprojected(bands: Bands, zero: Complex, order: Order) -> Complex:
+    """The band of an order as order 0 predicts it, as far as order 0 holds the specimen; shape of the spectra."""
+    fy, fx = bands.frequencies
+    otf = bands.detection.on(fy, fx)
+    specimen = np.where(otf > _EDGE, zero / np.maximum(otf, _EDGE), 0).astype(np.complex64)
+    ky, kx = order.frequency
+    turn = order.modulation * np.exp(1j * order.phase)
+    return np.asarray(_moved(specimen, bands, (-ky, -kx)) * (turn * otf).astype(np.complex64))
+
+
 def overlap(
     bands: Bands,
     detection: Detection,
@@ -204,16 +225,15 @@ def overlap(
     signal = np.maximum(power[at] - noises[0], 1e-3 * noises[0]) / here**2
     signal = np.minimum(signal, _MOST * noises[0])
     # Of the phase of a product of bands; its inverse is the weight of most likely values.
-    variance = (
-        noises[0] * modulation**2 * signal * there**2
-        + noises[1] * signal * here**2
-        + noises[0] * noises[1]
-    )
-    weight = np.sqrt(signal / variance)
+    variance = noises[0] * modulation**2 * signal * there**2 + noises[1] * signal * here**2 + noises[0] * noises[1]
     rows, columns = at
+    y, x = fy[rows, 0], fx[0, columns]
+    # Haze is in the low frequencies of order 0 alone, and what order 0 leaves in a band is there in the band.
+    width = -1 / (2 * (_HAZE * bands.detection.cutoff) ** 2)
+    clear = (1 - np.exp(width * (y**2 + x**2))) * (1 - np.exp(width * ((y + ky) ** 2 + (x + kx) ** 2)))
+    weight = np.sqrt(signal / variance) * clear
     if detection is not weigh:
-        here = detection.on(fy[rows, 0], fx[0, columns])
-        there = detection.on(fy[rows, 0] + ky, fx[0, columns] + kx)
+        here, there = detection.on(y, x), detection.on(y + ky, x + kx)
     images, variances = [], []
     for spectrum, noise, gain in ((zero, noises[0], there * weight), (moved, noises[1], here * weight)):
         passed = np.zeros(bands.sides, np.complex64)
@@ -246,9 +266,7 @@ def _shifted(parts: Overlap, shape: tuple[int, int], frequency: Sequence[float])
     shift = np.zeros(2)
     for reach in (0.6, 0.2, 0.06, 0.02, 0.006):  # frequency bins
         offsets = np.linspace(-reach, reach, 7)
-        waves = [
-            np.exp(-2j * np.pi * (shift[axis] + offsets)[:, None] * centres[axis]) for axis in (0, 1)
-        ]
+        waves = [np.exp(-2j * np.pi * (shift[axis] + offsets)[:, None] * centres[axis]) for axis in (0, 1)]
         height = np.abs(waves[0] @ blocks @ waves[1].T)
         best = np.unravel_index(np.argmax(height), height.shape)
         shift += [offsets[best[0]], offsets[best[1]]]
@@ -274,4 +292,4 @@ def _measured(parts: Overlap, frequency: tuple[float, float], significance: floa
     y = np.arange(len(profile)) / len(profile)
     spread = math.sqrt(float(np.average((y - y.mean()) ** 2, weights=profile)))
     order = Order(frequency, modulation, math.atan2(ratio.imag, ratio.real) % (2 * math.pi), error, significance)
-    return Refined(order, parts.coherence, relative / (2 * math.pi * spread), relative)
+    return Refined(order, parts.coherence, parts.excess, relative / (2 * math.pi * spread), relative)

@@ -25,11 +25,15 @@ __all__ = ["LIMIT", "Found", "search"]
 LIMIT = 8.0
 """Significance below which a carrier is not taken for one."""
 
+LEAST_PURITY = 1.4
+"""How far each carrier must stand above the others in its band."""
+
 _RING = (0.5, 1.2)  # of the cutoff, for the highest order
 _CANDIDATES = 24
 _SAME_LENGTH = 0.03
 _SAME_ANGLE = math.radians(3.5)
 _MEDIAN = math.sqrt(2 * math.log(2))  # of the modulus of a complex normal number
+_ENOUGH = 21.0  # of the evidence of a carrier, that of one at the limit
 _MAD = 1.4826 * 0.4485  # its robust standard deviation
 
 
@@ -45,6 +49,9 @@ class Found:
         z of each order.
     joint : float
         The significance of all orders together, as the z of a single one that is as unlikely.
+    purity : float
+        Height of each carrier over that of the other carriers in its band, the least; where frames are taken in a wrong order, each band holds
+        several carriers.
     alone : ndarray of bool, shape (orders,)
         Whether the order was found by itself; otherwise with the help of the others.
     """
@@ -52,12 +59,18 @@ class Found:
     frequencies: Floats
     significance: Floats
     joint: float
+    purity: float
     alone: NDArray[np.bool_]
 
     @property
     def accepted(self) -> bool:
         """Whether the carriers may be believed."""
-        return bool(self.joint >= LIMIT)
+        return bool(self.joint >= LIMIT and self.purity >= LEAST_PURITY)
+
+    @property
+    def score(self) -> float:
+        """By which arrangements of frames are compared."""
+        return self.joint * (1 - 1 / max(self.purity, 1.0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,7 +122,22 @@ def search(bands: Bands, arrangement: Arrangement, ring: tuple[float, float] = _
         frequencies[b] = multiple * one.ky[where], multiple * one.kx[where]
         significance[b] = _z(one.heights, where)[multiple - 1]
         found.append(sure[at] and where == best[at])
-    return Found(frequencies, significance, joint, np.array(found, bool))
+    return Found(frequencies, significance, joint, _purity(maps, picked, bands.shape), np.array(found, bool))
+
+
+def _purity(maps: Sequence[_Map], picked: Sequence[int], shape: tuple[int, int]) -> float:
+    """How far each band holds its own carrier alone."""
+    carriers = [(one.ky[at], one.kx[at]) for one, at in zip(maps, picked, strict=True)]
+    least = math.inf
+    for own, (one, at) in enumerate(zip(maps, picked, strict=True)):
+        for other, (ky, kx) in enumerate(carriers):
+            for sign in (1, -1):
+                if other == own and sign == 1:
+                    continue
+                near = (np.abs(one.ky - sign * ky) * shape[0] < 1.1) & (np.abs(one.kx - sign * kx) * shape[1] < 1.1)
+                if near.any():
+                    least = min(least, float(one.heights[0][at] / max(one.heights[0][near].max(), 1e-9)))
+    return least
 
 
 def _harmonics(arrangement: Arrangement) -> int:
@@ -172,11 +200,15 @@ def _wide(spectrum: Complex, bands: Bands, workers: int) -> Complex:
     """A band in space, on a grid fine enough for the product of two."""
     height, width = bands.sides
     rows, columns = (
-        min(int(bands.detection.cutoff * n) + 1, (side - 1) // 2) for n, side in zip(bands.shape, bands.sides, strict=True)
+        min(int(bands.detection.cutoff * n) + 1, (side - 1) // 2)
+        for n, side in zip(bands.shape, bands.sides, strict=True)
     )
     tall, broad = (fft.next_fast_len(4 * r + 1) for r in (rows, columns))
     made = np.zeros((tall, broad), np.complex64)
-    for target_y, source_y in ((slice(0, rows + 1), slice(0, rows + 1)), (slice(tall - rows, tall), slice(height - rows, height))):
+    for target_y, source_y in (
+        (slice(0, rows + 1), slice(0, rows + 1)),
+        (slice(tall - rows, tall), slice(height - rows, height)),
+    ):
         for target_x, source_x in (
             (slice(0, columns + 1), slice(0, columns + 1)),
             (slice(broad - columns, broad), slice(width - columns, width)),
@@ -188,7 +220,7 @@ def _wide(spectrum: Complex, bands: Bands, workers: int) -> Complex:
 def _correlation(product: Complex, reach: tuple[int, int], workers: int) -> Floats:
     """Modulus of the correlation at shifts of half bins, up to `reach` of them to each side."""
     tall, broad = product.shape
-    made = np.empty((2 * reach[0] + 1, 2 * reach[1] + 1), np.float32)
+    made = np.empty((2 * reach[0] + 1, 2 * reach[1] + 1), np.float64)
     ramp_y = np.exp(-1j * np.pi * np.arange(tall) / tall).astype(np.complex64)[:, None]
     ramp_x = np.exp(-1j * np.pi * np.arange(broad) / broad).astype(np.complex64)[None, :]
     for half_y, half_x in itertools.product((0, 1), (0, 1)):
@@ -214,7 +246,7 @@ def _profile(height: Floats, shape: tuple[int, int], multiple: int, limits: tupl
         part = height[(length >= low) & (length <= high)]
         middles.append((low + high) / 2)
         medians.append(float(np.median(part)))
-    return np.maximum(np.interp(length, middles, medians), 1e-30)
+    return np.asarray(np.maximum(np.interp(length, middles, medians), 1e-30), np.float64)
 
 
 def _z(heights: Sequence[Floats], at: int) -> list[float]:
@@ -243,6 +275,7 @@ def _jointly(maps: Sequence[_Map]) -> tuple[list[int], float, float]:
     """The best set of carriers of equal length and equally spaced directions: their places, their evidence, and how many were tried."""
     count, step = len(maps), np.pi / len(maps)
     best: tuple[float, list[int]] = (-1.0, [0] * count)
+    capped = 0.0
     trials = 0.0
     for first, anchors in enumerate(maps):
         order = np.argsort(anchors.chance)[::-1][:_CANDIDATES]
@@ -271,8 +304,10 @@ def _jointly(maps: Sequence[_Map]) -> tuple[list[int], float, float]:
                     for o, s in zip(others, slots, strict=True):
                         places[o] = int(choice[o, s])
                     best = (float(total), places)
+                    # However strong one carrier is, the others must be there, too.
+                    capped = sum(min(float(one.chance[p]), _ENOUGH) for one, p in zip(maps, places, strict=True))
     ways = len(maps[0].chance) * max(trials, 1.0) ** (count - 1) * math.factorial(count - 1)
-    return best[1], best[0], ways
+    return best[1], capped, ways
 
 
 def _as_single(evidence: float, count: int, ways: float) -> float:

@@ -64,7 +64,8 @@ def grid_of(fine_shape: Sequence[int], *, half: bool = True) -> tuple[Floats, Fl
     """Frequencies of a fine grid of two pixels along a raw pixel, as a column and a row, cycles per raw pixel."""
     height, width = fine_shape
     fx = np.fft.rfftfreq(width, 0.5) if half else np.fft.fftfreq(width, 0.5)
-    return np.fft.fftfreq(height, 0.5)[:, None], fx[None, :]
+    fy = np.fft.fftfreq(height, 0.5)
+    return np.asarray(fy, np.float64)[:, None], np.asarray(fx, np.float64)[None, :]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,7 +96,7 @@ class Spectrum:
 
     @property
     def weights(self) -> Floats:
-        """g of order 0 and of each other order: the inverse of its noise, and 1 for each angle where phases are equal steps."""
+        """Weight g of order 0 and of each other order: the inverse of its noise, and 1 for each angle where phases are equal steps."""
         return 1 / (self.pattern.arrangement.variances * self.norm)
 
     def kept(self, fy: Floats, fx: Floats) -> Floats:
@@ -110,9 +111,9 @@ class Spectrum:
 
     def signal(self, fy: Floats, fx: Floats) -> Floats:
         """D."""
-        return self._powers(fy, fx)[0]
+        return self.powers(fy, fx)[0]
 
-    def _powers(self, fy: Floats, fx: Floats) -> tuple[Floats, Floats]:
+    def powers(self, fy: Floats, fx: Floats) -> tuple[Floats, Floats]:
         """D and E."""
         weights = self.weights
         others = np.zeros(np.broadcast_shapes(fy.shape, fx.shape))
@@ -165,8 +166,8 @@ class Spectrum:
     def _all(self, fy: Floats, fx: Floats) -> tuple[Floats, Floats, Floats]:
         """The filter, D and E."""
         zero = np.zeros((1, 1))
-        at_zero = self._powers(zero, zero)
-        signal, noise = self._powers(fy, fx)
+        at_zero = self.powers(zero, zero)
+        signal, noise = self.powers(fy, fx)
         scale = float((self._filter(zero, zero, *at_zero) * at_zero[0])[0, 0])
         return self._filter(fy, fx, signal, noise) / scale, signal, noise
 

@@ -1,3 +1,0 @@
-"""stub"""
-def uneven_steps(bands, arrangement, orders):
-    return arrangement
