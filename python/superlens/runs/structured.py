@@ -20,7 +20,7 @@ from superlens.parameters import Parameter
 from superlens.runs.choices import OpticsFacts, gathered, one_or_several
 from superlens.runs.folders import stem_of
 from superlens.runs.learning import hollow
-from superlens.runs.places import digest_of, identity_of
+from superlens.runs.result_names import digest_of, identity_of
 from superlens.runs.verb import Made, Outcome, Plan, Request, Source
 
 if TYPE_CHECKING:
