@@ -203,12 +203,12 @@ def _full_covariance(power: Array) -> Array:
 
 
 def _note(x: float, y: float, worked: bool, independent: bool) -> str:
-    found = f"correlation {x:.2f} along x and {y:.2f} along y"
+    found = f"{x:.2f} along x and {y:.2f} along y"
     if worked:
         return (
-            f"Neighbouring pixels share noise ({found}), and its high frequencies are missing: the image was scaled, filtered, compressed or "
+            f"The noise of neighbouring pixels is correlated ({found}), and its high frequencies are missing: the image was scaled, filtered, compressed or "
             "re-sampled, or is sampled too coarsely to decide. Use raw camera data; if the image was scaled up by 2, take every second pixel."
         )
     if not independent:
-        return f"Neighbouring pixels share noise ({found}): part of the noise stays in the result. Use raw camera data."
-    return f"The noise of neighbouring pixels is independent ({found})."
+        return f"The noise of neighbouring pixels is correlated ({found}): part of the noise stays in the result. Use raw camera data."
+    return f"The noise of neighbouring pixels is independent (correlation {found})."

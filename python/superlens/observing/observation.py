@@ -148,7 +148,7 @@ def noted(said: Sequence[str], noise: NoiseCheck) -> tuple[str, ...]:
     """What was said with the check of the noise once: as found last, with holes filled and hot pixels taken out."""
     if noise.independent:
         return tuple(said)
-    opening = noise.note.partition(" by ")[0]
+    opening = noise.note.partition(" (")[0]
     return (*(note for note in said if not note.startswith(opening)), noise.note)
 
 
