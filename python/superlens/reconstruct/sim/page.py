@@ -93,7 +93,7 @@ def residual_of(result: SimResult) -> tuple[NDArray[np.float32], float]:
     table = result.pattern.arrangement
     frames = result.frames / result.pattern.brightness[:, None, None].astype(np.float32)
     projector = np.eye(table.frames) - table.mixing @ table.separation
-    rest = np.tensordot(projector, frames, 1)
+    rest = np.tensordot(projector, frames - frames.mean(axis=(1, 2), keepdims=True), 1)
     expected = float(np.trace(projector))
     scale = max(result.estimate.noise, 1e-12)
     share = float(np.mean(rest**2)) * table.frames / (expected * scale**2) if expected > 1e-6 else 0.0
