@@ -15,7 +15,7 @@ import traceback
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -25,10 +25,12 @@ from superlens.bridge.protocol import LARGEST_BLOCK, ErrorRecord, OutputSpec, Re
 from superlens.bridge.session import CallSession, delivered, described, images_of, outlines_of
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.progress import Cancelled
-from superlens.report import Verdict
 from superlens.runs.verb import Outcome, Plan, Verb
 from superlens.runs.verb import Request as Asking
 from superlens.runs.verbs import VERBS
+
+if TYPE_CHECKING:
+    from superlens.report import Verdict
 
 __all__ = ["dispatch", "failed", "for_fiji"]
 
