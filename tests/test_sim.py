@@ -219,7 +219,9 @@ def test_the_command_writes_images_report_and_pattern(tmp_path):
         assert order["significance"] > 8
         assert {"modulation", "modulation_error", "phase_deg", "coherence"} <= set(order)
     page = (out / "report.html").read_text(encoding="utf-8")
-    assert "Modulation contrast to noise" in page
+    assert "Contrast of the pattern over the noise" in page
+    assert told["results"][0]["verdict"]["summary"] in page
+    assert told["results"][0]["verdict"]["headline"] in done.stderr
     again = runner.invoke(
         main, ["sim", str(raw_file), *optics, "--like", str(out / "run.json"), "--out", str(tmp_path / "again")]
     )

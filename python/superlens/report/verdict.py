@@ -5,7 +5,7 @@ The same verdict appears in the terminal, in ``run.json``, in the reply to Fiji,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from superlens.report.words import number
 if TYPE_CHECKING:
     from superlens.report.localization import LocalizationReport
 
-__all__ = ["Reason", "Verdict", "combined", "judge", "judge_localizations"]
+__all__ = ["Reason", "Verdict", "combined", "judge", "judge_localizations", "verdict"]
 
 _HEADLINES: dict[Grade, str] = {"ok": "Use it", "warn": "Look closer", "bad": "Do not use"}  # of a whole page
 _GRAVITY: dict[Grade, int] = {"info": 0, "ok": 0, "warn": 1, "bad": 2}
@@ -121,7 +121,7 @@ def judge(data: ReportData) -> Verdict:
             Reason("warn", "No check could be computed, so nothing speaks for or against this result.", "no checks")
         )
     reasons = [*causes, *sorted(reasons, key=lambda reason: reason.grade != "bad")]
-    return _verdict(data.done, reasons, _counted(data.metrics))
+    return verdict(data.done, reasons, _counted(data.metrics))
 
 
 def judge_localizations(data: LocalizationReport) -> Verdict:
@@ -144,7 +144,7 @@ def judge_localizations(data: LocalizationReport) -> Verdict:
         nothing = Reason(
             "bad", "No molecule was found: the table is empty, and the images show nothing. See the messages.", "nothing found"
         )  # fmt: skip
-        return _verdict(f"Nothing found in {frames}", [nothing, *against], f"{frames} searched.")
+        return verdict(f"Nothing found in {frames}", [nothing, *against], f"{frames} searched.")
     likeness = () if data.likeness is None else data.likeness.messages
     reasons = [
         *against,
@@ -159,7 +159,7 @@ def judge_localizations(data: LocalizationReport) -> Verdict:
         parts.append(f"{data.linked:,} molecules after linking")
     if data.drift is not None:
         parts.append("drift corrected" if data.drift.found else "no drift corrected")
-    return _verdict(f"{data.rows:,} localizations in {frames}", reasons, "; ".join(parts) + ".")
+    return verdict(f"{data.rows:,} localizations in {frames}", reasons, "; ".join(parts) + ".")
 
 
 def combined(verdicts: Mapping[str, Verdict]) -> Verdict:
@@ -200,7 +200,21 @@ def combined(verdicts: Mapping[str, Verdict]) -> Verdict:
     )
 
 
-def _verdict(done: str, reasons: list[Reason], detail: str) -> Verdict:
+def verdict(done: str, reasons: Sequence[Reason], detail: str = "") -> Verdict:
+    """The verdict that reasons make: the gravest decides, and the sentence counts them.
+
+    Parameters
+    ----------
+    done : str
+        What was done, as the sentence begins.
+    reasons : sequence of Reason
+    detail : str
+
+    Examples
+    --------
+    >>> verdict("Denoised", [Reason("warn", "Too dim.", "flux ratio")]).line
+    'Look closer. Denoised; one thing to check: flux ratio.'
+    """
     failed = sum(reason.grade == "bad" for reason in reasons)
     grade: Grade = "bad" if failed else "warn" if reasons else "ok"
     if grade == "ok":

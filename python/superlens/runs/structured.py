@@ -6,7 +6,7 @@ import json
 import math
 import shlex
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -231,6 +231,7 @@ def _written(
         "optics": objective.model_dump(exclude_none=True),
         "files": dict(names),
         "messages": list(result.messages),
+        "verdict": asdict(result.verdict),
         **result.described(),
     }
 
@@ -266,6 +267,7 @@ def _outcome(
         text="\n".join(lines),
         messages=tuple(dict.fromkeys(text for _, result in made for text in result.messages)),
         files=tuple(files),
+        verdicts={stem_of(source.file): result.verdict for source, result in made},
     )
 
 

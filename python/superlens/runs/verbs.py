@@ -212,6 +212,7 @@ def _sim() -> tuple[Parameter, ...]:
         *IMAGE[1:],
         _CHANNEL,
         *HOST[1:3],
+        _STRICT,
     )
 
 

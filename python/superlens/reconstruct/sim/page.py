@@ -15,11 +15,12 @@ from superlens.reconstruct.sim.bands import taper
 from superlens.reconstruct.sim.search import LIMIT
 from superlens.report.pictures import Contrast, Picture, paint
 from superlens.report.templates import template
+from superlens.report.verdict import Reason, Verdict, verdict
 
 if TYPE_CHECKING:
     from superlens.reconstruct.sim.reconstruct import SimResult
 
-__all__ = ["contrast_to_noise", "page_of", "residual_of", "split_frc"]
+__all__ = ["contrast_to_noise", "page_of", "residual_of", "split_frc", "verdict_of"]
 
 Array = NDArray[Any]
 
@@ -37,25 +38,25 @@ def page_of(result: SimResult) -> str:
         _painted(np.kron(wide, np.ones((2, 2), np.float32)), "wide field", fine_nm),
         _painted(image, "reconstruction", fine_nm),
     ]
-    typical = float(np.median(contrast[contrast > np.percentile(contrast, 50)]))
-    least = min(float(c) for c in result.estimate.coherence)
-    grade, headline = ("ok", "Use it")
-    if result.messages or typical < _GOOD_CONTRAST or least < _COHERENT:
-        grade, headline = "warn", "Look closer"
-    summary = (
-        f"The pattern was {'given' if result.estimate.found is None else 'found'}: modulation "
-        f"{', '.join(f'{o.modulation:.2f}' for o in result.pattern.orders)}; contrast to noise {typical:.1f} in the brighter half; bands agree by "
-        f"{least:.2f} or better."
-    )
+    typical, least = _typical(contrast), _least(result)
     frc = split_frc(result)
     return template("sim.html.j2").render(
         title="Structured illumination",
         name=result.image.name or "raw frames",
-        created=f"{datetime.now().astimezone():%Y-%m-%d %H:%M}",
-        grade=grade,
-        headline=headline,
-        summary=summary,
-        messages=result.messages,
+        created=datetime.now().astimezone(),
+        verdict=_judged(result, typical, least),
+        passed=[
+            (
+                "pattern",
+                f"{'Given' if result.estimate.found is None else 'Found'}, with a modulation of {_modulations(result)}.",
+            ),
+            *(
+                [("contrast", f"{typical:.1f} times the noise in the brighter half.")]
+                if typical >= _GOOD_CONTRAST
+                else []
+            ),
+            *([("coherence", f"The bands agree by {least:.2f} or better.")] if least >= _COHERENT else []),
+        ],
         layers=layers,
         words=result.layout.words[:1].upper() + result.layout.words[1:],
         limit=f"{LIMIT:g}",
@@ -71,6 +72,36 @@ def page_of(result: SimResult) -> str:
         ),
         checks=_checks(result, image, contrast, frc),
     )
+
+
+def verdict_of(result: SimResult) -> Verdict:
+    """Whether to use a result, with the reasons."""
+    return _judged(result, _typical(contrast_to_noise(result)), _least(result))
+
+
+def _judged(result: SimResult, typical: float, least: float) -> Verdict:
+    """Every message is a reason, and so are a low contrast and bands that disagree."""
+    reasons = [Reason("warn", text, "reconstruction") for text in result.messages]
+    if typical < _GOOD_CONTRAST:
+        text = f"The pattern rises only {typical:.1f} times above the noise in the brighter half, expected {_GOOD_CONTRAST:g} or more."
+        reasons.append(Reason("warn", text, "contrast of the pattern", "contrast"))
+    if least < _COHERENT:
+        text = f"A band agrees with the wide field by {least:.2f} only, expected {_COHERENT:g} or more: fine lines may be ghosts."
+        reasons.append(Reason("warn", text, "coherence of the bands", "pattern"))
+    detail = f"Modulation {_modulations(result)}; contrast to noise {typical:.1f} in the brighter half; bands agree by {least:.2f} or better."
+    return verdict("Reconstructed", reasons, detail)
+
+
+def _typical(contrast: Array) -> float:
+    return float(np.median(contrast[contrast > np.percentile(contrast, 50)]))
+
+
+def _least(result: SimResult) -> float:
+    return min(float(c) for c in result.estimate.coherence)
+
+
+def _modulations(result: SimResult) -> str:
+    return ", ".join(f"{order.modulation:.2f}" for order in result.pattern.orders)
 
 
 def contrast_to_noise(result: SimResult) -> NDArray[np.float32]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from superlens.reconstruct.sim.layout import PRESETS, Layout, find_layout, layou
 from superlens.reconstruct.sim.operator import Reconstruction
 from superlens.reconstruct.sim.spectrum import Attenuation, Regularisation, Spectrum
 from superlens.reconstruct.sim.weights import fitted_regularisation
+
+if TYPE_CHECKING:
+    from superlens.report import Verdict
 
 __all__ = ["SimOptions", "SimResult", "reconstruct_sim"]
 
@@ -114,6 +117,13 @@ class SimResult:
     def transfer(self) -> Transfer:
         """What the reconstruction did to the specimen, on the grid of `image`."""
         return self.spectrum.blur()
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether to use the result, with the reasons, as the report gives it."""
+        from superlens.reconstruct.sim.page import verdict_of
+
+        return verdict_of(self)
 
     @property
     def report(self) -> str:
