@@ -2,12 +2,14 @@
 
 Between an `Image` and a conditioned network lies one small step that training, zero-shot adaptation and prediction must do in exactly
 the same way. In: a plane or a volume in counts above the offset, the standard deviation of its noise, and the PSF. Out: the channels
-``([Z,] Y, X, 5)`` that the light two-stage network expects:
+``([Z,] Y, X, 7)`` that the light two-stage network expects:
 
 ====  ======================================================================================================
 0     the image, ``(y - level) / contrast``
 1     ``1 + log10(sigma / contrast)``, the noise at each pixel
 2-4   the image through Wiener filters that lead from the PSF to the target resolution, regularised by 0.3, 0.03, 0.003
+5     how far to sharpen, ``log2(times narrower / 1.5)``, the same at each pixel
+6     how wide the PSF is, ``log2(FWHM / 3.5 camera pixels)``, the same at each pixel
 ====  ======================================================================================================
 
 `Normaliser` and `WienerBank` are values: they are made once, stored in the model file, and used unchanged ever after. The filters are
@@ -35,6 +37,7 @@ __all__ = [
     "Normaliser",
     "WienerBank",
     "condition",
+    "optics_scalars",
     "wiener_kernels",
 ]
 
@@ -47,7 +50,7 @@ BANK_RADIUS = 16
 BANK_RADIUS_Z = 8
 """Radius of the filters of volumes along z, in slices."""
 
-CHANNELS = 2 + len(REGULARISATION)
+CHANNELS = 4 + len(REGULARISATION)
 """Number of channels that `condition` returns."""
 
 Array = NDArray[np.float32]
@@ -101,12 +104,22 @@ class WienerBank:
     ----------
     kernels : ndarray, shape (K, [2 * BANK_RADIUS_Z + 1,] 2 * BANK_RADIUS + 1, 2 * BANK_RADIUS + 1), float32
         Centred kernels, one for each value of `REGULARISATION`.
+    scalars : pair of float
+        What else a network is given of the optics, as `optics_scalars` makes it.
     """
 
     kernels: Array
+    scalars: tuple[float, float] = (0.0, 0.0)
 
     @classmethod
-    def from_psf(cls, psf: NDArray[np.float64], target: NDArray[np.float64], *, scale: int = 2) -> WienerBank:
+    def from_psf(
+        cls,
+        psf: NDArray[np.float64],
+        target: NDArray[np.float64],
+        *,
+        scale: int = 2,
+        scalars: tuple[float, float] = (0.0, 0.0),
+    ) -> WienerBank:
         """Make the filters.
 
         Parameters
@@ -115,13 +128,16 @@ class WienerBank:
             The PSF and the narrower PSF of the sharp image, both on the fine grid.
         scale : int
             Fine pixels in a camera pixel, along y and x.
+        scalars : pair of float
+            As `optics_scalars` makes them.
         """
         size = 4 * BANK_RADIUS
         while size * scale < max(psf.shape[-2:]):
             size *= 2
         depth = () if psf.ndim == 2 else (max(4 * BANK_RADIUS_Z, fft.next_fast_len(2 * psf.shape[0])),)
         shape = (*depth, size, size)
-        return cls(wiener_kernels(_camera_otf(psf, shape, scale), _camera_otf(target, shape, scale), shape))
+        kernels = wiener_kernels(_camera_otf(psf, shape, scale), _camera_otf(target, shape, scale), shape)
+        return cls(kernels, scalars)
 
     def apply(self, values: Array, *, border: Border = "symmetric") -> Array:
         """Filter a plane or a volume.
@@ -198,8 +214,22 @@ def condition(
     out = np.empty((*plane.shape, CHANNELS), np.float32)
     out[..., 0] = plane
     out[..., 1] = 1.0 + np.log10(np.maximum(sigma / normaliser.contrast, 1e-4))
-    out[..., 2:] = bank.apply(plane, border=border)
+    out[..., 2:-2] = bank.apply(plane, border=border)
+    out[..., -2:] = bank.scalars
     return out
+
+
+def optics_scalars(narrower: float, fwhm_px: float) -> tuple[float, float]:
+    """How far to sharpen and how wide the PSF is, as a network is given them.
+
+    Parameters
+    ----------
+    narrower : float
+        How many times narrower than the PSF the sharp image's response is.
+    fwhm_px : float
+        Lateral FWHM of the PSF, camera pixels.
+    """
+    return float(np.log2(narrower / 1.5)), float(np.log2(fwhm_px / 3.5))
 
 
 def _camera_otf(psf: NDArray[np.float64], shape: tuple[int, ...], scale: int) -> NDArray[np.complex128]:

@@ -20,6 +20,7 @@ from superlens.simulate.specimens import (
     mitochondria,
     nuclei,
     one_over_f,
+    stress_fibres,
     two_filaments,
     vesicles,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "mitochondria",
     "nuclei",
     "one_over_f",
+    "stress_fibres",
     "render_table",
     "scene",
     "simulate_smlm",

@@ -43,6 +43,7 @@ __all__ = [
     "mitochondria",
     "nuclei",
     "one_over_f",
+    "stress_fibres",
     "two_filaments",
     "vesicles",
 ]
@@ -103,6 +104,42 @@ def filaments(
         )
         angle, weight = (np.tile(a, (strands, 1)) for a in (angle, weight))
     return draw_tubes(shape, y, x, angle, weight * STEP, width)
+
+
+def stress_fibres(
+    shape: Shape, rng: np.random.Generator, *, density: float = 0.06, spread: float = 8.0, width: float = 1.5
+) -> Array32:
+    """Straight fibres that run in nearly one direction, thick and thin, such as the stress fibres of actin.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows and columns of the fine grid.
+    rng : numpy.random.Generator
+        Source of all randomness.
+    density : float
+        Contour length in an area, pixels per square pixel.
+    spread : float
+        Standard deviation of the directions, degrees.
+    width : float
+        Mean diameter, pixels.
+
+    Returns
+    -------
+    ndarray, shape (Y, X), float32
+        Label density, at least 0.
+    """
+    length = 2.0 * max(shape)
+    count = poisson_count(shape, 0.5 * length, density / (0.53 * length), rng)
+    along = np.arange(-0.5 * length, 0.5 * length, STEP)
+    angle = rng.uniform(0, math.pi) + np.deg2rad(spread) * rng.standard_normal((count, 1))
+    middle = rng.uniform(-0.5 * length, np.array(shape)[:, None, None] + 0.5 * length, (2, count, 1))
+    ends = np.sort(rng.uniform(-0.8, 0.8, (2, count, 1)) * length, axis=0)
+    weight = rng.lognormal(0.0, 0.6, (count, 1)) * labelling(rng, count, len(along), grain=64)
+    weight = weight * ((along > ends[0]) & (along < ends[1]))
+    thick = np.maximum(width * rng.lognormal(0.0, 0.4, (count, 1)), 0.5)
+    y, x = middle[0] + along * np.sin(angle), middle[1] + along * np.cos(angle)
+    return draw_tubes(shape, y, x, np.broadcast_to(angle, y.shape), weight * STEP, thick)
 
 
 def mitochondria(
@@ -413,6 +450,7 @@ STRUCTURES: Mapping[str, Callable[..., Array32]] = MappingProxyType(
         "nuclei": nuclei,
         "dead_leaves": dead_leaves,
         "one_over_f": one_over_f,
+        "stress_fibres": stress_fibres,
         "flat": flat,
     }
 )

@@ -24,14 +24,17 @@ import keras
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
-from scipy import fft, ndimage
+from scipy import fft
 
-from superlens import __version__, simulate
+from superlens import __version__
 from superlens.model import Model, ModelConfig
 from superlens.networks import architecture, build, losses
-from superlens.observing.conditioning import BANK_RADIUS, CHANNELS, Normaliser, wiener_kernels
+from superlens.observing.conditioning import CHANNELS
 from superlens.optics import RESPONSES
 from superlens.progress import Progress, console, silent
+from superlens.starts.exposing import Exposed
+from superlens.starts.optics import Microscope, bin_pixels, condition_periodic, gauss_otf
+from superlens.starts.specimens import FINE, a_specimen, specimens
 from superlens.training import (
     Checkpoint,
     Draw,
@@ -47,14 +50,12 @@ from superlens.training.two_stage.state import TwoStageState
 
 __all__ = [
     "Batch",
-    "Exposed",
     "batches",
     "calibrate",
     "draw_example",
     "drawn_ahead",
     "in_order",
     "pretrain",
-    "specimens",
     "two_stage_loss",
     "write_start",
 ]
@@ -62,8 +63,6 @@ __all__ = [
 Array = NDArray[np.float32]
 Rng = np.random.Generator
 
-_FINE = 256  # side of the periodic specimen, fine pixels
-_CAMERA = _FINE // 2
 PATCH = 96  # side of a training patch, camera pixels
 _MARGIN = 8  # left out of the loss: zero padding reaches it
 
@@ -86,29 +85,10 @@ class Batch:
     sharp: Array
 
 
-def specimens(count: int, rng: Rng) -> NDArray[np.float16]:
-    """Draw the specimens that patches are made from.
-
-    Parameters
-    ----------
-    count : int
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray, shape (count, 256, 256), float16, maximum 1
-    """
-    pool = np.empty((count, _FINE, _FINE), np.float16)
-    for i in range(count):
-        drawn = _structure(rng)
-        while drawn.max() <= 0:  # a sparse kind may draw nothing at all
-            drawn = _structure(rng)
-        pool[i] = drawn / drawn.max()
-    return pool
-
-
 def draw_example(pool: NDArray[np.float16], rng: Rng) -> tuple[Array, Array, Array]:
     """Simulate one observation of a random specimen.
+
+    In a quarter of the patches a second specimen lies out of focus: it shall come out as blurred as it was seen.
 
     Returns
     -------
@@ -117,54 +97,17 @@ def draw_example(pool: NDArray[np.float16], rng: Rng) -> tuple[Array, Array, Arr
     sharp : ndarray, shape (2 * PATCH, 2 * PATCH, 1)
     """
     spectrum = fft.rfft2(a_specimen(pool, rng))
-    otf, target = random_otfs(rng)
-    exposed = Exposed.draw(
-        bin_pixels(fft.irfft2(spectrum * otf, (_FINE, _FINE))), fft.irfft2(spectrum * target, (_FINE, _FINE)), rng
-    )
-    conditioned = condition_periodic(exposed.noisy, exposed.sigma, exposed.normaliser, otf, target)
+    microscope = Microscope.draw(rng)
+    seen, asked = spectrum * microscope.otf, spectrum * microscope.target
+    if rng.random() < 0.25:
+        behind = np.exp(rng.uniform(np.log(0.1), np.log(2.0))) * fft.rfft2(a_specimen(pool, rng)) * microscope.otf
+        k = np.hypot(fft.fftfreq(FINE)[:, None], fft.rfftfreq(FINE)[None, :]).astype(np.float32)
+        behind = behind * gauss_otf(k * microscope.fwhm * rng.uniform(0.8, 4.0))
+        seen, asked = seen + behind, asked + behind
+    exposed = Exposed.draw(bin_pixels(fft.irfft2(seen, (FINE, FINE))), fft.irfft2(asked, (FINE, FINE)), rng)
+    conditioned = condition_periodic(exposed.noisy, exposed.sigma, exposed.normaliser, microscope)
     clean, sharp = exposed.answers()
     return conditioned[:PATCH, :PATCH], clean[:PATCH, :PATCH], sharp[: 2 * PATCH, : 2 * PATCH]
-
-
-@dataclass(frozen=True, slots=True)
-class Exposed:
-    """What a random camera records of a noise-free image or volume, and what is known of it.
-
-    Attributes
-    ----------
-    noisy : ndarray, shape ([Z,] Y, X), float32, electrons
-    sigma : ndarray, shape ([Z,] Y, X), float32, electrons
-        Standard deviation of the noise, as well as a camera that was measured tells it.
-    clean : ndarray, shape ([Z,] Y, X), electrons
-    sharp : ndarray, shape ([Z,] 2 * Y, 2 * X), electrons
-    normaliser : Normaliser
-    """
-
-    noisy: Array
-    sigma: Array
-    clean: Array
-    sharp: Array
-    normaliser: Normaliser
-
-    @classmethod
-    def draw(cls, clean: Array, sharp: Array, rng: Rng) -> Exposed:
-        """Expose a periodic image or volume, given at camera sampling and sharp on the fine grid, in any unit."""
-        clean = np.maximum(clean, 0)
-        bright = clean[clean > 0.1 * clean.max()]
-        photons = np.exp(rng.uniform(np.log(3.0), np.log(400.0)))
-        factor = photons / max(float(bright.mean()) if bright.size else 0.0, 1e-9)
-        background = photons * (0.0 if rng.random() < 0.25 else np.exp(rng.uniform(np.log(0.02), np.log(4.0))))
-        clean, sharp = clean * factor + background, sharp * factor + background
-        read_noise = rng.uniform(0, 4) if rng.random() < 0.8 else 0.0
-        noisy = _noisy_like(clean, read_noise, rng)
-        smoothed = ndimage.uniform_filter(noisy, (1, 5, 5)[-clean.ndim :], mode="wrap")
-        gain_error, read_error = np.exp(rng.normal(0, 0.12, 2))
-        sigma = np.sqrt(np.maximum(smoothed, 0.05) * gain_error + (read_noise * read_error) ** 2).astype(np.float32)
-        return cls(noisy, sigma, clean, sharp, _jittered(Normaliser.measure(smoothed, sigma), rng))
-
-    def answers(self) -> tuple[Array, Array]:
-        """The clean and the sharp image in network units, with a channel."""
-        return self.normaliser.forward(self.clean)[..., None], self.normaliser.forward(self.sharp)[..., None]
 
 
 def batches(
@@ -209,153 +152,6 @@ def _draw_batch(size: int, seed: int, index: int) -> Batch:
     rng = np.random.default_rng((seed, index))
     examples = [draw_example(_POOL, rng) for _ in range(size)]
     return Batch(*(np.stack(part).astype(np.float32) for part in zip(*examples, strict=True)))
-
-
-def _structure(rng: Rng) -> Array:
-    """One specimen of a random kind and scale. Nuclei, cell membranes and photographs are left out: they test the breadth."""
-    shape = (_FINE, _FINE)
-
-    def around(value: float, octaves: float) -> float:
-        return float(value * 2 ** rng.uniform(-octaves, octaves))
-
-    match rng.choice(8, p=(0.13, 0.11, 0.12, 0.06, 0.09, 0.13, 0.22, 0.14)):
-        case 0:
-            return simulate.filaments(
-                shape, rng, density=around(0.04, 1.7), persistence=around(200, 1.5), width=around(1.2, 1.2)
-            )
-        case 1:
-            return simulate.vesicles(
-                shape, rng, density=around(0.0015, 1.5), radius=around(4.0, 1), hollow=rng.uniform(0, 1)
-            )
-        case 2:
-            return simulate.er_network(
-                shape, rng, mesh=around(28, 0.8), width=around(2.0, 1), sheets=rng.uniform(0, 0.1)
-            )
-        case 3:
-            return simulate.mitochondria(shape, rng, density=around(0.006, 1), width=around(9, 0.7))
-        case 4:
-            return simulate.beads(shape, rng, density=around(0.002, 2), spread=rng.uniform(0, 0.8))
-        case 5:
-            return simulate.dead_leaves(shape, rng, smallest=around(2.5, 0.7), largest=around(60, 0.8))
-        case 6:
-            return simulate.filaments(
-                shape,
-                rng,
-                density=around(0.02, 1.5),
-                persistence=around(400, 1.5),
-                width=around(1.0, 0.8),
-                strands=2 if rng.random() < 0.8 else 3,
-                gap=around(5.0, 1.2),
-            )
-        case _:
-            return simulate.one_over_f(shape, rng, exponent=rng.uniform(0.8, 2.2), contrast=around(1.0, 1.0))
-
-
-def a_specimen(pool: NDArray[np.float16], rng: Rng) -> NDArray[np.floating[Any]]:
-    if rng.random() < 0.03:
-        return np.ones((_FINE, _FINE), np.float32)
-    one: NDArray[np.floating[Any]] = _moved(pool, rng)
-    if rng.random() < 0.3:
-        other = _moved(pool, rng)
-        product = one * other
-        if rng.random() < 0.4 and product.max() > 0.05:
-            one = product
-        else:
-            one = one + np.exp(rng.uniform(np.log(0.05), np.log(1.0))) * other
-    if rng.random() < 0.3:
-        one = np.maximum(one, 0) ** rng.uniform(0.6, 1.8)
-    if rng.random() < 0.3:  # uneven illumination or expression
-        y, x = np.meshgrid(*(np.linspace(0, 2 * np.pi, _FINE, endpoint=False),) * 2, indexing="ij")
-        one = one * (1 + rng.uniform(0, 0.9) * np.cos(y + rng.uniform(0, 6.28)) * np.cos(x + rng.uniform(0, 6.28)))
-    if rng.random() < 0.1:  # a few pixels far brighter than the rest
-        spots = rng.integers(0, _FINE, (rng.integers(1, 6), 2))
-        one = one.copy()
-        one[spots[:, 0], spots[:, 1]] += rng.uniform(1, 10) * one.max()
-    return one
-
-
-def _moved(pool: NDArray[np.float16], rng: Rng) -> Array:
-    one = pool[rng.integers(len(pool))].astype(np.float32)
-    one = np.rot90(one, int(rng.integers(4)))
-    if rng.random() < 0.5:
-        one = one[::-1]
-    return np.roll(one, tuple(rng.integers(0, _FINE, 2)), axis=(0, 1))
-
-
-def random_otfs(rng: Rng) -> tuple[Array, Array]:
-    """Transfer functions of a random PSF and of the response that sharp images state for it, on the fine grid."""
-    fwhm = 2 * np.exp(rng.uniform(np.log(1.6), np.log(7.0)))  # fine pixels
-    airy = rng.random() < 0.6
-    power = rng.uniform(1, 2) if airy and rng.random() < 0.3 else 1.0
-    squeeze = np.exp(rng.normal(0, 0.04)) if rng.random() < 0.5 else 1.0
-    halo = rng.uniform(0, 0.4) if rng.random() < 0.4 else 0.0
-    halo_width = rng.uniform(1.7, 4.0)
-    ky = fft.fftfreq(_FINE)[:, None] * squeeze
-    kx = fft.rfftfreq(_FINE)[None, :] / squeeze
-    k = np.hypot(ky, kx).astype(np.float32)
-
-    def otf(width: float) -> Array:
-        core = airy_otf(k * width * np.sqrt(power) / 1.02) if airy else gauss_otf(k * width)
-        if power != 1.0:
-            psf = np.maximum(fft.irfft2(core, (_FINE, _FINE)), 0) ** power
-            core = fft.rfft2(psf / psf.sum()).real
-        return ((1 - halo) * core + halo * gauss_otf(k * width * halo_width)).astype(np.float32)
-
-    stated = RESPONSES["YX"]
-    return otf(fwhm), (1 - stated.core_share) * otf(fwhm / stated.lateral) + stated.core_share * otf(fwhm / stated.core)
-
-
-def airy_otf(ratio: Array) -> Array:
-    """Incoherent transfer function of a clear pupil; ``ratio`` is frequency over cutoff."""
-    r = np.clip(ratio, 0, 1)
-    return np.asarray((2 / np.pi) * (np.arccos(r) - r * np.sqrt(1 - r * r)), np.float32)
-
-
-def gauss_otf(cycles_per_fwhm: Array) -> Array:
-    return np.asarray(np.exp(-((np.pi * cycles_per_fwhm) ** 2) / (4 * np.log(2))), np.float32)
-
-
-def bin_pixels(fine: Array) -> Array:
-    return np.asarray(fine.reshape(_CAMERA, 2, _CAMERA, 2).mean((1, 3)))
-
-
-def _noisy_like(clean: Array, read_noise: float, rng: Rng) -> Array:
-    """Expose a noise-free image or volume, in electrons; some cameras' neighbouring pixels share noise."""
-    noisy = rng.poisson(clean) + read_noise * rng.standard_normal(clean.shape, np.float32)
-    if rng.random() < 0.15:  # neighbouring pixels that share noise
-        noise = noisy - clean
-        share = rng.uniform(0.05, 0.35)
-        for axis in (-2, -1):
-            noise = noise + share * np.roll(noise, 1, axis)
-        noisy = clean + noise / (1 + share * share)
-    return noisy.astype(np.float32)
-
-
-def _jittered(normaliser: Normaliser, rng: Rng) -> Normaliser:
-    """A normaliser as another part of the image might have given it."""
-    if rng.random() < 0.4:
-        return normaliser
-    contrast = normaliser.contrast * np.exp(rng.uniform(-0.8, 0.5))
-    return Normaliser(normaliser.level + normaliser.contrast * rng.normal(0, 0.15), contrast)
-
-
-def condition_periodic(noisy: Array, sigma: Array, normaliser: Normaliser, otf: Array, target: Array) -> Array:
-    """As `superlens.observing.conditioning.condition`, on a periodic plane."""
-    half = _CAMERA // 2
-    rows = np.r_[0:half, _FINE - half : _FINE]
-    box = np.cos(np.pi * fft.fftfreq(_CAMERA) / 2)[:, None] * np.cos(np.pi * fft.rfftfreq(_CAMERA) / 2)[None, :]
-    kernels = wiener_kernels(otf[rows][:, : half + 1] * box, target[rows][:, : half + 1] * box, (_CAMERA, _CAMERA))
-    plane = normaliser.forward(noisy)
-    spectrum = fft.rfft2(plane)
-    out = np.empty((_CAMERA, _CAMERA, CHANNELS), np.float32)
-    out[..., 0] = plane
-    out[..., 1] = 1.0 + np.log10(np.maximum(sigma / normaliser.contrast, 1e-4))
-    for i, kernel in enumerate(kernels):
-        wide = np.zeros((_CAMERA, _CAMERA), np.float32)
-        wide[: 2 * BANK_RADIUS + 1, : 2 * BANK_RADIUS + 1] = kernel
-        shifted = np.roll(wide, (-BANK_RADIUS, -BANK_RADIUS), axis=(0, 1))
-        out[..., 2 + i] = fft.irfft2(spectrum * fft.rfft2(shifted), plane.shape)
-    return out
 
 
 def pretrain(

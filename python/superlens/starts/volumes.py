@@ -27,7 +27,8 @@ from superlens.observing.conditioning import CHANNELS, WienerBank, condition
 from superlens.optics import PSF, RESPONSES, Objective
 from superlens.progress import Progress, console, silent
 from superlens.simulate import volumes
-from superlens.starts.images import Batch, Exposed, drawn_ahead, in_order, two_stage_loss, write_start
+from superlens.starts.exposing import Exposed
+from superlens.starts.images import Batch, drawn_ahead, in_order, two_stage_loss, write_start
 from superlens.training import (
     Checkpoint,
     History,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from superlens.observing.conditioning import WienerBank
+from superlens.observing.conditioning import WienerBank, optics_scalars
 from superlens.optics import PSF, Response, Transfer, image_of, relative_blur
 from superlens.optics.forward import Blur
 
@@ -51,7 +51,8 @@ class SharpOptics:
         """For a PSF on the fine grid; for None, a nominal one that only tells a denoiser how smooth light is."""
         known = psf or nominal(axes, scale)
         sharp = response.of(known)
-        bank = WienerBank.from_psf(known.data, sharp.data, scale=scale)
+        scalars = optics_scalars(response.lateral, known.fwhm_nm / (scale * known.pixel_nm))
+        bank = WienerBank.from_psf(known.data, sharp.data, scale=scale, scalars=scalars)
         return cls(known, response, scale, relative_blur(known, sharp), bank)
 
     @property
