@@ -126,7 +126,7 @@ class Evidence:
             title=self.title,
             image_name=_name(planes, observation.image.name),
             created=datetime.now().astimezone(),
-            input=plane(planes.counts),
+            input=plane(observation.counts),
             denoised=plane(planes.denoised),
             sr=plane(planes.sharp),
             uncertainty=plane(planes.uncertainty),

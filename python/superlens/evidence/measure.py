@@ -46,7 +46,7 @@ _SIGNAL_SHARE = 0.1  # of the way from background to peak, as on the page
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Planes:
-    """All planes of a result in counts above the offset.
+    """All planes of a result in counts above the offset, without the light that was told apart as out of focus.
 
     Attributes
     ----------
@@ -76,11 +76,12 @@ class Planes:
         def stack(image: Any) -> Any:
             return None if image is None else unit * np.asarray(image.data).reshape(-1, *image.data.shape[-2:])
 
+        denoised = stack(result.denoised)
         return cls(
-            observation.counts,
+            observation.in_focus,
             observation.sigma,
             observation.bad,
-            stack(result.denoised),
+            denoised if observation.haze is None else denoised - observation.haze,
             stack(result.image),
             stack(result.uncertainty),
             result.prior_only,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Architecture", "architecture", "build", "names", "register", "unregister"]
 
-_FAMILIES = ("deepstorm", "light", "rcan", "unet")
+_FAMILIES = ("deepstorm", "haze", "light", "rcan", "unet")
 """Files of this folder that declare networks, in `ARCHITECTURES`."""
 
 _ADDED: dict[str, Architecture] = {}

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from superlens.observing.conditioning import BANK_RADIUS, BANK_RADIUS_Z, CHANNELS
+from superlens.observing.haze import HAZE_CHANNELS
 
 if TYPE_CHECKING:
     import keras
@@ -29,7 +30,7 @@ class Architecture:
     make : callable
         Returns the `keras.Model`; its keyword arguments are the ``network_config`` of a model file.
     outputs : tuple of str
-        Roles of what it gives, in order: "denoised", "sharp", "log_sigma", "density".
+        Roles of what it gives, in order: "denoised", "sharp", "log_sigma", "density", "haze".
     align : int
         Sides of an input must be multiples of this many pixels.
     reach : int
@@ -40,8 +41,9 @@ class Architecture:
         Room that a training needs on disk: model, checkpoint with optimizer and best weights.
     axes : {"YX", "ZYX"}
         Whether it takes images or volumes.
-    inputs : {"image", "conditioned", "frame"}
-        An image scaled to its range; the channels of `superlens.observing.conditioning`; a frame of blinking molecules.
+    inputs : {"image", "conditioned", "frame", "cells"}
+        An image scaled to its range; the channels of `superlens.observing.conditioning`; a frame of blinking molecules;
+        the channels of `superlens.observing.haze`.
     slices : int
         Radius of its receptive field along z, in slices.
     whole : bool
@@ -66,7 +68,7 @@ class Architecture:
     bytes_per_pixel: int
     training_bytes: int
     axes: Literal["YX", "ZYX"] = "YX"
-    inputs: Literal["image", "conditioned", "frame"] = "image"
+    inputs: Literal["image", "conditioned", "frame", "cells"] = "image"
     slices: int = 0
     whole: bool = False
     precision: Literal["best", "float32"] = "best"
@@ -88,7 +90,7 @@ class Architecture:
     @property
     def channels(self) -> int:
         """Channels of an input."""
-        return CHANNELS if self.inputs == "conditioned" else 1
+        return {"conditioned": CHANNELS, "cells": HAZE_CHANNELS}.get(self.inputs, 1)
 
     @property
     def says_error(self) -> bool:
@@ -97,8 +99,8 @@ class Architecture:
 
     def arguments(self, factor: int) -> dict[str, Any]:
         """Keyword arguments of `make` for so many fine pixels along an input pixel."""
-        conditioned = {"channels": CHANNELS} if self.inputs == "conditioned" else {}
-        return {**conditioned, self.sampling: factor}
+        several = {"channels": self.channels} if self.channels > 1 else {}
+        return {**several, self.sampling: factor}
 
     def layers_of(self, *outputs: str) -> tuple[str, ...]:
         """Beginnings of the names of the layers that belong to some outputs alone."""

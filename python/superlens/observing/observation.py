@@ -56,6 +56,8 @@ class Observation:
         What the user should know.
     defects : tuple of str
         Faults of the image by their usual names, and what to do about them; among the messages as well.
+    haze : ndarray, shape (N, Y, X), float32, counts, or None
+        Out-of-focus light, where it was told apart; part of `counts`.
     """
 
     image: Image
@@ -67,6 +69,12 @@ class Observation:
     noise: NoiseCheck
     messages: tuple[str, ...]
     defects: tuple[str, ...] = ()
+    haze: Array | None = None
+
+    @property
+    def in_focus(self) -> Array:
+        """The counts without the light that was found to be out of focus; its noise stays. Shape (N, Y, X)."""
+        return self.counts if self.haze is None else self.counts - self.haze
 
     def stacked(self, values: NDArray[Any], axes: str) -> NDArray[Any]:
         """Planes ``(N, Y, X)`` of the image as the images or volumes ``(M, [Z,] Y, X)`` that a network of such axes takes."""

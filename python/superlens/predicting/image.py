@@ -39,7 +39,8 @@ def predict_image(
     Returns
     -------
     dict
-        Role to array ``(N, [Z,] Y, X)``, counts above the offset.
+        Role to array ``(N, [Z,] Y, X)``, counts above the offset. Where haze was told apart, it is a role of its own; the sharp image
+        is without it, and the denoised one, which shows what was recorded, with it.
 
     Raises
     ------
@@ -47,7 +48,7 @@ def predict_image(
         If the model is not for such images.
     """
     predictor.check_fits(observation.image)
-    values = (observation.stacked(one, predictor.axes) for one in (observation.counts, observation.sigma))
+    values = (observation.stacked(one, predictor.axes) for one in (observation.in_focus, observation.sigma))
     counts, sigma = values
     made: list[Arrays] = []
     for done, (one, its_sigma) in enumerate(zip(counts, sigma, strict=True)):
@@ -55,7 +56,11 @@ def predict_image(
         found: Arrays = {**predict_whole(predictor, one, its_sigma)}
         made.append({**found, **(also(found, its_sigma) if also is not None else {})})
     progress(len(made), len(made), "predicting")
-    return {role: np.stack([one[role] for one in made]) for role in made[0]}
+    together = {role: np.stack([one[role] for one in made]) for role in made[0]}
+    if observation.haze is None:
+        return together
+    haze = observation.stacked(observation.haze, predictor.axes)
+    return {**together, "denoised": together["denoised"] + haze, "haze": haze}
 
 
 def as_images(
@@ -76,7 +81,8 @@ def as_images(
     def one(role: str, scale: int) -> Image:
         shape = (*image.data.shape[:-2], *(side * scale for side in image.data.shape[-2:]))
         values = (made[role] / np.float32(unit)).astype(np.float32).reshape(shape)
-        told = {"what": predictor.words.get(role, role), **parameters}
+        told = {"what": {**predictor.words, "haze": "out-of-focus light"}.get(role, role), **parameters}
         return replace(image.with_data(values, scale=scale), history={**image.history, "superlens": told})
 
-    return {role: one(role, scale) for role, scale in predictor.roles.items()}
+    kept = {"haze": 1} if "haze" in made else {}
+    return {role: one(role, scale) for role, scale in {**predictor.roles, **kept}.items()}

@@ -77,7 +77,7 @@ def _haze(shape: tuple[int, ...], rng: Rng) -> Array:
 
 def _recorded(clean: Array, read_noise: float, doubled: bool, rng: Rng) -> Array:
     """Expose noise-free electrons; most cameras are plain, some exports are not."""
-    counted = rng.poisson(clean)
+    counted: NDArray[np.floating] = rng.poisson(clean).astype(np.float64)
     if doubled:
         counted = rng.standard_gamma(np.maximum(counted, 1e-6)) * (counted > 0)
     noisy = counted + read_noise * rng.standard_normal(clean.shape, np.float32)

@@ -14,6 +14,7 @@ from superlens.evidence import gather
 from superlens.image import Image
 from superlens.method import Learned
 from superlens.methods.zsdeconv.predictor import predictor_of
+from superlens.methods.zsdeconv.prepared import told_apart
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.metrics import BlurWidth, blur_width
 from superlens.model import Model
@@ -43,7 +44,7 @@ def observed(model: Model, image: Image) -> Observation:
     state = TwoStageState.of(model)
     state.check_fits(image)
     (observation,) = observe([image], **state.known_camera)
-    return observation
+    return told_apart(observation, state.psf, ZSDeconvConfig(**state.settings))
 
 
 def apply(learned: Learned, observation: Observation, progress: Progress) -> Channel:
@@ -131,7 +132,7 @@ def _blur(state: TwoStageState, observation: Observation) -> BlurWidth | None:
         return None
     number = len(observation.counts)
     some = sorted({int(i) for i in np.linspace(0, number - 1, min(number, _MOST_PLANES)).round()})
-    return blur_width(observation.counts[some], state.psf, state.pixel_nm, covariance=observation.noise.shared)
+    return blur_width(observation.in_focus[some], state.psf, state.pixel_nm, covariance=observation.noise.shared)
 
 
 def _about_depth(slices: int, config: ZSDeconvConfig) -> str:

@@ -11,9 +11,11 @@ from superlens.camera import refuse_offset, smoothed_signal
 from superlens.errors import SuperlensError, require_length_nm
 from superlens.image import Image
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
+from superlens.networks import architecture
 from superlens.observing.conditioning import Normaliser
 from superlens.observing.observation import Observation, observe
 from superlens.optics import PSF, RESPONSES, Objective, Response
+from superlens.predicting.haze import separated
 from superlens.training.two_stage.optics import SharpOptics
 
 __all__ = ["LEAST_SLICES", "Prepared", "prepare"]
@@ -76,18 +78,34 @@ def prepare(
         _refuse_wider_than_image(psf, pixel_nm, images)
     for image in images:
         refuse_offset(image.data, config.offset, image.name or "the image")
-    observations = observe(images, offset=config.offset, gain=config.gain, read_noise_e=config.read_noise_e)
-    smooth = [smoothed_signal(plane) for o in observations for plane in o.counts]
+    observations = [
+        told_apart(o, psf, config)
+        for o in observe(images, offset=config.offset, gain=config.gain, read_noise_e=config.read_noise_e)
+    ]
+    smooth = [smoothed_signal(plane) for o in observations for plane in o.in_focus]
     return Prepared(
         config=config,
         observations=observations,
         pixel_nm=pixel_nm,
         psf=psf,
-        optics=SharpOptics.of(psf, config.axes, config.scale, response or RESPONSES[config.axes]),
+        optics=SharpOptics.of(psf, config.axes, config.scale, response or response_of(config)),
         normaliser=Normaliser.measure(
             np.concatenate([s.ravel() for s in smooth]), np.concatenate([o.sigma.ravel() for o in observations])
         ),
     )
+
+
+def told_apart(observation: Observation, psf: PSF | None, config: ZSDeconvConfig) -> Observation:
+    """An observation with its haze told apart, where the settings ask for it and a plane can tell."""
+    if psf is None or config.axes == "ZYX" or architecture(config.network).inputs != "conditioned":
+        return observation
+    return separated(observation, psf.fwhm_nm / (psf.pixel_nm * config.scale), config.haze)
+
+
+def response_of(config: ZSDeconvConfig) -> Response:
+    """The response that the settings ask for."""
+    usual = RESPONSES[config.axes]
+    return usual._replace(lateral=config.sharpen) if config.axes == "YX" else usual
 
 
 def _one_pixel_size(images: Sequence[Image], *, needed: bool) -> float | None:

@@ -41,6 +41,10 @@ class ZSDeconvConfig(Settings):
         Stage 1 alone; no optics needed.
     from_scratch : bool
         Do not begin from the shipped weights.
+    haze : {"auto", "separate", "keep"}
+        Whether smooth out-of-focus light is told apart: where the image shows it, always, or never. Images only.
+    sharpen : float
+        How many times narrower than the PSF the sharp image's response is, where the network states one. Images only.
     offset, gain, read_noise_e : float or None
         The camera: counts, counts per electron, electrons. What is None is estimated, for the noise model only.
     units : {"counts", "electrons"}
@@ -74,6 +78,18 @@ class ZSDeconvConfig(Settings):
         "recorrupt",
         label="Noisy pairs",
         help="Noisy pairs: re-corrupted images (default), odd and even slices, or neighbouring frames of a still scene.",
+    )
+    haze: Literal["auto", "separate", "keep"] = setting(
+        "auto",
+        label="Out-of-focus light",
+        help="Out-of-focus light: separate it, keep it in the image, or separate where the image shows it (default).",
+    )
+    sharpen: float = setting(
+        1.5,
+        label="Sharpen",
+        help="How many times narrower than the PSF the result shall be, 1.2 to 2.5.",
+        ge=1.2,
+        le=2.5,
     )
     offset: float | None = setting(
         None, label="Camera offset", unit="counts", help="Camera counts without light; estimated when not given."

@@ -11,6 +11,7 @@ import keras
 from superlens.errors import SuperlensError
 from superlens.model import Model, read_header, shipped
 from superlens.networks import build
+from superlens.optics import Response
 from superlens.training import get_weights, set_weights
 from superlens.training.two_stage.state import TwoStageState
 
@@ -68,7 +69,7 @@ def beginning_of(network: str, given: Model | None) -> Start:
 def start_of(model: Model, given: Model | None = None) -> keras.Model | None:
     """The start that a model was fine-tuned from, at the model's scale, to predict with; None if it had none or still is that start.
 
-    None as well where the start states another response, as after a change of versions.
+    None as well where the start knows no such response, as after a change of versions; how far to sharpen is told to it.
 
     Parameters
     ----------
@@ -80,13 +81,19 @@ def start_of(model: Model, given: Model | None = None) -> keras.Model | None:
     if not made.get("blend") or (given is None and shipped_name(config.network) is None):
         return None
     start = beginning_of(config.network, given)
-    if made.get("start") != start.name or TwoStageState.of(start.model).response != TwoStageState.of(model).response:
+    if made.get("start") != start.name or _kind(start.model) != _kind(model):
         return None
     if start.model.config.network_config == config.network_config:
         return start.model.network
     at_scale = build(config.network, config.network_config)
     set_weights(at_scale, get_weights(start.model.network))
     return at_scale
+
+
+def _kind(model: Model) -> Response | None:
+    """The response of a model, whatever its degree."""
+    response = TwoStageState.of(model).response
+    return None if response is None else response._replace(lateral=1.0)
 
 
 def _is_start(path: Path, network: str) -> bool:

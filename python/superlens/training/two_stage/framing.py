@@ -99,7 +99,7 @@ class ConditionedPatches:
 
     def denoised(self, first_stage: Any, recording: Recording) -> Array:
         """The first stage of the conditioned recording."""
-        channels = condition(recording.counts, sigma_of(recording), self._normaliser, self._whole_bank)
+        channels = condition(recording.in_focus, sigma_of(recording), self._normaliser, self._whole_bank)
         made = np.asarray(first_stage.predict_on_batch(aligned(channels, self._align)[None])[0, ..., 0])
         height, width = recording.counts.shape[-2:]
         return made[..., :height, :width]

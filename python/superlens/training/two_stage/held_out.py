@@ -102,10 +102,10 @@ class HeldOut:
         around = part.of_pixels(
             lambda values: np.pad(values, EDGE, mode="symmetric")
         )  # as prediction continues an image
-        denoised, sharp = self._run(network, around.counts, sigma_of(around))
+        denoised, sharp = self._run(network, around.in_focus, sigma_of(around))
         factor = sharp.shape[0] // denoised.shape[0]
         binned = sharp.reshape(denoised.shape[0], factor, denoised.shape[1], factor).mean((1, 3))
-        counted = float(self.normaliser.forward(part.counts)[part.good].mean())
+        counted = float(self.normaliser.forward(part.in_focus)[part.good].mean())
         inner = (slice(EDGE, -EDGE),) * 2
         return {
             role: float(made[inner][part.good].mean()) - counted

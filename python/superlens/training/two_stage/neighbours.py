@@ -50,7 +50,7 @@ class NeighbouringFrames:
     def split(self, one: Recording) -> Pair:
         """The pair that a recording and its neighbour are."""
         assert one.neighbour is not None
-        return Pair(one.counts, one.neighbour, sigma_of(one), one.free, one.bounds)
+        return Pair(one.in_focus, one.neighbour, sigma_of(one), one.free, one.bounds)
 
 
 def with_neighbours(recordings: Sequence[Recording], observations: Sequence[Observation]) -> list[Recording]:
@@ -59,7 +59,7 @@ def with_neighbours(recordings: Sequence[Recording], observations: Sequence[Obse
     for observation in observations:
         for one, other in neighbours(observation):
             a, b = recordings[first + one], recordings[first + other]
-            paired.append(replace(a, good=a.good & b.good, neighbour=b.counts))
+            paired.append(replace(a, good=a.good & b.good, neighbour=b.in_focus))
         first += len(observation.counts)
     return paired
 

@@ -40,7 +40,9 @@ class Recording:
     bounds : tuple of float
         Least and greatest count of the whole plane or stack.
     neighbour : ndarray or None
-        Another frame of the same scene, where it is the noisy copy.
+        Another frame of the same scene, where it is the noisy copy, without its haze.
+    haze : ndarray or None
+        Out-of-focus light, part of the counts.
     """
 
     counts: Array
@@ -52,6 +54,16 @@ class Recording:
     covariance: NDArray[np.float64] | None
     bounds: tuple[float, float]
     neighbour: Array | None = None
+    haze: Array | None = None
+
+    @property
+    def in_focus(self) -> Array:
+        """The counts without the haze."""
+        return self.without_haze(self.counts)
+
+    def without_haze(self, counts: Array) -> Array:
+        """Counts of this recording, or of a copy of it, without the haze."""
+        return counts if self.haze is None else counts - self.haze
 
     def part(self, rng: np.random.Generator, sides: Sequence[int], beside: int = 0) -> Recording:
         """A random part of at most such sides; of a stack, slices that lie ``beside`` a cut are not inner."""
@@ -72,7 +84,8 @@ class Recording:
 
     def of_pixels(self, change: Any) -> Recording:
         """With everything that is known of pixels turned or mirrored alike."""
-        return replace(self, **{name: change(getattr(self, name)) for name in ("counts", "weight", "good", "held")})
+        known = ("counts", "weight", "good", "held", *(() if self.haze is None else ("haze",)))
+        return replace(self, **{name: change(getattr(self, name)) for name in known})
 
     @property
     def free(self) -> Array:
@@ -94,6 +107,7 @@ class Recording:
             held=self.held[cut],
             inner=inner,
             neighbour=None if self.neighbour is None else self.neighbour[cut],
+            haze=None if self.haze is None else self.haze[cut],
         )
 
 
@@ -110,8 +124,9 @@ def recordings_of(observations: Sequence[Observation], axes: str, *, all_alike: 
     made = []
     for o in observations:
         covariance = None if o.noise.independent else o.noise.covariance
-        stacks = (o.stacked(values, axes) for values in (o.counts, o.bad))
-        for counts, bad in zip(*stacks, strict=True):
+        stacks = [o.stacked(values, axes) for values in (o.counts, o.bad)]
+        hazes = [None] * len(stacks[0]) if o.haze is None else o.stacked(o.haze, axes)
+        for counts, bad, haze in zip(*stacks, hazes, strict=True):
             made.append(
                 Recording(
                     counts,
@@ -122,6 +137,7 @@ def recordings_of(observations: Sequence[Observation], axes: str, *, all_alike: 
                     np.ones(counts.shape[:-2], np.bool_),
                     covariance,
                     (float(counts.min()), float(counts.max())),
+                    haze=haze,
                 )
             )
     return made

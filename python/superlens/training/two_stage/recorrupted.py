@@ -80,7 +80,7 @@ class PhotonCopies:
         # The level of the noise from the input itself: that of the recording holds its own noise, which the target holds too.
         sigma = noise_sigma(made, one.camera) * np.float32(math.sqrt(1 + alpha**2))
         made, other, sigma = (values.reshape(one.counts.shape) for values in (made, other, sigma))
-        return Pair(made, other, sigma, one.free, one.bounds)
+        return Pair(one.without_haze(made), one.without_haze(other), sigma, one.free, one.bounds)
 
 
 class GaussianCopies:
@@ -95,6 +95,7 @@ class GaussianCopies:
         shot, read = rng.uniform(*self._spread.shot), rng.uniform(*self._spread.read)
         sigma = sigma_of(one, shot=shot, read=read)
         made, other = recorrupt(one.counts, sigma, rng.uniform(*self._spread.alpha), rng)
+        made, other = one.without_haze(made), one.without_haze(other)
         bounds = float(min(made.min(), other.min())), float(max(made.max(), other.max()))
         return Pair(made, other, sigma, one.free, bounds)
 
