@@ -42,9 +42,9 @@ def haze_cells(*, channels: int = 10, width: int = 24, scale: int = 1) -> keras.
     quarter = layers.Add(name="whole_add")(
         [_conv(quarter, 3 * width, "deep"), layers.Conv2D(3 * width, 1, name="whole_1")(whole)]
     )
-    x = layers.Concatenate(name="join1")([layers.UpSampling2D(2, interpolation="bilinear", name="up1")(quarter), half])
+    x = layers.Concatenate(name="join1")([layers.UpSampling2D(2, name="up1")(quarter), half])
     x = _twice(x, 2 * width, "up1_conv")
-    x = layers.Concatenate(name="join0")([layers.UpSampling2D(2, interpolation="bilinear", name="up0")(x), full])
+    x = layers.Concatenate(name="join0")([layers.UpSampling2D(2, name="up0")(x), full])
     x = _twice(x, width, "up0_conv")
     share = layers.Conv2D(1, 3, padding="same", activation="sigmoid", name="haze", dtype="float32")(x)
     return keras.Model(inputs, [share], name="haze_cells")

@@ -27,6 +27,7 @@ HAZE_CHANNELS = 10
 
 _WIDTHS = (0.7, 1.4, 2.8)  # of the Gaussians that bands of detail lie between, in standard deviations of the PSF
 _LIMIT = 3.0  # of a channel
+_LEAST_SIDE = 3  # of a cell, camera pixels: of a coarse image no fewer cells than pixels would see far enough
 _SMOOTH = 0.7  # of the haze, cells
 
 
@@ -56,7 +57,7 @@ class Cells:
 
 def cell_side(fwhm_px: float) -> int:
     """Camera pixels along a cell for a PSF of such a width."""
-    return max(1, round(fwhm_px))
+    return max(_LEAST_SIDE, round(fwhm_px))
 
 
 def haze_reach(fwhm_px: float) -> int:
