@@ -19,6 +19,7 @@ from superlens.tiling import map_tiles
 from superlens.training import Plan, fit, get_weights, set_weights
 
 TINY = {
+    "haze": {"channels": 3, "width": 4},
     "light": {"channels": 3, "widths": (4, 4, 4)},
     "light-volume": {"channels": 3, "widths": (4, 4, 4)},
     "rcan": {"width": 16},
@@ -26,14 +27,17 @@ TINY = {
     "deepstorm": {"widths": (4, 4, 4, 4)},
     "deepstorm-camera": {"width": 4},
 }
-FACTORS = {"scale": (1, 2), "upsampling": (4, 8, 16)}
+FACTORS = {"scale": (1, 2), "upsampling": (4, 8, 16), "": (1,)}
+
 ALL = names()
 LOCAL = [name for name in ALL if not architecture(name).whole]
 
 
 def tiny(name, factor=None):
     known = architecture(name)
-    return build(name, TINY[name] if factor is None else {**TINY[name], known.sampling: factor})
+    return build(
+        name, TINY[name] if factor is None else {**TINY[name], **({known.sampling: factor} if known.sampling else {})}
+    )
 
 
 def channels(name):
@@ -67,7 +71,7 @@ def restless(network, seed=1):
 def test_outputs_come_in_the_order_and_the_sampling_that_are_stated(name):
     """The sampling along z stays; the sharp image and the density have as many fine pixels along a pixel as asked for."""
     known = architecture(name)
-    for factor in FACTORS[known.sampling]:
+    for factor in factors(name):
         x = noise(name)
         made = run(tiny(name, factor), x)
         assert len(made) == len(known.outputs)
@@ -164,7 +168,7 @@ def reach(name, factor):
 def test_halo_is_the_receptive_field_of_a_delta_and_that_of_the_filters(name):
     """Rounded up to the grid of poolings; the smallest enlargement sees the furthest, in input pixels."""
     known = architecture(name)
-    radius = max(reach(name, factor) for factor in FACTORS[known.sampling][:2])
+    radius = max(reach(name, factor) for factor in factors(name)[:2])
     assert known.reach == -(-radius // known.align) * known.align
     assert known.halo == known.reach + (BANK_RADIUS if known.inputs == "conditioned" else 0)
 
@@ -214,7 +218,8 @@ def test_tiled_is_whole(name):
 def test_a_network_that_looks_at_the_whole_window_is_told_so(name):
     """A change in one corner shows in the far one, beyond any finite reach."""
     network = restless(tiny(name))
-    x = np.zeros((1, 3, 8, 96, 1), np.float32)
+    depth = (3,) if architecture(name).axes == "ZYX" else ()
+    x = np.zeros((1, *depth, 8, 96, channels(name)), np.float32)
     before = run(network, x)[0]
     x[..., :4, :] = 3
     assert np.abs(run(network, x)[0] - before)[..., -4:, :].max() > 0

@@ -53,7 +53,7 @@ class Architecture:
     says_resolution : bool
         Whether its sharp output has a stated resolution instead of one as fine as training gets it.
     sampling : str
-        Name of the argument of `make` that sets the fine pixels along an input pixel.
+        Name of the argument of `make` that sets the fine pixels along an input pixel; empty where they are as many as there were.
     stages : mapping
         For each output the beginnings of the names of the layers that belong to it alone, to freeze them.
     heads : mapping
@@ -73,7 +73,7 @@ class Architecture:
     whole: bool = False
     precision: Literal["best", "float32"] = "best"
     says_resolution: bool = False
-    sampling: Literal["scale", "upsampling"] = "scale"
+    sampling: Literal["scale", "upsampling", ""] = "scale"
     stages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     heads: Mapping[str, str] = field(default_factory=dict)
 
@@ -100,7 +100,7 @@ class Architecture:
     def arguments(self, factor: int) -> dict[str, Any]:
         """Keyword arguments of `make` for so many fine pixels along an input pixel."""
         several = {"channels": self.channels} if self.channels > 1 else {}
-        return {**several, self.sampling: factor}
+        return {**several, **({self.sampling: factor} if self.sampling else {})}
 
     def layers_of(self, *outputs: str) -> tuple[str, ...]:
         """Beginnings of the names of the layers that belong to some outputs alone."""

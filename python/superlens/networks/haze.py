@@ -14,7 +14,7 @@ from superlens.networks.architecture import Architecture
 __all__ = ["ARCHITECTURES", "haze_cells"]
 
 
-def haze_cells(*, channels: int = 10, width: int = 24, scale: int = 1) -> keras.Model:
+def haze_cells(*, channels: int = 10, width: int = 24) -> keras.Model:
     """Build the network.
 
     Parameters
@@ -23,16 +23,7 @@ def haze_cells(*, channels: int = 10, width: int = 24, scale: int = 1) -> keras.
         Of the input.
     width : int
         Feature channels at full sampling.
-    scale : {1}
-        Cells of the output along one of the input.
-
-    Raises
-    ------
-    ValueError
-        If `scale` is not 1.
     """
-    if scale != 1:
-        raise ValueError(f"scale is {scale}; expected 1, since haze is smooth")
     inputs = keras.Input((None, None, channels), name="cells")
     full = _twice(inputs, width, "down0")
     half = _twice(layers.AveragePooling2D(2, name="pool0")(full), 2 * width, "down1")
@@ -71,5 +62,6 @@ ARCHITECTURES = (
         bytes_per_pixel=2_000,
         training_bytes=20_000_000,
         precision="float32",
+        sampling="",
     ),
 )

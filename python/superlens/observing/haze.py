@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["HAZE_CHANNELS", "Cells", "Haze", "cell_side", "cells_of", "channels_of", "haze_reach"]
+__all__ = ["HAZE_CHANNELS", "Cells", "Haze", "cell_side", "cells_of", "cells_within", "channels_of", "haze_reach"]
 
 Array = NDArray[np.float32]
 
@@ -82,10 +82,17 @@ def cells_of(counts: Array, sigma: Array, fwhm_px: float) -> Cells:
     Cells
         Of ``ceil(Y / side)`` by ``ceil(X / side)`` cells; the image is mirrored beyond its edges.
     """
-    side = cell_side(fwhm_px)
-    frame = [(0, -n % side) for n in counts.shape]
-    image = np.pad(np.asarray(counts, np.float32), frame, mode="symmetric")
-    variance = _blocks(np.square(np.pad(np.asarray(sigma, np.float32), frame, mode="symmetric")), side).mean((1, 3))
+    side, reach = cell_side(fwhm_px), haze_reach(fwhm_px)
+    frame = [(reach, reach + -n % side) for n in counts.shape]
+    image, noise = (np.pad(np.asarray(a, np.float32), frame, mode="symmetric") for a in (counts, sigma))
+    return cells_within(image, noise, fwhm_px)
+
+
+def cells_within(counts: Array, sigma: Array, fwhm_px: float) -> Cells:
+    """As `cells_of`, of the inner part of a block that is framed by `haze_reach` pixels; its sides are multiples of that of a cell."""
+    side, around = cell_side(fwhm_px), haze_reach(fwhm_px) // cell_side(fwhm_px)
+    image, inner = counts, (slice(around, -around),) * 2
+    variance = _blocks(np.square(sigma), side).mean((1, 3))
     widths = [_deviation(fwhm_px) * w for w in _WIDTHS]
     smooth = [ndimage.gaussian_filter(image, w, mode="reflect") for w in widths]
     passed = [_passed(*pair) * variance for pair in zip(widths, widths[1:], strict=False)]
@@ -100,7 +107,7 @@ def cells_of(counts: Array, sigma: Array, fwhm_px: float) -> Cells:
         coarse,
         np.sqrt(passed[0]),
     )
-    return Cells(*(one.astype(np.float32) for one in maps))
+    return Cells(*(one[inner].astype(np.float32) for one in maps))
 
 
 def channels_of(cells: Cells, fwhm_px: float) -> Array:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from superlens.errors import SuperlensError
-from superlens.io import BlockFormat, BlockWriter, ImageFile, LazyImage, open_blocks, write_failure
+from superlens.io import BlockFormat, BlockWriter, ImageFile, LazyImage, open_blocks, replacing, write_failure
+from superlens.observing.haze import Haze
 from superlens.predicting.predictor import Predictor
 from superlens.streaming import BlockPlan, Measured, observe_block, part_of
 from superlens.training import out_of_memory_errors, select_device
 
-__all__ = ["BlockJob", "Opened", "Output", "adapted_model", "not_written"]
+__all__ = ["BlockJob", "Opened", "Output", "adapted_model", "keep_haze", "not_written"]
 
 Opened: TypeAlias = Callable[[Path], tuple[Predictor, ...]]
 """Opens a model file: a predictor for each channel that it has a model for. Can be pickled."""
@@ -64,6 +65,8 @@ class BlockJob:
         Counts that are one in the result; like `measured`, one for each model of the file.
     adapted : Path or None
         Folder of the models that were adapted to a frame each.
+    haze : Path or None
+        File of the haze that was found in the whole image; see `kept_haze`.
     device : str or None
     threads : int or None
         Where another process computes; None leaves it as it is.
@@ -78,6 +81,7 @@ class BlockJob:
     outputs: tuple[Output, ...]
     units: tuple[float, ...] = (1.0,)
     adapted: Path | None = None
+    haze: Path | None = None
     device: str | None = None
     threads: int | None = None
 
@@ -137,6 +141,10 @@ def _do(files: _Files, job: BlockJob, number: int) -> None:
     volumes = predictor.axes == "ZYX"
     seen = [observe_block(files.source, plane, block.tile, job.measured[at]) for plane in block.planes]
     counts, sigma = (np.stack(parts) if volumes else parts[0] for parts in zip(*seen, strict=True))
+    haze = None if job.haze is None else _haze_of(job.haze).get(block.plane)
+    smooth = None if haze is None else haze.at(0, *block.tile.sources(files.source.yx_shape))
+    if smooth is not None:
+        counts = counts - smooth
     short: tuple[type[BaseException], ...] = (MemoryError, *out_of_memory_errors())
     try:
         found = predictor(counts, sigma, tuple(output.role for output in job.outputs))
@@ -149,12 +157,29 @@ def _do(files: _Files, job: BlockJob, number: int) -> None:
         scale = (predictor.roles[output.role],) * 2
         y, x = block.tile.outer(scale)
         rows, columns = block.tile.inner(scale)
-        values = found[output.role][..., rows, columns] / np.float32(job.units[at])
+        values = found[output.role][..., rows, columns]
+        if smooth is not None and output.role == "denoised":
+            values = values + smooth[rows, columns]
+        values = values / np.float32(job.units[at])
         try:
             for plane, one in enumerate(values[block.kept] if volumes else [values], start=block.plane):
                 writer.write(plane, y, x, one)
         except OSError as error:
             raise not_written(output.final, error) from error
+
+
+def keep_haze(path: Path, found: Mapping[int, Haze]) -> None:
+    """Write the haze of each plane that has some, for every process that predicts blocks."""
+    with replacing(path) as beside, beside.open("wb") as file:
+        grids: dict[str, Any] = {f"{plane} {haze.side}": haze.grid for plane, haze in found.items()}
+        np.savez(file, **grids)
+
+
+@functools.lru_cache(maxsize=1)
+def _haze_of(path: Path) -> dict[int, Haze]:
+    with np.load(path) as file:
+        named = {name: tuple(map(int, name.split())) for name in file.files}
+        return {plane: Haze(file[name], side) for name, (plane, side) in named.items()}
 
 
 def not_written(final: Path, error: OSError) -> SuperlensError:

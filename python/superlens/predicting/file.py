@@ -31,7 +31,9 @@ from superlens.io import (
     put_in_place,
 )
 from superlens.model import ChannelModels, Model
-from superlens.predicting.blocks import BlockJob, Opened, Output, adapted_model, not_written
+from superlens.observing.haze import Haze
+from superlens.predicting.blocks import BlockJob, Opened, Output, adapted_model, keep_haze, not_written
+from superlens.predicting.haze import find_haze_of_file
 from superlens.predicting.request import BlockOptions, Request
 from superlens.progress import Progress, silent
 from superlens.streaming import (
@@ -295,7 +297,7 @@ def _forget(request: Request) -> None:
     if ledger.path.exists():
         with ledger.held():
             ledger.forget()
-    for part in (_adapted_folder(request), *map(part_of, request.finals)):
+    for part in (_adapted_folder(request), _haze_file(request), *map(part_of, request.finals)):
         if part.is_dir():
             shutil.rmtree(part)
         else:
@@ -320,7 +322,7 @@ def _carry_out(request: Request, run: _Run, left: list[int], adapting: Adapting 
         if adapting is not None and request.options.adapt:
             _adapt_frames(request, run, left, adapting, progress)
         progress(total - len(left), total, "blocks")
-        finished = _finished(request, run, left)
+        finished = _finished(request, run, left, _haze(request, run))
         for done, number in enumerate(finished, start=total - len(left) + 1):
             try:
                 ledger.record([number])
@@ -329,7 +331,30 @@ def _carry_out(request: Request, run: _Run, left: list[int], adapting: Adapting 
             progress(done, total, "blocks")
 
 
-def _finished(request: Request, run: _Run, left: list[int]) -> Iterator[int]:
+def _haze(request: Request, run: _Run) -> Path | None:
+    """File of the haze of the whole image, found once; None where no predictor tells it apart."""
+    if all(one.haze is None for one in request.predictors):
+        return None
+    path = _haze_file(request)
+    if path.exists():
+        return path
+    image, several = request.image, len(request.predictors) > 1
+    found: dict[int, Haze] = {}
+    for at, predictor in enumerate(request.predictors):
+        if predictor.haze is not None:
+            planes = [n for n in range(image.planes) if not several or image.index_of(n).get("C", 0) == at]
+            haze = find_haze_of_file(image, planes, run.measured[at], *predictor.haze)
+            if haze is not None:
+                found |= {plane: Haze(haze.grid[i : i + 1], haze.side) for i, plane in enumerate(planes)}
+    keep_haze(path, found)
+    return path
+
+
+def _haze_file(request: Request) -> Path:
+    return part_of(request.finals[0]).with_suffix(".haze.npz").absolute()
+
+
+def _finished(request: Request, run: _Run, left: list[int], haze: Path | None) -> Iterator[int]:
     options = request.options
     outputs = tuple(
         Output(role, final.absolute(), block_format(final))
@@ -347,6 +372,7 @@ def _finished(request: Request, run: _Run, left: list[int]) -> Iterator[int]:
         outputs,
         request.units,
         adapted,
+        haze,
     )
     if options.workers is None:
         return map(job, left)
@@ -366,6 +392,7 @@ def _deliver(request: Request, progress: Progress) -> None:
             raise not_written(final, error) from error
     Ledger(request.finals[0]).forget()
     shutil.rmtree(_adapted_folder(request), ignore_errors=True)
+    _haze_file(request).unlink(missing_ok=True)
 
 
 def _adapt_frames(request: Request, run: _Run, left: list[int], adapting: Adapting, progress: Progress) -> None:

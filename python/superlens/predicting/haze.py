@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from typing import Literal
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from superlens.io import LazyImage
 from superlens.model import Model, shipped
-from superlens.observing.haze import Cells, Haze, cell_side, cells_of, channels_of
+from superlens.observing.haze import Cells, Haze, cell_side, cells_of, cells_within, channels_of, haze_reach
 from superlens.observing.observation import Observation
+from superlens.streaming import Measured, observe_block
+from superlens.tiling import Tile
 
-__all__ = ["HazeMode", "find_haze", "haze_share_of_cells", "separated"]
+__all__ = ["HazeMode", "find_haze", "find_haze_of_file", "haze_share_of_cells", "separated"]
 
 Array = NDArray[np.float32]
 
@@ -23,10 +27,12 @@ HazeMode = Literal["auto", "separate", "keep"]
 _LEAST = 0.25
 """Share of the light below which ``auto`` leaves haze alone: fields without any are said to have less than that."""
 
+_STRIP_PIXELS = 1 << 22  # of a file that are looked at together
+
 _ALIGN = 4  # of the network
 
 
-def find_haze(counts: Array, sigma: Array, fwhm_px: float) -> Haze:
+def find_haze(counts: Array, sigma: Array, fwhm_px: float) -> tuple[Haze, float]:
     """Find the out-of-focus light of some planes.
 
     Parameters
@@ -35,10 +41,45 @@ def find_haze(counts: Array, sigma: Array, fwhm_px: float) -> Haze:
         And the standard deviation of their noise.
     fwhm_px : float
         Of the PSF, camera pixels.
+
+    Returns
+    -------
+    Haze
+    share : float
+        Of the light of all planes.
     """
-    cells = [cells_of(*one, fwhm_px) for one in zip(counts, sigma, strict=True)]
+    return _found([cells_of(*one, fwhm_px) for one in zip(counts, sigma, strict=True)], fwhm_px)
+
+
+def find_haze_of_file(
+    source: LazyImage, planes: Sequence[int], measured: Measured, mode: HazeMode, fwhm_px: float
+) -> Haze | None:
+    """As `separated`, of planes that are read strip by strip: the same haze, or None where it is left alone."""
+    if mode == "keep":
+        return None
+    cells = [_cells_of_plane(source, plane, measured, fwhm_px) for plane in planes]
+    found, share = _found(cells, fwhm_px)
+    return None if mode == "auto" and share < _LEAST else found
+
+
+def _cells_of_plane(source: LazyImage, plane: int, measured: Measured, fwhm_px: float) -> Cells:
+    side, reach = cell_side(fwhm_px), haze_reach(fwhm_px)
+    height, width = (-(-n // side) * side for n in source.yx_shape)
+    rows = max(side, _STRIP_PIXELS // width // side * side)
+    strips = []
+    for top in range(0, height, rows):
+        down = min(rows, height - top)
+        shape = (down + 2 * reach, width + 2 * reach)
+        strip = Tile((slice(top, top + down), slice(0, width)), (top - reach, -reach), shape)
+        strips.append(cells_within(*observe_block(source, plane, strip, measured), fwhm_px))
+    return Cells(*(np.concatenate([getattr(one, f.name) for one in strips]) for f in fields(Cells)))
+
+
+def _found(cells: Sequence[Cells], fwhm_px: float) -> tuple[Haze, float]:
     shares = np.stack([haze_share_of_cells(one, fwhm_px) for one in cells])
-    return Haze.of(shares, np.stack([one.light for one in cells]), cell_side(fwhm_px))
+    light = np.stack([one.light for one in cells])
+    haze = Haze.of(shares, light, cell_side(fwhm_px))
+    return haze, float(haze.grid.sum(dtype=np.float64) / max(float(light.sum(dtype=np.float64)), 1e-9))
 
 
 def haze_share_of_cells(cells: Cells, fwhm_px: float) -> Array:
@@ -56,24 +97,23 @@ def haze_share_of_cells(cells: Cells, fwhm_px: float) -> Array:
     return np.asarray(total[:height, :width] / 8, np.float32)
 
 
-def separated(observation: Observation, fwhm_px: float, mode: HazeMode) -> Observation:
+def separated(observation: Observation, mode: HazeMode, fwhm_px: float) -> Observation:
     """An observation with its out-of-focus light told apart.
 
     Parameters
     ----------
     observation : Observation
-    fwhm_px : float
-        Of the PSF, camera pixels.
     mode : {"auto", "separate", "keep"}
         Where the image shows haze, always, or never.
+    fwhm_px : float
+        Of the PSF, camera pixels.
     """
     if mode == "keep":
         return observation
-    haze = find_haze(observation.counts, observation.sigma, fwhm_px).planes(observation.counts.shape[-2:])
-    light = max(float(observation.counts.sum(dtype=np.float64)), 1e-9)
-    share = float(haze.sum(dtype=np.float64)) / light
+    found, share = find_haze(observation.counts, observation.sigma, fwhm_px)
     if mode == "auto" and share < _LEAST:
         return observation
+    haze = found.planes(observation.counts.shape[-2:])
     said = (
         f"{min(share, 1):.0%} of the light was found to be out of focus; it is kept apart as an image of its own, and the super-resolved image "
         "shows the light in focus. Set `haze` to keep for one that holds all of it"

@@ -42,6 +42,9 @@ class Predictor(abc.ABC):
         What is known of the camera, as arguments of `superlens.streaming.measure`.
     unit : float
         Counts that are one in the result.
+    haze : (str, float) or None
+        For one that tells out-of-focus light apart before it predicts: when, as `superlens.predicting.haze.separated` takes it, and the FWHM of
+        the PSF in camera pixels.
     """
 
     roles: Mapping[str, int]
@@ -55,6 +58,7 @@ class Predictor(abc.ABC):
     words: Mapping[str, str] = {}
     camera: Mapping[str, float] = {}
     unit: float = 1.0
+    haze: tuple[Literal["auto", "separate", "keep"], float] | None = None
 
     @abc.abstractmethod
     def __call__(self, counts: Array, sigma: Array, roles: Sequence[str]) -> dict[str, Array]:

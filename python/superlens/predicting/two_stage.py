@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import keras
 import numpy as np
@@ -66,6 +67,8 @@ class TwoStagePredictor(Predictor):
         For a network that looks at whole windows.
     unit : float
         Counts that are one in the result.
+    haze : (str, float) or None
+        See `Predictor`.
     state, optics
         Of the model.
     """
@@ -76,6 +79,7 @@ class TwoStagePredictor(Predictor):
     start: keras.Model | None = None
     windows: Windows | None = None
     unit: float = 1.0
+    haze: tuple[Literal["auto", "separate", "keep"], float] | None = None
     words: Mapping[str, str] = field(default_factory=lambda: _WORDS)
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from superlens.camera import Camera
 from superlens.errors import SuperlensError
+from superlens.methods.zsdeconv.prepared import haze_of
 from superlens.methods.zsdeconv.recipe import ORIGINAL_PADDING
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.methods.zsdeconv.start import start_of
@@ -49,6 +50,7 @@ def predictor_of(model: Model, start: Model | None = None) -> ZSDeconvPredictor:
         start=start_of(model, start),
         windows=Windows(sides, ORIGINAL_PADDING["ZYX"]) if config.axes == "ZYX" else None,
         unit=state.camera.gain if config.units == "electrons" and state.camera is not None else 1.0,
+        haze=haze_of(state.psf, config),
     )
 
 

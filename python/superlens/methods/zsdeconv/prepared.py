@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -97,9 +98,15 @@ def prepare(
 
 def told_apart(observation: Observation, psf: PSF | None, config: ZSDeconvConfig) -> Observation:
     """An observation with its haze told apart, where the settings ask for it and a plane can tell."""
+    asked = haze_of(psf, config)
+    return observation if asked is None else separated(observation, *asked)
+
+
+def haze_of(psf: PSF | None, config: ZSDeconvConfig) -> tuple[Literal["auto", "separate", "keep"], float] | None:
+    """When to tell haze apart, and the FWHM of the PSF in camera pixels; None where planes or network cannot tell."""
     if psf is None or config.axes == "ZYX" or architecture(config.network).inputs != "conditioned":
-        return observation
-    return separated(observation, psf.fwhm_nm / (psf.pixel_nm * config.scale), config.haze)
+        return None
+    return config.haze, psf.fwhm_nm / (psf.pixel_nm * config.scale)
 
 
 def response_of(config: ZSDeconvConfig) -> Response:

@@ -1,0 +1,110 @@
+"""Out-of-focus light: what cells say of an image, that light is conserved, and that blocks have the haze of the whole."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from superlens.observing.haze import HAZE_CHANNELS, Haze, cell_side, cells_of, cells_within, channels_of, haze_reach
+from superlens.starts.haze import Fields, draw_field
+from superlens.starts.specimens import specimens
+
+FWHM = 4.4
+
+
+def plane(shape=(90, 77), seed=0):
+    rng = np.random.default_rng(seed)
+    clean = 200 * ndimage.gaussian_filter(rng.random(shape) ** 20, 2) + 5
+    return rng.poisson(clean * 10).astype(np.float32), np.sqrt(clean * 10).astype(np.float32)
+
+
+@pytest.mark.parametrize("fwhm", [1.3, 4.4, 9.0])
+def test_cells_of_a_framed_block_are_those_of_the_whole(fwhm):
+    """A strip with its frame, mirrored where it reaches beyond the image, shows what the whole shows there."""
+    counts, sigma = plane()
+    side, reach = cell_side(fwhm), haze_reach(fwhm)
+    whole = cells_of(counts, sigma, fwhm)
+    padded = [np.pad(a, [(reach, reach + -n % side) for n in a.shape], mode="symmetric") for a in (counts, sigma)]
+    rows = slice(2 * side, 2 * side + 3 * side + 2 * reach)
+    part = cells_within(*(a[rows] for a in padded), fwhm)
+    for name in ("light", "lowest", "highest", "fine", "coarse", "noise"):
+        expected = getattr(whole, name)[2:5]
+        np.testing.assert_allclose(getattr(part, name), expected, atol=1e-4 * np.abs(expected).max(), err_msg=name)
+
+
+def test_the_mean_of_the_cells_is_that_of_the_image():
+    counts, sigma = plane((88, 80))
+    light = cells_of(counts, sigma, FWHM).light
+    assert light.shape == (22, 20)
+    assert light.mean() == pytest.approx(counts.mean(), rel=0.01)
+
+
+def test_detail_of_noise_alone_is_none_and_even_light_has_none():
+    sigma = np.full((120, 120), 5, np.float32)
+    noise = np.random.default_rng(1).normal(0, 5, sigma.shape).astype(np.float32)
+    cells = cells_of(noise + 100, sigma, FWHM)
+    assert abs(np.mean(np.sign(cells.fine) * cells.fine**2)) < 0.1 * np.mean(cells.noise**2)
+    even = cells_of(np.full_like(sigma, 100), 0 * sigma, FWHM)
+    np.testing.assert_allclose(even.fine, 0, atol=1e-3)
+    np.testing.assert_allclose(even.lowest, 100, rtol=1e-5)
+
+
+def test_channels_do_not_depend_on_the_unit_of_the_light():
+    counts, sigma = plane()
+    one, other = (channels_of(cells_of(f * counts, f * sigma, FWHM), FWHM) for f in (1, 7.5))
+    assert one.shape[-1] == HAZE_CHANNELS
+    np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_channels_turn_with_the_image():
+    counts, sigma = plane((88, 88))
+    turned = channels_of(cells_of(np.rot90(counts).copy(), np.rot90(sigma).copy(), FWHM), FWHM)
+    np.testing.assert_allclose(turned, np.rot90(channels_of(cells_of(counts, sigma, FWHM), FWHM)), atol=1e-4)
+
+
+def test_haze_of_even_cells_is_even_and_is_linear_between_their_centres():
+    even = Haze(np.full((1, 5, 6), 3, np.float32), 4)
+    np.testing.assert_allclose(even.planes((20, 24)), 3, rtol=1e-6)
+    ramp = Haze(np.arange(6, dtype=np.float32)[None, None, :] * np.ones((1, 5, 1), np.float32), 4)
+    across = ramp.planes((20, 24))[0, 7]
+    np.testing.assert_allclose(across[2:-2], (np.arange(24)[2:-2] + 0.5) / 4 - 0.5, atol=1e-5)
+
+
+def test_haze_at_some_pixels_is_that_of_the_whole_plane():
+    haze = Haze(np.random.default_rng(0).random((2, 7, 9)).astype(np.float32), 3)
+    rows, columns = np.array([0, 5, 5, 4]), np.arange(13, 2, -1)
+    np.testing.assert_array_equal(haze.at(1, rows, columns), haze.planes((21, 27))[1][np.ix_(rows, columns)])
+
+
+def test_haze_is_never_negative_and_never_more_than_the_light():
+    light = np.random.default_rng(0).normal(5, 4, (1, 12, 12)).astype(np.float32)
+    haze = Haze.of(np.full(light.shape, 1.4), light, 4)
+    assert haze.grid.min() >= 0
+    assert haze.grid.max() <= light.max()
+
+
+# -- learning it -----------------------------------------------------------------------------------------------------
+
+
+def test_fields_hold_shares_and_some_have_no_haze():
+    pool = specimens(6, np.random.default_rng(0))
+    drawn = [draw_field(pool, np.random.default_rng(seed)) for seed in range(12)]
+    shares = [float((goal[..., 0] * goal[..., 1]).sum() / goal[..., 1].sum()) for _, goal in drawn]
+    assert min(shares) == 0
+    assert 0.2 < max(shares) <= 1
+    for channels, goal in drawn:
+        assert channels.shape[:2] == goal.shape[:2]
+        assert np.isfinite(channels).all()
+        assert goal.min() >= 0
+
+
+def test_a_field_depends_on_seed_and_number_alone():
+    whole, first = (Fields.draw(n, seed=3, count=4) for n in (3, 1))
+    np.testing.assert_array_equal(whole.channels[:1], first.channels)
+    inputs, (goal,) = whole.batch(0, 5)
+    again, _ = whole.batch(0, 5)
+    np.testing.assert_array_equal(inputs, again)
+    assert inputs.shape[:3] == goal.shape[:3]
