@@ -17,6 +17,7 @@ from superlens.reconstruct import (
     microscope,
     richardson_lucy,
     richardson_lucy_iterates,
+    smooth_background,
     sparse_deconvolution,
     wiener,
 )
@@ -94,6 +95,21 @@ def test_first_iterates_agree_with_scikit_image_away_from_borders():
     theirs = restoration.richardson_lucy(image * 0.5 / level, psf, num_iter=5, clip=False) * level / 0.5
     middle = (slice(20, -20),) * 2
     np.testing.assert_allclose(ours[middle], theirs[middle], rtol=5e-3, atol=0.05)
+
+
+def test_a_background_that_varies_is_taken_as_a_constant_one_is():
+    psf = gaussian(9, 1.5)
+    image = ndimage.convolve(points(48), psf, mode="constant") + 30
+    one, other = (richardson_lucy(image, psf, iterations=8, background=b) for b in (30.0, np.full(image.shape, 30.0)))
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_smooth_background_lies_below_the_image_and_is_the_image_where_that_is_even():
+    image = ndimage.gaussian_filter(points(64), 2) + 20
+    found = smooth_background(image, 12)
+    assert found.max() <= ndimage.gaussian_filter(image, 1).max()
+    assert np.mean(found > image + 0.5) < 0.05
+    np.testing.assert_allclose(smooth_background(np.full((3, 20, 20), 7.0), 8), 7, rtol=1e-5)
 
 
 def test_likelihood_never_falls():

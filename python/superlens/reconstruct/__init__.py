@@ -12,7 +12,13 @@ outside is explained by sources outside instead of by ringing at the border.
 """
 
 from superlens.reconstruct.filters import wiener
-from superlens.reconstruct.lucy import blind_noise_variance, blind_stop, richardson_lucy, richardson_lucy_iterates
+from superlens.reconstruct.lucy import (
+    blind_noise_variance,
+    blind_stop,
+    richardson_lucy,
+    richardson_lucy_iterates,
+    smooth_background,
+)
 from superlens.reconstruct.microscope import microscope
 from superlens.reconstruct.sparse import sparse_deconvolution
 
@@ -22,6 +28,7 @@ __all__ = [
     "microscope",
     "richardson_lucy",
     "richardson_lucy_iterates",
+    "smooth_background",
     "sparse_deconvolution",
     "wiener",
 ]

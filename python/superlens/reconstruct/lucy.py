@@ -16,7 +16,7 @@ from superlens.optics.forward import repeated
 from superlens.optics.sampling import centred
 from superlens.reconstruct.microscope import checked_psf, microscope, mirrored
 
-__all__ = ["blind_noise_variance", "blind_stop", "richardson_lucy", "richardson_lucy_iterates"]
+__all__ = ["blind_noise_variance", "blind_stop", "richardson_lucy", "richardson_lucy_iterates", "smooth_background"]
 
 Array: TypeAlias = NDArray[Any]
 Float32: TypeAlias = NDArray[np.float32]
@@ -30,7 +30,7 @@ _MOST_GAIN = 30.0  # of the filter of `_sharpened`; where more were needed, the 
 
 
 def richardson_lucy_iterates(
-    image: Array, psf: Array, *, scale: int = 1, background: float = 0.0, workers: int = 1
+    image: Array, psf: Array, *, scale: int = 1, background: float | Array = 0.0, workers: int = 1
 ) -> Iterator[Float32]:
     """Yield the iterates of Richardson-Lucy deconvolution, without end.
 
@@ -44,8 +44,8 @@ def richardson_lucy_iterates(
         On the fine grid; see `microscope`.
     scale : int
         Fine pixels for each camera pixel along y and x.
-    background : float, counts
-        A constant that is part of the image and not of the estimate.
+    background : float or ndarray of the shape of the image, counts
+        Light that is part of the image and not of the estimate: a constant, or out-of-focus light as `smooth_background` finds it.
     workers : int
         Threads of the Fourier transforms.
 
@@ -77,7 +77,7 @@ def richardson_lucy(
     *,
     iterations: int | Literal["auto"],
     scale: int = 1,
-    background: float = 0.0,
+    background: float | Array = 0.0,
     noise_variance: float | Array | None = None,
     callback: Callable[[int, Float32], bool | None] | None = None,
     workers: int = 1,
@@ -129,12 +129,39 @@ def richardson_lucy(
     return estimate[forward.window].copy()
 
 
+def smooth_background(image: Array, window: float) -> Float32:
+    """A lower envelope of an image, for out-of-focus light: the least of a window of the image smoothed by a pixel, made smooth again.
+
+    Parameters
+    ----------
+    image : ndarray, shape (Y, X) or (Z, Y, X), counts minus offset
+        A volume is taken slice by slice.
+    window : float
+        Camera pixels; wider than the structures in focus and narrower than the haze.
+
+    Returns
+    -------
+    ndarray, float32, shape of the image
+        Not negative.
+
+    Examples
+    --------
+    >>> float(smooth_background(np.full((8, 8), 3.0), 4).max())
+    3.0
+    """
+    along = (0.0,) * (np.ndim(image) - 2)
+    smooth = ndimage.gaussian_filter(np.asarray(image, np.float32), (*along, 1, 1))
+    side = max(1, round(window))
+    least = ndimage.minimum_filter(smooth, (*(1 for _ in along), side, side))
+    return np.asarray(np.maximum(ndimage.gaussian_filter(least, (*along, window / 2, window / 2)), 0), np.float32)
+
+
 def blind_stop(
     image: Array,
     psf: Array,
     *,
     scale: int = 1,
-    background: float = 0.0,
+    background: float | Array = 0.0,
     noise_variance: float | Array | None = None,
     workers: int = 1,
 ) -> int:
@@ -228,35 +255,36 @@ def blind_noise_variance(image: Array, psf: Array, *, scale: int = 1) -> float:
     return float(power[quiet].mean() / np.sum(window**2))
 
 
-def iterates(forward: ForwardModel, image: Array, background: float) -> Iterator[tuple[Float32, Float32]]:
+def iterates(forward: ForwardModel, image: Array, background: float | Array) -> Iterator[tuple[Float32, Float32]]:
     """Yield each estimate on the whole domain (reused, do not keep) and the model of the image it was made from."""
     image = np.asarray(image, np.float32)
     seen = np.isfinite(image)
     data = np.where(seen, np.maximum(image, 0), 0)
     level = float(data[seen].mean()) if seen.any() else 0.0
-    start = level - background
+    behind = np.asarray(background, np.float32)
+    start = level - float(behind.mean())
     if level <= 0 or start <= 0:
         raise SuperlensError(
-            f"image has a mean of {level:.4g} above zero and background is {background}; nothing to deconvolve."
+            f"image has a mean of {level:.4g} above zero and background one of {behind.mean():.4g}; nothing to deconvolve."
         )
     weights = forward.adjoint(seen)
     usable = weights > _LEAST_WEIGHT * weights.max()
     inverse = np.where(usable, 1 / np.where(usable, weights, 1), 0).astype(np.float32)
     estimate = np.full(forward.domain, start, np.float32)
     floor = np.float32(_LEAST_MODEL * level)
-    model = forward.apply(estimate) + np.float32(background)
+    model = forward.apply(estimate) + behind
     while True:
         ratio = data / np.maximum(model, floor)
         ratio *= seen
         estimate *= forward.adjoint(ratio)
         estimate *= inverse
         np.maximum(estimate, 0, out=estimate)  # rounding of the transforms
-        model = forward.apply(estimate) + np.float32(background)
+        model = forward.apply(estimate) + behind
         yield estimate, model
 
 
 def _held_out_errors(
-    forward: ForwardModel, psf: Array, image: Array, noise: Array, background: float
+    forward: ForwardModel, psf: Array, image: Array, noise: Array, background: float | Array
 ) -> Iterator[float]:
     """Yield the error of each iterate of a recorrupted image against its other half, less a constant."""
     target = _sharpened(image - 2 * noise - background, psf, forward)

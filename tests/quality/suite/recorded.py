@@ -1,0 +1,287 @@
+"""Cells on recorded pairs: an image, and what a better or a brighter recording of the same field shows.
+
+Every method gets the same image and the same PSF. Scores are PSNR after one gain and one offset by least squares, with the maximum of the
+reference as peak, over the whole field. Richardson-Lucy begins flat, with mirrored edges and the offset taken off, and is the best of its
+first iterates by this very number: an upper bound that no user reaches. *With haze* a smooth background is part of its model, the best of
+three windows by the same number.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.restoration import denoise_nl_means
+
+import superlens as sl
+from superlens.enhancing import enhance
+from superlens.methods.zsdeconv.apply import apply, observed
+from superlens.methods.zsdeconv.learn import learn
+from superlens.methods.zsdeconv.prepared import prepare
+from superlens.methods.zsdeconv.settings import ZSDeconvConfig
+from superlens.metrics import linear_fit, psnr_fitted
+from superlens.observing.observation import observe
+from superlens.optics import PSF
+from superlens.progress import silent
+from superlens.reconstruct import blind_stop, richardson_lucy_iterates, smooth_background
+
+from .real import data_folder
+from .scores import upsampled
+from .store import Cell, Outcome
+
+__all__ = ["DENOISING", "REPEATS", "SHARPENING", "cells"]
+
+Array = NDArray[Any]
+
+_ITERATES = 300
+_WINDOWS = (12, 24, 48)
+_PIXEL_NM = 100.0  # where a file states none; only the ratio to the PSF counts
+
+
+@dataclass(frozen=True, slots=True)
+class Sharpening:
+    """A field and its sharper reference: files, what to take of the image, the grid of the result, and the PSF."""
+
+    image: str
+    reference: str
+    scale: int
+    fwhm_px: float
+    every: int = 1
+
+
+SHARPENING = {
+    "dl-sim-HE": Sharpening("dl-sim/HE_frame15_average.tif", "dl-sim/HER_reconstruction.tif", 2, 262 / 60, every=2),
+    "dl-sim-LE": Sharpening("dl-sim/LE_frame15_average.tif", "dl-sim/HER_reconstruction.tif", 2, 262 / 60, every=2),
+    **{
+        f"sted-{name}": Sharpening(
+            f"real-pairs/desm-sted/{name}_Confocal.tif", f"real-pairs/desm-sted/{name}_STED.tif", 1, 10.5
+        )
+        for name in ("Micro_1", "Micro_2", "Mito_0", "Mito_1", "Mito_2")
+    },
+    "hilo-neurons": Sharpening(
+        "real-pairs/hilo-neurons/uniform_image.tif", "real-pairs/hilo-neurons/HiLo_ImageJ_result_image.tif", 1, 1.2
+    ),
+    "hexsim-mitochondria": Sharpening(
+        "real-pairs/hexsim-mitochondria/wf_mean.tif", "real-pairs/hexsim-mitochondria/sectioned_derived.tif", 1, 2.34
+    ),
+}
+
+DENOISING = {
+    **{f"fmd-{n}": (f"fmd/{n}_1_raw.png", f"fmd/{n}_1_gt.png") for n in (
+        "Confocal_BPAE_B", "Confocal_BPAE_G", "Confocal_BPAE_R", "Confocal_FISH", "Confocal_MICE", "WideField_BPAE_B",
+    )},
+    "fmd-WideField_BPAE_G": (
+        "real-pairs/fmd-widefield/WideField_BPAE_G_1_raw.png", "real-pairs/fmd-widefield/WideField_BPAE_G_1_gt.png",
+    ),
+    **{f"w2s-{n}": (f"real-pairs/w2s-noise/{n}_1frame.tif", f"real-pairs/w2s-noise/{n}_400frames.tif") for n in (
+        "001_0", "001_1", "001_2", "024_0", "045_1", "070_2",
+    )},
+    **{f"gigadb-{n}": (f"real-pairs/gigadb-wf/{n}_low.tif", f"real-pairs/gigadb-wf/{n}_high.tif") for n in (
+        "actin-20x-noise1", "actin-60x-noise1", "membrane",
+    )},
+}  # fmt: skip
+
+REPEATS = {
+    "fmd-Confocal_BPAE_G": ("fmd/Confocal_BPAE_G_{}_raw.png", (1, 2), 4.0),
+    "fmd-Confocal_FISH": ("fmd/Confocal_FISH_{}_raw.png", (1, 2), 4.0),
+    "fmd-WideField_BPAE_B": ("fmd/WideField_BPAE_B_{}_raw.png", (1, 3), 4.0),
+    "fmd-WideField_BPAE_G": ("real-pairs/fmd-widefield/WideField_BPAE_G_{}_raw.png", (1, 2), 4.0),
+}
+
+
+def cells() -> list[Cell]:
+    """All cells of the images that are at hand."""
+    folder = data_folder()
+    if folder is None:
+        return []
+    return [
+        *(
+            Cell(f"sr/{name}/{method}", _sharpened, {"name": name, "method": method}, method in _OURS)
+            for name, pair in SHARPENING.items()
+            if (folder / pair.image).exists()
+            for method in ("raw", "rl", "rl-haze", "rl-blind", *_OURS)
+        ),
+        *(
+            Cell(f"denoise/{name}/{method}", _denoised, {"name": name, "method": method}, method == "fast")
+            for name, (image, _) in DENOISING.items()
+            if (folder / image).exists()
+            for method in ("raw", "gaussian", "nlm", "fast")
+        ),
+        *(
+            Cell(f"repeat/{name}", _repeated, {"name": name}, True)
+            for name, (image, frames, _) in REPEATS.items()
+            if (folder / image.format(frames[0])).exists()
+        ),
+    ]
+
+
+# -- sharper references ----------------------------------------------------------------------------------------------
+
+
+def _sharpened(name: str, method: str) -> Outcome:
+    pair = SHARPENING[name]
+    image, reference = _read(pair.image), np.asarray(_read(pair.reference).data, np.float64)
+    image = image.with_data(np.ascontiguousarray(np.asarray(image.data)[:: pair.every, :: pair.every]))
+    image = sl.Image(image.data, "YX", pixel_nm=_PIXEL_NM, name=name)
+    psf = PSF.gaussian(pair.fwhm_px * _PIXEL_NM, _PIXEL_NM / pair.scale)
+    began = time.perf_counter()
+    numbers, found = _SHARPEN[method](image, psf, pair.scale, reference)
+    numbers |= {"psnr_db": psnr_fitted(reference, found), "seconds": time.perf_counter() - began}
+    return Outcome(numbers, {"image": linear_fit(found, reference), "reference": reference})
+
+
+def _raw(image: sl.Image, psf: PSF, scale: int, reference: Array) -> tuple[dict[str, Any], Array]:
+    data = np.asarray(image.data, np.float64)
+    return {}, upsampled(data) if scale == 2 else data
+
+
+def _lucy(image: sl.Image, psf: PSF, scale: int, reference: Array) -> tuple[dict[str, Any], Array]:
+    (seen,) = observe([image])
+    return _oracle(seen.counts[0], psf, scale, reference, 0.0)
+
+
+def _lucy_with_haze(image: sl.Image, psf: PSF, scale: int, reference: Array) -> tuple[dict[str, Any], Array]:
+    (seen,) = observe([image])
+    counts = seen.counts[0]
+    tried = []
+    for window in _WINDOWS:
+        background = smooth_background(counts, window)
+        numbers, found = _oracle(counts, psf, scale, reference, background)
+        share = float(background.sum() / counts.sum())
+        tried.append((psnr_fitted(reference, found), {**numbers, "window": window, "haze": share}, found))
+    _, numbers, found = max(tried, key=lambda one: one[0])
+    return numbers, found
+
+
+def _oracle(
+    counts: Array, psf: PSF, scale: int, reference: Array, background: float | Array
+) -> tuple[dict[str, Any], Array]:
+    best, least, found = 0, -math.inf, counts
+    for number, estimate in enumerate(
+        richardson_lucy_iterates(counts, psf.data, scale=scale, background=background), 1
+    ):
+        if number <= 30 or number % 10 == 0:
+            score = psnr_fitted(reference, estimate)
+            if score > least:
+                best, least, found = number, score, estimate
+        if number >= min(_ITERATES, max(60, 3 * best)):  # the score has one maximum
+            break
+    return {"iteration": best}, found
+
+
+def _lucy_blind(image: sl.Image, psf: PSF, scale: int, reference: Array) -> tuple[dict[str, Any], Array]:
+    (seen,) = observe([image])
+    stop = blind_stop(seen.counts[0], psf.data, scale=scale)
+    for number, estimate in enumerate(richardson_lucy_iterates(seen.counts[0], psf.data, scale=scale), 1):
+        if number >= stop:
+            return {"iteration": stop}, estimate
+    raise AssertionError
+
+
+def _ours(image: sl.Image, psf: PSF, scale: int, reference: Array, **settings: Any) -> tuple[dict[str, Any], Array]:
+    result = enhance(image, psf, config=ZSDeconvConfig.of("fast", scale=scale, **settings))
+    if result.image is None:
+        raise ValueError("expected a super-resolved image")
+    haze = result.observation.haze
+    numbers = {
+        "blend": result.model.config.provenance["blend"],
+        "haze": 0.0 if haze is None else float(haze.sum() / result.observation.counts.sum()),
+        "gain": result.observation.camera.gain,
+    }
+    return numbers, np.asarray(result.image.data, np.float64)
+
+
+_OURS = ("start", "start-keep", "fast")
+_SHARPEN: dict[str, Callable[..., tuple[dict[str, Any], Array]]] = {
+    "raw": _raw,
+    "rl": _lucy,
+    "rl-haze": _lucy_with_haze,
+    "rl-blind": _lucy_blind,
+    "start": partial(_ours, steps=0),
+    "start-keep": partial(_ours, steps=0, haze="keep"),
+    "fast": _ours,
+}
+
+
+# -- brighter references ---------------------------------------------------------------------------------------------
+
+
+def _denoised(name: str, method: str) -> Outcome:
+    noisy, clean = (_read(path) for path in DENOISING[name])
+    raw, truth = (np.asarray(one.data, np.float64) for one in (noisy, clean))
+    numbers: dict[str, Any] = {}
+    if method == "raw":
+        found = raw
+    elif method == "gaussian":
+        widths = np.arange(0.4, 6.01, 0.2)
+        found = max((ndimage.gaussian_filter(raw, w) for w in widths), key=lambda one: psnr_fitted(truth, one))
+    elif method == "nlm":
+        found = max(_means(raw, truth), key=lambda one: psnr_fitted(truth, one))
+    else:
+        result = enhance(noisy, None, config=ZSDeconvConfig.of("fast", denoise_only=True))
+        found = np.asarray(result.denoised.data, np.float64)
+        numbers = {
+            "blend": result.model.config.provenance["blend"],
+            "neighbour_correlation": float(np.mean(result.observation.noise.neighbour_correlation)),
+        }
+    numbers |= {"psnr_db": psnr_fitted(truth, found)}
+    return Outcome(numbers, {"image": linear_fit(found, truth), "reference": truth})
+
+
+def _means(raw: Array, truth: Array) -> Iterator[Array]:
+    """Non-local means on bins of 1, 2 and 4 pixels, with the deviation that the truth gives."""
+    for side in (1, 2, 4):
+        height, width = (n // side * side for n in raw.shape)
+        binned = raw[:height, :width].reshape(height // side, side, width // side, side).mean((1, 3))
+        expected = truth[:height, :width].reshape(height // side, side, width // side, side).mean((1, 3))
+        deviation = float(np.std(binned - linear_fit(expected, binned)))
+        done = denoise_nl_means(
+            binned, patch_size=5, patch_distance=8, h=0.9 * deviation, sigma=deviation, fast_mode=True
+        )
+        fine = ndimage.zoom(done, side, order=3 if side > 1 else 0, mode="nearest", grid_mode=True)
+        yield np.pad(fine, [(0, n - m) for n, m in zip(raw.shape, fine.shape, strict=True)], mode="edge")
+
+
+# -- the same field again --------------------------------------------------------------------------------------------
+
+
+def _repeated(name: str) -> Outcome:
+    """One model learned from a frame and applied to it and to another of the same field: how far the two differ, in stated errors."""
+    pattern, frames, fwhm_px = REPEATS[name]
+    images = [
+        sl.Image(np.asarray(_read(pattern.format(n)).data), "YX", pixel_nm=_PIXEL_NM, name=f"{name} {n}")
+        for n in frames
+    ]
+    psf = PSF.gaussian(fwhm_px * _PIXEL_NM, _PIXEL_NM / 2)
+    learned = learn(prepare(images[:1], psf, ZSDeconvConfig.of("fast")), None, silent)
+    first, other = (apply(learned, observed(learned.model, image), silent) for image in images)
+    if first.uncertainty is None or other.uncertainty is None or first.image is None or other.image is None:
+        raise ValueError("expected stated errors")
+    one, two = (np.asarray(c.image.data, np.float64) for c in (first, other))  # type: ignore[union-attr]
+    errors = [np.asarray(c.uncertainty.data, np.float64) for c in (first, other)]  # type: ignore[union-attr]
+    gain = float(np.sum(one * two) / np.sum(two * two))
+    apart = np.abs(one - gain * two) / np.hypot(errors[0], gain * errors[1])
+    numbers = {
+        "beyond_2": float(np.mean(apart > 2)),
+        "beyond_3": float(np.mean(apart > 3)),
+        "rms": float(np.sqrt(np.mean(apart**2))),
+        "median_sigma": float(np.median(errors[0])),
+        "span": float(np.ptp(np.percentile(one, (1, 99.7)))),
+        "gain": gain,
+    }
+    return Outcome(numbers, {"first": one, "second": gain * two, "uncertainty": errors[0]})
+
+
+def _read(path: str) -> sl.Image:
+    folder = data_folder()
+    if folder is None:
+        raise FileNotFoundError("no recorded images; set SUPERLENS_DATA to their folder")
+    return sl.read(Path(folder) / path)
