@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from superlens.image import Image
 from superlens.model import Model
 from superlens.networks import architecture
+from superlens.observing.binning import bin_counts, interpolated
 from superlens.observing.conditioning import condition
 from superlens.optics import RESPONSES
 from superlens.predicting.predictor import Predictor
@@ -26,6 +27,8 @@ from superlens.training.two_stage.turning import averaged
 __all__ = ["TwoStagePredictor", "Windows"]
 
 Array = NDArray[np.float32]
+
+_SPLINE_REACH = 8  # bins from which a cubic spline takes a value, as far as it counts
 
 _WORDS = {
     "sharp": "super-resolved",
@@ -85,8 +88,12 @@ class TwoStagePredictor(Predictor):
     def __post_init__(self) -> None:
         known = architecture(self.model.config.network)
         self._known, self.state = known, TwoStageState.of(self.model)
-        self.axes, self.halo, self.reach_z, self.align = known.axes, known.halo, known.reach_z, known.align
-        self.edge, self.bytes_per_pixel, self.blocks = EDGE, known.bytes_per_pixel, not known.whole
+        bins = self.state.bins
+        around = bins * known.halo + (_SPLINE_REACH * bins if bins > 1 else 0)
+        self.axes, self.halo, self.reach_z, self.align = known.axes, around, known.reach_z, bins * known.align
+        self.halo = -(-around // self.align) * self.align if bins > 1 else around
+        self.edge, self.blocks = bins * EDGE, not known.whole
+        self.bytes_per_pixel = max(known.bytes_per_pixel // bins**2, 100)
         self.camera = self.state.known_camera
         scale, states = self.state.scale, known.says_error and self.state.spread is not None
         fine = {"sharp": scale, "denoised": 1, **({"uncertainty": scale} if states else {})}
@@ -94,11 +101,20 @@ class TwoStagePredictor(Predictor):
         self.optics: SharpOptics | None = None
         if known.inputs == "conditioned":
             response = self.state.response or RESPONSES[known.axes]
-            self.optics = SharpOptics.of(self.state.psf, known.axes, scale, response)
+            self.optics = SharpOptics.of(self.state.psf, known.axes, scale, response, bins=bins)
+
+    @property
+    def optics_at_camera(self) -> SharpOptics | None:
+        """The optics at the camera's sampling, also of an image that is binned for the network."""
+        if self.optics is None or self.state.bins == 1:
+            return self.optics
+        return SharpOptics.of(self.state.psf, self.axes, self.state.scale, self.optics.response)
 
     def __call__(self, counts: Array, sigma: Array, roles: Sequence[str]) -> dict[str, Array]:
         """Predict one image, volume or block; see `Predictor`."""
-        if self.optics is not None:
+        if self.optics is not None and self.state.bins > 1:
+            found = self._on_bins(counts, sigma, self.optics, stated="uncertainty" in roles)
+        elif self.optics is not None:
             found = self._conditioned(counts, sigma, self.optics, stated="uncertainty" in roles)
         elif self._known.whole:
             found = self._windowed(counts)
@@ -112,6 +128,25 @@ class TwoStagePredictor(Predictor):
     def check_fits(self, image: Image) -> None:
         """Refuse an image of another pixel size, z-step or kind of axes."""
         self.state.check_fits(image)
+
+    def _on_bins(self, counts: Array, sigma: Array, optics: SharpOptics, *, stated: bool) -> dict[str, Array]:
+        """The same of bins, interpolated back; the image is mirrored where its sides are no multiple of a bin."""
+        bins, scale = self.state.bins, self.state.scale
+        frame = [(0, 0)] * (counts.ndim - 2) + [(0, -n % bins) for n in counts.shape[-2:]]
+        counts_in, variance = (np.pad(a, frame, mode="symmetric") for a in (counts, np.square(sigma)))
+        deviation = np.sqrt(bin_counts(variance, bins) * np.float32(self.state.bin_variance))
+        made = self._conditioned(bin_counts(counts_in, bins), deviation, optics, stated=stated)
+        back = {
+            "denoised": float(bins),
+            "sharp": scale * bins / optics.scale,
+            "uncertainty": scale * bins / optics.scale,
+        }
+        sides = {"denoised": 1, "sharp": scale, "uncertainty": scale}
+        height, width = counts.shape[-2:]
+        return {
+            role: interpolated(one, back[role])[..., : height * sides[role], : width * sides[role]]
+            for role, one in made.items()
+        }
 
     def _conditioned(self, counts: Array, sigma: Array, optics: SharpOptics, *, stated: bool) -> dict[str, Array]:
         normaliser = self.state.normaliser

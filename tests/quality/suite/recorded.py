@@ -134,7 +134,8 @@ def _sharpened(name: str, method: str) -> Outcome:
     psf = PSF.gaussian(pair.fwhm_px * _PIXEL_NM, _PIXEL_NM / pair.scale)
     began = time.perf_counter()
     numbers, found = _SHARPEN[method](image, psf, pair.scale, reference)
-    numbers |= {"psnr_db": psnr_fitted(reference, found), "seconds": time.perf_counter() - began}
+    seconds = time.perf_counter() - began
+    numbers |= {"psnr_db": psnr_fitted(reference, found), "fwhm_px": pair.fwhm_px, "seconds": seconds}
     return Outcome(numbers, {"image": linear_fit(found, reference), "reference": reference})
 
 

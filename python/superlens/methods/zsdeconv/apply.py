@@ -51,7 +51,7 @@ def apply(learned: Learned, observation: Observation, progress: Progress) -> Cha
     """Predict one image, plane by plane or volume by volume."""
     predictor = predictor_of(learned.model, learned.start)
     config, camera = ZSDeconvConfig(**predictor.state.settings), observation.camera
-    made = predict_image(predictor, observation, progress, also=partial(_also, predictor.optics))
+    made = predict_image(predictor, observation, progress, also=partial(_also, predictor.optics_at_camera))
     return Channel(
         images=as_images(predictor, observation, made, unit=camera.gain if config.units == "electrons" else 1.0),
         masks={role: _planes(made[role]) for role in ("prior_only",) if role in made},

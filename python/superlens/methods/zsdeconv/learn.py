@@ -15,6 +15,7 @@ from superlens.methods.zsdeconv.recipe import recipe_of
 from superlens.methods.zsdeconv.start import Start, beginning_of
 from superlens.model import Model, ModelConfig
 from superlens.networks import architecture
+from superlens.observing.binning import variance_factor
 from superlens.progress import Progress
 from superlens.training import Checkpoint, History, get_weights
 from superlens.training.two_stage.recipe import TwoStageTraining
@@ -72,6 +73,8 @@ def learn(
         camera=prepared.observations[0].camera,
         psf=prepared.psf,
         spread=None if begun is None else TwoStageState.of(begun).spread,
+        bins=prepared.bins,
+        bin_variance=variance_factor(prepared.observations[0].noise.shared, prepared.bins),
         settings=config.model_dump(mode="json"),
     )
     described = _described(prepared, arguments, state, history, "random weights" if origin is None else origin.name)
@@ -92,7 +95,7 @@ def training_for(prepared: Prepared, begun: Model | None) -> TwoStageTraining:
 
 def _arguments(prepared: Prepared, begun: Model | None) -> dict[str, Any]:
     """Of the network: those of the model that it begins from, at the scale that is asked for."""
-    own = architecture(prepared.config.network).arguments(prepared.config.scale)
+    own = architecture(prepared.config.network).arguments(prepared.optics.scale)
     return own if begun is None else {**begun.config.network_config, **own}
 
 

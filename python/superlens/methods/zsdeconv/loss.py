@@ -17,10 +17,10 @@ from superlens.training.two_stage.optics import SharpOptics, compact
 __all__ = ["loss_of", "original_forward", "original_loss", "sharp_to_camera"]
 
 
-def loss_of(config: ZSDeconvConfig, framing: Framing, forward: KerasForward) -> TwoStageLoss:
+def loss_of(config: ZSDeconvConfig, framing: Framing, forward: KerasForward, scale: int) -> TwoStageLoss:
     """Squared distances, each pixel by the inverse of its variance, and the penalties."""
     seen = None if config.denoise_only else forward
-    return TwoStageLoss(framing, seen, config.scale, hessian=config.hessian, tv=config.tv)
+    return TwoStageLoss(framing, seen, scale, hessian=config.hessian, tv=config.tv)
 
 
 def original_loss(config: ZSDeconvConfig, framing: Framing, forward: KerasForward) -> TwoStageLoss:

@@ -13,6 +13,7 @@ from superlens.errors import SuperlensError, require_length_nm
 from superlens.image import Image
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.networks import architecture
+from superlens.observing.binning import binned, bins_for
 from superlens.observing.conditioning import Normaliser
 from superlens.observing.observation import Observation, observe
 from superlens.optics import PSF, RESPONSES, Objective, Response
@@ -41,6 +42,8 @@ class Prepared:
     optics : SharpOptics
     normaliser : Normaliser
         Measured over all images.
+    bins : int
+        Camera pixels along a bin that the network takes for a pixel.
     """
 
     config: ZSDeconvConfig
@@ -49,6 +52,12 @@ class Prepared:
     psf: PSF | None
     optics: SharpOptics
     normaliser: Normaliser
+    bins: int = 1
+
+    @property
+    def learned_from(self) -> list[Observation]:
+        """The observations at the sampling that the network takes."""
+        return [binned(o, self.bins) for o in self.observations]
 
 
 def prepare(
@@ -84,15 +93,17 @@ def prepare(
         for o in observe(images, offset=config.offset, gain=config.gain, read_noise_e=config.read_noise_e)
     ]
     smooth = [smoothed_signal(plane) for o in observations for plane in o.in_focus]
+    bins = bins_of(observations, psf, config)
     return Prepared(
         config=config,
         observations=observations,
         pixel_nm=pixel_nm,
         psf=psf,
-        optics=SharpOptics.of(psf, config.axes, config.scale, response or response_of(config)),
+        optics=SharpOptics.of(psf, config.axes, config.scale, response or response_of(config), bins=bins),
         normaliser=Normaliser.measure(
             np.concatenate([s.ravel() for s in smooth]), np.concatenate([o.sigma.ravel() for o in observations])
         ),
+        bins=bins,
     )
 
 
@@ -107,6 +118,13 @@ def haze_of(psf: PSF | None, config: ZSDeconvConfig) -> tuple[Literal["auto", "s
     if psf is None or config.axes == "ZYX" or architecture(config.network).inputs != "conditioned":
         return None
     return config.haze, psf.fwhm_nm / (psf.pixel_nm * config.scale)
+
+
+def bins_of(observations: Sequence[Observation], psf: PSF | None, config: ZSDeconvConfig) -> int:
+    """Camera pixels along a bin; only planes are binned, for a network that is told their optics and their noise."""
+    if config.axes == "ZYX" or config.pairs == "temporal" or architecture(config.network).inputs != "conditioned":
+        return 1
+    return bins_for(observations, None if psf is None else psf.fwhm_nm / (psf.pixel_nm * config.scale))
 
 
 def response_of(config: ZSDeconvConfig) -> Response:

@@ -65,7 +65,7 @@ def _ours(prepared: Prepared, network: keras.Model, known: Architecture) -> TwoS
     return TwoStageRecipe(
         pairs=pairs_of(config, recordings, sides, beside, denoise),
         framing=framing,
-        loss=loss_of(config, framing, forward),
+        loss=loss_of(config, framing, forward, optics.scale),
         plan=schedule(
             "cosine",
             steps=config.steps,
@@ -83,7 +83,7 @@ def _ours(prepared: Prepared, network: keras.Model, known: Architecture) -> TwoS
             draws=1 if volumes else 2,
             normaliser=prepared.normaliser,
             bank=optics.bank,
-            seen=None if config.denoise_only else lambda sharp: image_of(sharp, blur, scale=config.scale),
+            seen=None if config.denoise_only else lambda sharp: image_of(sharp, blur, scale=optics.scale),
             seed=config.seed,
         ),
         # Light goes through the ends of a stack, so that the mean of a sharper one may differ: volumes stay as they were learned.
@@ -92,7 +92,7 @@ def _ours(prepared: Prepared, network: keras.Model, known: Architecture) -> TwoS
 
 
 def _recordings(prepared: Prepared) -> list[Recording]:
-    recordings = recordings_of(prepared.observations, prepared.config.axes)
+    recordings = recordings_of(prepared.learned_from, prepared.config.axes)
     if prepared.config.pairs != "temporal":
         return recordings
     refuse_motion(prepared.observations)

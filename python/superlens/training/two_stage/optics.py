@@ -12,12 +12,15 @@ from superlens.observing.conditioning import WienerBank, optics_scalars
 from superlens.optics import PSF, Response, Transfer, image_of, relative_blur
 from superlens.optics.forward import Blur
 
-__all__ = ["NOMINAL_FWHM", "SharpOptics", "compact"]
+__all__ = ["BINNED_SCALE", "NOMINAL_FWHM", "SharpOptics", "compact"]
 
 Array = NDArray[np.float32]
 
 NOMINAL_FWHM = 3.0
 """Camera pixels; tells a denoiser without optics how smooth light is."""
+
+BINNED_SCALE = 2
+"""Fine pixels along a bin, whatever the sampling that was asked for."""
 
 _LATERAL_REACH = 16  # fine pixels
 
@@ -47,8 +50,14 @@ class SharpOptics:
     bank: WienerBank
 
     @classmethod
-    def of(cls, psf: PSF | None, axes: str, scale: int, response: Response) -> SharpOptics:
-        """For a PSF on the fine grid; for None, a nominal one that only tells a denoiser how smooth light is."""
+    def of(cls, psf: PSF | None, axes: str, scale: int, response: Response, *, bins: int = 1) -> SharpOptics:
+        """For a PSF on the fine grid; for None, a nominal one that only tells a denoiser how smooth light is.
+
+        Of an image that is binned, for the PSF on a grid twice as fine as its bins, which is then the scale.
+        """
+        if bins > 1:
+            psf = None if psf is None else psf.resample(psf.pixel_nm * scale * bins / BINNED_SCALE)
+            scale = BINNED_SCALE
         known = psf or nominal(axes, scale)
         sharp = response.of(known)
         scalars = optics_scalars(response.lateral, known.fwhm_nm / (scale * known.pixel_nm))

@@ -51,6 +51,10 @@ class TwoStageState:
         On the fine grid; None for a model that only denoises.
     spread : float or None
         Factor that calibrates the stated uncertainty; None when it was never calibrated and must not be shown.
+    bins : int
+        Camera pixels along a bin that the network takes for a pixel; `scale` and the PSF are those of the camera's pixels.
+    bin_variance : float
+        Variance of the noise of a bin's mean over that of a pixel.
     settings : mapping
         Those of the method, in plain values.
     """
@@ -63,6 +67,8 @@ class TwoStageState:
     camera: Camera | None = None
     psf: PSF | None = None
     spread: float | None = None
+    bins: int = 1
+    bin_variance: float = 1.0
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -76,7 +82,7 @@ class TwoStageState:
         """
         stored = _Stored(**model.config.state)
         in_network = model.config.network_config.get("scale", stored.scale)
-        if in_network != stored.scale:
+        if in_network != stored.scale and stored.bins == 1:
             raise SuperlensError(
                 f"the model's scale is {stored.scale} and its network has {in_network}; train it again"
             )
@@ -95,6 +101,8 @@ class TwoStageState:
             else Camera(camera.gain, camera.offset, camera.read_noise_e, frozenset(camera.estimated)),
             psf=None if told is None else PSF(model.arrays["psf"], told.pixel_nm, told.z_step_nm, told.source),
             spread=stored.spread,
+            bins=stored.bins,
+            bin_variance=stored.bin_variance,
             settings=stored.settings,
         )
 
@@ -118,6 +126,8 @@ class TwoStageState:
             ),
             psf=None if psf is None else _PSF(pixel_nm=psf.pixel_nm, z_step_nm=psf.z_step_nm, source=psf.source),
             spread=self.spread,
+            bins=self.bins,
+            bin_variance=self.bin_variance,
             settings=dict(self.settings),
         ).model_dump(mode="json")
 
@@ -198,4 +208,6 @@ class _Stored(Config):
     camera: _Camera | None = None
     psf: _PSF | None = None
     spread: float | None = Field(default=None, gt=0)
+    bins: int = Field(default=1, ge=1, le=4)
+    bin_variance: float = Field(default=1.0, gt=0, le=1)
     settings: dict[str, Any] = {}

@@ -1,0 +1,111 @@
+"""Working on bins: where the camera samples far finer than the PSF, or where neighbouring pixels share their noise.
+
+A network looks at so many pixels and has seen so wide PSFs; an image whose PSF is wider than that says no less when pixels are summed.
+And noise that neighbours share, as in images that were resampled or compressed, is nearly each bin's own. So the observation is binned before
+a network learns from it or predicts it, and what comes out is interpolated back to the sampling that was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from superlens.camera import Camera, check_noise
+from superlens.observing.observation import Observation
+
+__all__ = ["bin_counts", "binned", "bins_for", "interpolated", "variance_factor"]
+
+_WIDEST = 7.5  # FWHM of a PSF, camera pixels, that a network learns from as it is
+_NARROWEST = 2.2  # FWHM that bins may leave where they are made for the noise
+_SHARED = 0.3  # correlation of the noise of neighbours from which it is binned
+_MOST = 4
+_LEAST_SIDE = 32  # of a binned image
+
+
+def bins_for(observations: Sequence[Observation], fwhm_px: float | None) -> int:
+    """Pixels along a bin: 1, 2 or 4.
+
+    Parameters
+    ----------
+    observations : sequence of Observation
+        Of one kind.
+    fwhm_px : float or None
+        Of the PSF, camera pixels; None where it is not known, and nothing says how smooth the light is but the noise.
+    """
+    side = min(min(o.counts.shape[-2:]) for o in observations)
+    bins = 1
+    while bins < _MOST and side // (2 * bins) >= _LEAST_SIDE:
+        wide = fwhm_px is not None and fwhm_px / bins > _WIDEST
+        room = fwhm_px is None or fwhm_px / (2 * bins) >= _NARROWEST
+        if not (wide or (room and _shares(observations, bins))):
+            break
+        bins *= 2
+    return bins
+
+
+def _shares(observations: Sequence[Observation], bins: int) -> bool:
+    if all(o.noise.independent for o in observations):
+        return False
+    checks = [o.noise if bins == 1 else check_noise(bin_counts(o.counts, bins)) for o in observations]
+    return float(np.mean([check.neighbour_correlation for check in checks])) > _SHARED
+
+
+def binned(observation: Observation, bins: int) -> Observation:
+    """An observation at so many times fewer pixels along each side; each is the mean of a bin.
+
+    Sides that are no multiple lose the rest. A bin with a bad pixel is bad.
+    """
+    if bins == 1:
+        return observation
+    counts, o = bin_counts(observation.counts, bins), observation
+    noise = check_noise(counts)
+    factor = variance_factor(o.noise.shared, bins)
+    camera = Camera(o.camera.gain * factor, 0.0, o.camera.read_noise_e / np.sqrt(factor), o.camera.estimated)
+    pixel_nm = None if o.image.pixel_nm is None else bins * o.image.pixel_nm
+    shape = (*o.image.data.shape[:-2], *counts.shape[-2:])
+    return replace(
+        o,
+        image=replace(o.image, data=counts.reshape(shape), pixel_nm=pixel_nm),
+        counts=counts,
+        sigma=np.sqrt(bin_counts(np.square(o.sigma), bins) * np.float32(factor)),
+        bad=bin_counts(o.bad.astype(np.float32), bins) > 0,
+        camera=camera,
+        noise=noise,
+        haze=None if o.haze is None else bin_counts(o.haze, bins),
+    )
+
+
+def variance_factor(covariance: NDArray[np.float64] | None, bins: int) -> float:
+    """Variance of the mean of a bin over that of a pixel, for noise that neighbours share as `covariance` says; None for white noise."""
+    if covariance is None:
+        return 1 / bins**2
+    reach = covariance.shape[-1] // 2
+    total = 0.0
+    for dy in range(-bins + 1, bins):
+        for dx in range(-bins + 1, bins):
+            if max(abs(dy), abs(dx)) <= reach:
+                total += (bins - abs(dy)) * (bins - abs(dx)) * float(covariance[reach + dy, reach + dx])
+    return float(np.clip(total / bins**4, 1 / bins**2, 1))
+
+
+def bin_counts(values: NDArray[Any], bins: int) -> NDArray[np.float32]:
+    """Means over bins of the last two axes; sides that are no multiple lose the rest."""
+    height, width = (n // bins * bins for n in values.shape[-2:])
+    shape = (*values.shape[:-2], height // bins, bins, width // bins, bins)
+    return np.asarray(values[..., :height, :width].reshape(shape).mean((-3, -1)), np.float32)
+
+
+def interpolated(values: NDArray[Any], factor: float) -> NDArray[np.float32]:
+    """An image at so many times the sampling along the last two axes, by cubic splines; the mean of new pixels is a smooth of the old."""
+    if factor == 1:
+        return np.asarray(values, np.float32)
+    factors = (1.0,) * (values.ndim - 2) + (factor, factor)
+    if factor < 1:
+        return bin_counts(values, round(1 / factor))
+    zoomed = ndimage.zoom(np.asarray(values, np.float32), factors, order=3, mode="nearest", grid_mode=True)
+    return np.asarray(zoomed, np.float32)
