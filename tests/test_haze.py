@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from superlens.observing.haze import HAZE_CHANNELS, Haze, cell_side, cells_of, cells_within, channels_of, haze_reach
-from superlens.starts.haze import Fields, draw_field
+from superlens.starts.haze import Fields, draw_field, pretrain, share_loss
 from superlens.starts.specimens import specimens
 
 FWHM = 4.4
@@ -106,3 +106,22 @@ def test_a_field_depends_on_seed_and_number_alone():
     again, _ = whole.batch(0, 5)
     np.testing.assert_array_equal(inputs, again)
     assert inputs.shape[:3] == goal.shape[:3]
+
+
+def test_the_loss_is_least_for_the_right_shares_and_looks_at_every_field():
+    rng = np.random.default_rng(0)
+    goal = np.stack([rng.random((3, 8, 8)), np.ones((3, 8, 8))], -1).astype(np.float32)
+    right = float(share_loss((goal,), goal[..., :1]))
+    for field in range(3):
+        wrong = goal[..., :1].copy()
+        wrong[field] = 1 - wrong[field]
+        assert float(share_loss((goal,), wrong)) > right + 0.01
+
+
+def test_training_learns_to_tell_fields_apart():
+    """Bright even cells are all haze here and dark ones none: some steps halve the distance of the loss to what is best."""
+    rng = np.random.default_rng(0)
+    share = (rng.random((16, 64, 64, 1)) > 0.5).astype(np.float16)
+    fields = Fields(np.repeat(share, HAZE_CHANNELS, -1), np.concatenate([share, np.ones_like(share)], -1))
+    _, history = pretrain(fields, steps=12, seed=0)
+    assert history.records[-1].loss < 0.6

@@ -38,7 +38,7 @@ def haze_cells(*, channels: int = 10, width: int = 24) -> keras.Model:
     x = layers.Concatenate(name="join0")([layers.UpSampling2D(2, name="up0")(x), full])
     x = _twice(x, width, "up0_conv")
     share = layers.Conv2D(1, 3, padding="same", activation="sigmoid", name="haze", dtype="float32")(x)
-    return keras.Model(inputs, [share], name="haze_cells")
+    return keras.Model(inputs, share, name="haze_cells")
 
 
 def _twice(x: keras.KerasTensor, width: int, name: str) -> keras.KerasTensor:

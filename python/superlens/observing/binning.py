@@ -21,8 +21,8 @@ from superlens.observing.observation import Observation
 __all__ = ["bin_counts", "binned", "bins_for", "interpolated", "variance_factor"]
 
 _WIDEST = 7.5  # FWHM of a PSF, camera pixels, that a network learns from as it is
-_NARROWEST = 2.2  # FWHM that bins may leave where they are made for the noise
-_SHARED = 0.3  # correlation of the noise of neighbours from which it is binned
+_NARROWEST = 2.0  # FWHM that bins may leave where they are made for the noise: Nyquist sampling
+_SHARED = 0.35  # correlation of the noise of neighbours above which it is binned: most of the lessons with shared noise hold less
 _MOST = 4
 _LEAST_SIDE = 32  # of a binned image
 

@@ -162,7 +162,7 @@ class TwoStagePredictor(Predictor):
         return found
 
     def _averaged(self, network: keras.Model, channels: Array) -> list[Array]:
-        return averaged(network, channels, flips=self.flips, align=self.align)
+        return averaged(network, channels, flips=self.flips, align=self.align // self.state.bins)
 
     def _stated_error(self, sharp: Array, before: Array | None, log_sigma: Array) -> Array:
         """Standard deviation of the error of the sharp image, in counts.

@@ -160,10 +160,10 @@ def _cells(image: Array, side: int) -> Array:
     return np.asarray(blocks.mean((1, 3)))
 
 
-def share_loss(targets: Sequence[Any], outputs: Sequence[Any]) -> Any:
+def share_loss(targets: Sequence[Any], outputs: Any) -> Any:
     """Cross entropy of the share, whose minimum is its mean; bright cells count more."""
     share, weight = targets[0][..., 0], targets[0][..., 1]
-    said = ops.clip(outputs[0][..., 0], 1e-4, 1 - 1e-4)
+    said = ops.clip(outputs[..., 0], 1e-4, 1 - 1e-4)
     entropy = -(share * ops.log(said) + (1 - share) * ops.log(1 - said))
     return ops.sum(weight * entropy) / ops.sum(weight)
 
