@@ -329,7 +329,7 @@ def test_input_of_a_pair_tells_nothing_of_the_noise_of_its_target():
     pair = followed.held_out.copies(followed.held_out.recordings[0], rng)
     channels = condition(pair.input, pair.sigma, prepared.normaliser, prepared.optics.bank)
     noise = smoothed_signal(pair.target - pair.target.mean())
-    for channel in np.moveaxis(channels, -1, 0):
+    for channel in np.moveaxis(channels[..., :-2], -1, 0):  # the last two are the same everywhere
         assert abs(np.corrcoef(smoothed_signal(channel).ravel(), noise.ravel())[0, 1]) < 0.08
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from superlens.errors import SuperlensError
 from superlens.networks import Architecture, architecture, build, names, register
-from superlens.observing.conditioning import BANK_RADIUS, BANK_RADIUS_Z, CHANNELS
+from superlens.observing.conditioning import BANK_RADIUS, BANK_RADIUS_Z
 from superlens.tiling import map_tiles
 from superlens.training import Plan, fit, get_weights, set_weights
 
@@ -84,11 +84,8 @@ def test_outputs_come_in_the_order_and_the_sampling_that_are_stated(name):
 @pytest.mark.parametrize("name", ALL)
 def test_arguments_of_a_network_build_it(name):
     known = architecture(name)
-    built = (
-        known.make(**{**known.arguments(FACTORS[known.sampling][-1]), **TINY[name], "channels": CHANNELS})
-        if (known.inputs == "conditioned")
-        else known.make(**{**known.arguments(FACTORS[known.sampling][-1]), **TINY[name]})
-    )
+    several = {"channels": known.channels} if known.channels > 1 else {}
+    built = known.make(**{**known.arguments(FACTORS[known.sampling][-1]), **TINY[name], **several})
     assert built.input.shape[-1] == known.channels
     assert known.says_error == ("log_sigma" in known.outputs)
 
@@ -314,7 +311,7 @@ def test_another_engine_gives_the_same(engines, name):
 
 def test_unknown_name_is_refused_with_those_that_exist():
     with pytest.raises(
-        SuperlensError, match=r"network is 'resnet'; expected one of deepstorm, deepstorm-camera, light"
+        SuperlensError, match=r"network is 'resnet'; expected one of deepstorm, deepstorm-camera, haze, light"
     ):
         build("resnet", {})
 

@@ -136,7 +136,7 @@ def test_error_estimate_does_not_bend_the_images():
 @pytest.mark.parametrize(
     ("name", "config"),
     [
-        ("light", {"widths": [8]}),
+        ("light", {"widths": []}),
         ("light", {"channels": 0}),
         ("unet", {"base_channels": -2}),
         ("deepstorm", {"upsampling": 5}),
