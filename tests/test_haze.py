@@ -6,9 +6,16 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from superlens.enhancing import enhance, predict, predict_file
+from superlens.image import Image
+from superlens.io import read, write
+from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.observing.haze import HAZE_CHANNELS, Haze, cell_side, cells_of, cells_within, channels_of, haze_reach
+from superlens.optics import PSF
+from superlens.predicting.request import BlockOptions
 from superlens.starts.haze import Fields, draw_field, pretrain, share_loss
 from superlens.starts.specimens import specimens
+from superlens.training.two_stage.state import TwoStageState
 
 FWHM = 4.4
 
@@ -125,3 +132,80 @@ def test_training_learns_to_tell_fields_apart():
     fields = Fields(np.repeat(share, HAZE_CHANNELS, -1), np.concatenate([share, np.ones_like(share)], -1))
     _, history = pretrain(fields, steps=12, seed=0)
     assert history.records[-1].loss < 0.6
+
+
+# -- with a method ---------------------------------------------------------------------------------------------------
+
+PSF_FINE = PSF.gaussian(262.0, 30.0)
+
+
+def hazy(shape=(96, 80), seed=0):
+    """Thin lines on smooth light that is brighter than they are."""
+    rng = np.random.default_rng(seed)
+    y, x = np.indices(shape)
+    lines = sum(np.exp(-((y - r) ** 2) / 6) for r in (20, 48, 70)) + np.exp(-((x - 40) ** 2) / 6)
+    smooth = 3 + 2 * np.cos(2 * np.pi * x / shape[1]) * np.sin(np.pi * y / shape[0])
+    return Image(rng.poisson(60 * (lines + smooth)).astype(np.float32) + 100, "YX", pixel_nm=60.0, name="hazy")
+
+
+def enhanced(image, **settings):
+    return enhance(image, PSF_FINE, config=ZSDeconvConfig.of("fast", steps=0, flips=1, offset=100.0, **settings))
+
+
+@pytest.fixture(scope="module")
+def apart():
+    return enhanced(hazy(), haze="separate")
+
+
+def test_light_is_conserved_in_the_sum(apart):
+    """In focus and out of focus together hold the light of the recording, and so does the denoised image."""
+    counts = apart.observation.counts.mean()
+    assert apart.image.data.mean() + apart["haze"].data.mean() == pytest.approx(counts, rel=0.02)
+    assert apart.denoised.data.mean() == pytest.approx(counts, rel=0.02)
+
+
+def test_haze_is_an_image_at_camera_sampling_that_is_never_negative(apart):
+    assert apart["haze"].data.shape == apart.denoised.data.shape
+    assert apart["haze"].pixel_nm == 60.0
+    assert apart["haze"].data.min() >= 0
+    assert any("out of focus" in message for message in apart.messages)
+
+
+def test_keep_tells_nothing_apart():
+    kept = enhanced(hazy(), haze="keep")
+    assert "haze" not in kept.roles
+    assert kept.image.data.mean() == pytest.approx(kept.observation.counts.mean(), rel=0.02)
+
+
+def test_a_model_applies_what_it_was_told_to_other_images(apart):
+    other = predict(apart.model, hazy(seed=1))
+    assert "haze" in other.roles
+
+
+def test_blocks_have_the_haze_of_the_whole(apart, tmp_path):
+    source, model = tmp_path / "hazy.tif", tmp_path / "model.zip"
+    write(source, hazy())
+    apart.model.save(model)
+    options = BlockOptions(also=("denoised",), block=32)
+    made = predict_file(model, source, tmp_path / "out.ome.zarr", options=options)
+    for path, role in zip(made, ("sharp", "denoised"), strict=True):
+        whole = apart[role].data
+        np.testing.assert_allclose(read(path).data, whole, atol=2e-3 * np.ptp(whole), err_msg=role)
+    assert not list(tmp_path.glob(".*haze*"))
+
+
+@pytest.mark.parametrize("sharpen", [1.2, 2.5])
+def test_the_degree_of_sharpening_is_what_the_result_states(sharpen):
+    result = enhanced(hazy(), haze="keep", sharpen=sharpen)
+    assert TwoStageState.of(result.model).response.lateral == sharpen
+    assert result.parameters["sharpen"] == sharpen
+
+
+def test_more_sharpening_gives_finer_lines():
+    """Lines stand out more from what lies beside them, the finer the response that is asked for."""
+    image, contrast = hazy(), []
+    for sharpen in (1.2, 2.4):
+        sharp = enhanced(image, haze="keep", sharpen=sharpen).image.data
+        profile = sharp[:, 130:].mean(1)
+        contrast.append(profile[96:98].max() - profile[84:88].mean())
+    assert contrast[1] > 1.02 * contrast[0]
