@@ -31,7 +31,7 @@ from superlens.observing.haze import HAZE_CHANNELS, cell_side, cells_of, channel
 from superlens.progress import Progress, console, silent
 from superlens.starts.optics import CAMERA, airy_otf, bin_pixels, gauss_otf
 from superlens.starts.specimens import FINE, a_specimen, specimens
-from superlens.training import Checkpoint, History, Plan, fit
+from superlens.training import Checkpoint, History, Plan, fit, get_weights, set_weights
 
 __all__ = ["Fields", "draw_field", "pretrain", "share_loss"]
 
@@ -174,21 +174,26 @@ def pretrain(
     steps: int,
     seed: int = 0,
     learning_rate: float = 1e-3,
+    begin: Sequence[Array] | None = None,
     checkpoint: Checkpoint | None = None,
     progress: Progress = silent,
 ) -> tuple[keras.Model, History]:
-    """Train the network on some fields, from random weights.
+    """Train the network on some fields, from random weights or from `begin`.
 
     Parameters
     ----------
     fields : Fields
     steps, seed : int
     learning_rate : float
+    begin : sequence of ndarray, optional
+        Weights to go on from.
     checkpoint : Checkpoint, optional
     progress : Progress
     """
     keras.utils.set_random_seed(seed)
     network = build("haze", {"channels": HAZE_CHANNELS})
+    if begin is not None:
+        set_weights(network, begin)
     plan = Plan(steps=steps, learning_rate=learning_rate, check_every=250)
     draw = partial(fields.batch, seed)
     return network, fit(network, share_loss, draw, plan, checkpoint=checkpoint, average=0.998, progress=progress)
@@ -198,22 +203,37 @@ def pretrain(
 @click.option("--steps", default=8_000, show_default=True, help="Training steps.")
 @click.option("--fields", default=5_000, show_default=True, help="Simulated fields to learn from.")
 @click.option("--seed", default=0, show_default=True)
+@click.option("--learning-rate", default=1e-3, show_default=True)
+@click.option("--begin", type=click.Path(path_type=Path), help="A model file to go on from; random weights by default.")
 @click.option("--workers", default=1, show_default=True, help="Processes that draw fields.")
 @click.argument("out", type=click.Path(path_type=Path))
-def main(steps: int, fields: int, seed: int, workers: int, out: Path) -> None:
+def main(steps: int, fields: int, seed: int, learning_rate: float, begin: Path | None, workers: int, out: Path) -> None:
     """Train the network that finds out-of-focus light and write it to OUT; a killed run goes on where it was."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    checkpoint = Checkpoint(out.with_suffix(".checkpoint.npz"), f"haze {steps} {fields} {seed}")
+    checkpoint = Checkpoint(out.with_suffix(".checkpoint.npz"), f"haze {steps} {fields} {seed} {learning_rate} {begin}")
     drawn = Fields.draw(fields, seed=seed, workers=workers)
     with console() as progress:
-        network, _ = pretrain(drawn, steps=steps, seed=seed, checkpoint=checkpoint, progress=progress)
+        network, _ = pretrain(
+            drawn,
+            steps=steps,
+            seed=seed,
+            learning_rate=learning_rate,
+            begin=None if begin is None else get_weights(Model.load(begin).network),
+            checkpoint=checkpoint,
+            progress=progress,
+        )
     config = ModelConfig(
         version=__version__,
         method="pretraining",
         network="haze",
         network_config=architecture("haze").arguments(1),
         state={},
-        provenance={"steps": steps, "fields": fields, "seed": seed},
+        provenance={
+            "steps": steps,
+            "fields": fields,
+            "seed": seed,
+            "begun_from": "random weights" if begin is None else begin.name,
+        },
     )
     Model(config, network).save(out, dtype="float16")
     checkpoint.path.unlink(missing_ok=True)
