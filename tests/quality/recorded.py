@@ -21,7 +21,7 @@ from suite.running import row_of, suite
 from suite.store import Cell, Store
 
 _SHOWN = ("dl-sim-HE", "dl-sim-LE")
-_ORDER = ("raw", "rl", "rl-haze", "fast")
+_ORDER = ("raw", "rl", "rl-haze", "start", "start-separate")
 
 
 def draw(everything: list[Cell], store: Store, folder: Path) -> None:

@@ -200,14 +200,15 @@ def _ours(image: sl.Image, psf: PSF, scale: int, reference: Array, **settings: A
     return numbers, np.asarray(result.image.data, np.float64)
 
 
-_OURS = ("start", "start-keep", "fast")
+_OURS = ("start", "start-finer", "start-separate", "fast")
 _SHARPEN: dict[str, Callable[..., tuple[dict[str, Any], Array]]] = {
     "raw": _raw,
     "rl": _lucy,
     "rl-haze": _lucy_with_haze,
     "rl-blind": _lucy_blind,
     "start": partial(_ours, steps=0),
-    "start-keep": partial(_ours, steps=0, haze="keep"),
+    "start-finer": partial(_ours, steps=0, sharpen=2.4),
+    "start-separate": partial(_ours, steps=0, haze="separate"),
     "fast": _ours,
 }
 

@@ -41,8 +41,9 @@ class ZSDeconvConfig(Settings):
         Stage 1 alone; no optics needed.
     from_scratch : bool
         Do not begin from the shipped weights.
-    haze : {"auto", "separate", "keep"}
-        Whether smooth out-of-focus light is told apart: where the image shows it, always, or never. Images only.
+    haze : {"keep", "separate", "auto"}
+        Whether smooth out-of-focus light is told apart: never, always, or where the image shows much of it. Images only. It is kept unless
+        asked for, since one plane can't tell haze from a dense or dim specimen for certain.
     sharpen : float
         How many times narrower than the PSF the sharp image's response is, where the network states one. Images only.
     offset, gain, read_noise_e : float or None
@@ -80,9 +81,9 @@ class ZSDeconvConfig(Settings):
         help="Noisy pairs: re-corrupted images (default), odd and even slices, or neighbouring frames of a still scene.",
     )
     haze: Literal["auto", "separate", "keep"] = setting(
-        "auto",
+        "keep",
         label="Out-of-focus light",
-        help="Out-of-focus light: separate it, keep it in the image, or separate where the image shows it (default).",
+        help="Out-of-focus light: keep it in the image (default), separate it, or separate where the image shows much of it (auto).",
     )
     sharpen: float = setting(
         1.5,
