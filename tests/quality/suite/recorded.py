@@ -110,10 +110,10 @@ def cells() -> list[Cell]:
             for method in ("raw", "rl", "rl-haze", "rl-blind", *_OURS)
         ),
         *(
-            Cell(f"denoise/{name}/{method}", _denoised, {"name": name, "method": method}, method == "fast")
+            Cell(f"denoise/{name}/{method}", _denoised, {"name": name, "method": method}, method in ("start", "fast"))
             for name, (image, _) in DENOISING.items()
             if (folder / image).exists()
-            for method in ("raw", "gaussian", "nlm", "fast")
+            for method in ("raw", "gaussian", "nlm", "start", "fast")
         ),
         *(
             Cell(f"repeat/{name}", _repeated, {"name": name}, True)
@@ -228,7 +228,11 @@ def _denoised(name: str, method: str) -> Outcome:
     elif method == "nlm":
         found = max(_means(raw, truth), key=lambda one: psnr_fitted(truth, one))
     else:
-        result = enhance(noisy, None, config=ZSDeconvConfig.of("fast", denoise_only=True))
+        result = enhance(
+            noisy,
+            None,
+            config=ZSDeconvConfig.of("fast", denoise_only=True, **({"steps": 0} if method == "start" else {})),
+        )
         found = np.asarray(result.denoised.data, np.float64)
         numbers = {
             "blend": result.model.config.provenance["blend"],
