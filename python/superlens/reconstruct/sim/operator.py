@@ -91,10 +91,13 @@ class Reconstruction:
         zero = zero * spectrum.kept(fy, fx[:, picked])
         self._zero = zero[:, : self._columns + 1].astype(self._complex)
         self._bands = [
-            (detection * beside * spectrum.notch(fy - o.frequency[0], fx[:, picked] - o.frequency[1])).astype(
-                self._complex
-            )
-            for o in spectrum.pattern.orders
+            (
+                detection
+                * beside
+                * spectrum.notch(fy - o.frequency[0], fx[:, picked] - o.frequency[1])
+                * spectrum.middle(b, fy, fx[:, picked])
+            ).astype(self._complex)
+            for b, o in enumerate(spectrum.pattern.orders)
         ]
         self._factors = (weights[1:] * half).astype(self._real)
         fine = (2 * height, 2 * width)

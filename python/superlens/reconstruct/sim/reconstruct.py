@@ -16,11 +16,12 @@ from superlens.optics.detection import Detection
 from superlens.optics.patterns import Pattern
 from superlens.progress import Progress, silent
 from superlens.reconstruct.sim import check
+from superlens.reconstruct.sim.bands import Bands
 from superlens.reconstruct.sim.estimate import Estimate, estimate_pattern, measure_pattern
 from superlens.reconstruct.sim.layout import PRESETS, Layout, find_layout, layouts, unmounted
 from superlens.reconstruct.sim.operator import Reconstruction
 from superlens.reconstruct.sim.spectrum import Attenuation, Regularisation, Spectrum
-from superlens.reconstruct.sim.weights import fitted_regularisation
+from superlens.reconstruct.sim.weights import fitted_regularisation, leaks_of
 
 if TYPE_CHECKING:
     from superlens.report import Verdict
@@ -170,6 +171,7 @@ class SimResult:
                 "w": round(spectrum.regularisation.w, 4) if spectrum.regularisation.kind == "wiener" else None,
                 "apodisation": spectrum.apodisation,
                 "attenuation": spectrum.attenuation.strength,
+                "leaks": [round(leak, 3) for leak in spectrum.leaks],
             },
             "noise_counts": round(estimate.noise, 4),
         }
@@ -323,6 +325,9 @@ def _spectrum(
         Regularisation("flat-noise"),
         options.apodisation,
         Attenuation(options.attenuation),
+        leaks_of(
+            Bands.of(frames, estimate.detection, estimate.pattern.brightness, workers), estimate.pattern.arrangement
+        ),
     )
     if options.regularisation == "flat-noise":
         return spectrum

@@ -23,6 +23,7 @@ __all__ = ["Overlap", "Refined", "coherence_of", "overlap", "refine", "reproject
 
 _BLOCKS = 64  # along each side, to which the product of two bands is summed up
 _EDGE = 0.03  # of the transfer function, below which a frequency is left out
+_OUTER = 0.4  # of the cutoff
 _HAZE = 0.1  # of the cutoff
 _MOST = 1e4  # signal-to-noise ratio of a frequency that counts no more
 
@@ -85,7 +86,8 @@ class Overlap:
         """Power of what is not common to both, over that of their noise; 1 where the noise is all there is."""
         first, second = self.powers
         rest = second + self.second_noise - abs(self.product) ** 2 / first
-        return rest / (self.second_noise + abs(self.ratio) ** 2 * self.first_noise)
+        noise = self.second_noise + abs(self.ratio) ** 2 * self.first_noise
+        return rest / noise if noise > 0 else 1.0
 
     @property
     def coherence(self) -> float:
@@ -155,7 +157,8 @@ def refine(
             found = _shifted(parts, bands.shape, found)
             parts = overlap(bands, detection, zero, band, found, power, noises, modulation)
         modulation = min(1.5, max(0.05, abs(parts.ratio)))
-    return _measured(parts, found, significance)
+    far = overlap(bands, detection, zero, band, found, power, noises, modulation, outer=True)
+    return _measured(parts, found, significance, far.excess)
 
 
 def coherence_of(
@@ -193,6 +196,8 @@ def overlap(
     noises: Floats,
     modulation: float,
     weigh: Detection | None = None,
+    *,
+    outer: bool = False,
 ) -> Overlap:
     """Bring order 0 and a band together.
 
@@ -212,6 +217,8 @@ def overlap(
         About; for the weights.
     weigh : Detection, optional
         For the weights; by default the same.
+    outer : bool
+        Only high frequencies of both, all with one weight: where noise shows most.
     """
     fy, fx = bands.frequencies
     ky, kx = frequency
@@ -220,6 +227,9 @@ def overlap(
     here, there = weigh.on(fy, fx), weigh.on(fy + ky, fx + kx)
     edge_y, edge_x = (side / (2 * n) for side, n in zip(bands.sides, bands.shape, strict=True))
     inside = (np.abs(fy + ky) < edge_y) & (np.abs(fx + kx) < edge_x)
+    if outer:
+        least = (_OUTER * detection.cutoff) ** 2
+        inside &= (fy**2 + fx**2 > least) & ((fy + ky) ** 2 + (fx + kx) ** 2 > least)
     at = np.nonzero((here > _EDGE) & (there > _EDGE) & inside)
     here, there = here[at], there[at]
     signal = np.maximum(power[at] - noises[0], 1e-3 * noises[0]) / here**2
@@ -231,7 +241,7 @@ def overlap(
     # Haze is in the low frequencies of order 0 alone, and what order 0 leaves in a band is there in the band.
     width = -1 / (2 * (_HAZE * bands.detection.cutoff) ** 2)
     clear = (1 - np.exp(width * (y**2 + x**2))) * (1 - np.exp(width * ((y + ky) ** 2 + (x + kx) ** 2)))
-    weight = np.sqrt(signal / variance) * clear
+    weight = np.ones(len(y)) if outer else np.sqrt(signal / variance) * clear
     if detection is not weigh:
         here, there = detection.on(y, x), detection.on(y + ky, x + kx)
     images, variances = [], []
@@ -244,7 +254,7 @@ def overlap(
     # As many as there are frequencies of even power, in the part of the field that counts.
     gains = (there * here * weight**2) ** 2
     share = float(np.sum(window) ** 2 / np.sum(window**2)) / window.size
-    pixels = float(np.sum(gains)) ** 2 / float(np.sum(gains**2)) * share
+    pixels = float(np.sum(gains)) ** 2 / max(float(np.sum(gains**2)), 1e-300) * share
     return Overlap(images[0], images[1], window, variances[0], variances[1], max(pixels, 1.0))
 
 
@@ -281,7 +291,7 @@ def _summed(product: Complex) -> tuple[Complex, list[Floats]]:
     return blocks.astype(np.complex128), places
 
 
-def _measured(parts: Overlap, frequency: tuple[float, float], significance: float) -> Refined:
+def _measured(parts: Overlap, frequency: tuple[float, float], significance: float, excess: float) -> Refined:
     """Modulation and phase with their errors."""
     ratio, variance = parts.ratio, parts.variance
     modulation, error = abs(ratio), math.sqrt(variance / 2)
@@ -292,4 +302,4 @@ def _measured(parts: Overlap, frequency: tuple[float, float], significance: floa
     y = np.arange(len(profile)) / len(profile)
     spread = math.sqrt(float(np.average((y - y.mean()) ** 2, weights=profile)))
     order = Order(frequency, modulation, math.atan2(ratio.imag, ratio.real) % (2 * math.pi), error, significance)
-    return Refined(order, parts.coherence, parts.excess, relative / (2 * math.pi * spread), relative)
+    return Refined(order, parts.coherence, excess, relative / (2 * math.pi * spread), relative)

@@ -23,6 +23,7 @@ __all__ = ["Attenuation", "Regularisation", "Spectrum", "grid_of"]
 Floats = NDArray[np.float64]
 
 _NOTCH = 0.04  # of the cutoff
+_MIDDLE = 0.05
 _FLOOR = 1e-4  # of D, where it is as good as nothing
 
 
@@ -80,6 +81,8 @@ class Spectrum:
     apodisation : float
         Exponent of the triangle that falls from 1 at frequency 0 to 0 at the end of the support; 0 for none.
     attenuation : Attenuation
+    leaks : tuple of float
+        For each order, how far the middle of its band is attenuated, 0 to 1; none by default.
     """
 
     pattern: Pattern
@@ -87,6 +90,7 @@ class Spectrum:
     regularisation: Regularisation = Regularisation()
     apodisation: float = 1.0
     attenuation: Attenuation = Attenuation()
+    leaks: tuple[float, ...] = ()
 
     @property
     def norm(self) -> float:
@@ -116,22 +120,32 @@ class Spectrum:
     def powers(self, fy: Floats, fx: Floats) -> tuple[Floats, Floats]:
         """D and E."""
         weights = self.weights
-        others = np.zeros(np.broadcast_shapes(fy.shape, fx.shape))
-        for g, order in zip(weights[1:], self.pattern.orders, strict=True):
+        others, noise = (np.zeros(np.broadcast_shapes(fy.shape, fx.shape)) for _ in range(2))
+        for b, (g, order) in enumerate(zip(weights[1:], self.pattern.orders, strict=True)):
             (ky, kx), c = order.frequency, order.modulation / 2
             for sign in (1, -1):
-                self._add(others, g * c**2, fy + sign * ky, fx + sign * kx)
+                self._add(others, noise, b, g * c**2, fy + sign * ky, fx + sign * kx)
         zero: Floats = weights[0] * self.detection.on(fy, fx) ** 2
         kept, notch = self.kept(fy, fx), self.notch(fy, fx)
-        return zero * kept + others * notch, zero * kept**2 + others * notch**2
+        return zero * kept + others * notch, zero * kept**2 + noise * notch**2
 
-    def _add(self, total: Floats, factor: float, fy: Floats, fx: Floats) -> None:
-        """Add a shifted band where it is not zero."""
+    def middle(self, order: int, fy: Floats, fx: Floats) -> Floats | float:
+        """What is taken of an order, by frequency in its raw band: less of its middle, where order 0 leaks into it."""
+        if not self.leaks or self.leaks[order] == 0:
+            return 1.0
+        width = _MIDDLE * self.detection.cutoff
+        return np.asarray(1 - self.leaks[order] * np.exp(-(fy**2 + fx**2) / (2 * width**2)))
+
+    def _add(self, total: Floats, noise: Floats, order: int, factor: float, fy: Floats, fx: Floats) -> None:
+        """Add a shifted band where it is not zero, to D and to E."""
         rows = np.flatnonzero(np.abs(fy.ravel()) < self.detection.cutoff)
         columns = np.flatnonzero(np.abs(fx.ravel()) < self.detection.cutoff)
         if len(rows) and len(columns):
             at = np.ix_(rows, columns)
-            total[at] += factor * self.detection.on(fy[rows], fx[:, columns]) ** 2
+            power = factor * self.detection.on(fy[rows], fx[:, columns]) ** 2
+            kept = self.middle(order, fy[rows], fx[:, columns])
+            total[at] += power * kept
+            noise[at] += power * kept**2
 
     def apodised(self, fy: Floats, fx: Floats) -> Floats:
         """A."""

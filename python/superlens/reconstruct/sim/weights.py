@@ -14,16 +14,40 @@ from numpy.typing import NDArray
 from scipy import fft
 from scipy.ndimage import gaussian_filter1d
 
-from superlens.reconstruct.sim.bands import taper
+from superlens.optics.patterns import Arrangement
+from superlens.reconstruct.sim.bands import Bands, taper
 from superlens.reconstruct.sim.operator import Reconstruction
 from superlens.reconstruct.sim.spectrum import Regularisation, Spectrum, grid_of
 
-__all__ = ["fitted_regularisation"]
+__all__ = ["fitted_regularisation", "leaks_of"]
 
 Floats = NDArray[np.float64]
 
 _LEAST_W, _MOST_W = 0.05, 1.0
+_INNER, _AROUND = 0.05, (0.12, 0.25)  # of the cutoff
+_LEAK = 4.0  # times the power around
 _USED = 1e-3  # of the largest D, below which a frequency says nothing
+
+
+def leaks_of(bands: Bands, arrangement: Arrangement) -> tuple[float, ...]:
+    """How far the middle of each order's band must be attenuated to be no brighter than what is around it.
+
+    Haze, and frames of unequal light, leave order 0 in the other bands; demodulated it is the illumination pattern over the image.
+
+    Returns
+    -------
+    tuple of float
+        One for each order, 0 to 0.98; 0 where nothing stands out.
+    """
+    fy, fx = bands.frequencies
+    radius = np.sqrt(fy**2 + fx**2) / bands.detection.cutoff
+    middle, around = radius < _INNER, (radius > _AROUND[0]) & (radius < _AROUND[1])
+    found = []
+    for b in range(arrangement.orders):
+        power = np.abs(bands.order(arrangement, b)) ** 2
+        ratio = float(np.mean(power[middle])) / max(float(np.mean(power[around])), 1e-30)
+        found.append(min(1 - 1 / ratio, 0.98) if ratio > _LEAK else 0.0)
+    return tuple(found)
 
 
 def fitted_regularisation(
