@@ -89,7 +89,7 @@ class SimResult:
     image : Image
         The reconstruction: float32 counts, half the pixel size, negative values kept. Several sets of frames are along T or Z.
     widefield : Image
-        The mean of the frames.
+        Order 0 of the frames: their mean, where their phases are equal steps.
     pattern : Pattern
         As it was measured, or given.
     spectrum : Spectrum
@@ -248,7 +248,7 @@ def reconstruct_sim(
     wide = np.empty((layout.sets, *frames.shape[1:]), np.float32)
     for at, which in enumerate(layout.planes):
         one = planes[which]
-        made[at], wide[at] = operator.apply(one), one.mean(axis=0)
+        made[at], wide[at] = operator.apply(one), np.tensordot(operator.bands[0], one, 1)
         progress(2 + at + 1, 2 + layout.sets, "reconstruct")
     return SimResult(
         _as_image(image, made, 2),
