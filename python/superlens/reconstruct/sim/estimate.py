@@ -6,7 +6,7 @@ Brightness of the frames, carriers, their modulation and phases, and the damping
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from scipy.optimize import minimize_scalar
 from superlens.optics.detection import Detection
 from superlens.optics.patterns import Arrangement, Order, Pattern
 from superlens.reconstruct.sim.bands import Bands, Floats
-from superlens.reconstruct.sim.refine import Refined, coherence_of, refine
+from superlens.reconstruct.sim.refine import Refined, coherence_by_damping, refine
 from superlens.reconstruct.sim.search import Found, search
 
 __all__ = ["Estimate", "estimate_pattern", "measure_pattern"]
@@ -175,12 +175,13 @@ def _damped(bands: Bands, arrangement: Arrangement, orders: Sequence[Order]) -> 
     """The transfer function whose damping makes the bands agree best."""
     detection = bands.detection
 
-    def disagreement(log: float) -> float:
-        each = coherence_of(bands, arrangement, orders, detection.damped(math.exp(log)), detection)
-        weights = np.array([order.modulation**2 for order in orders])
-        return -float(np.average(np.minimum(each, 2.0), weights=weights))
-
+    weights = np.array([order.modulation**2 for order in orders])
     for _ in range(2):
+        coherence = coherence_by_damping(bands, arrangement, orders, detection)
+
+        def disagreement(log: float, coherence: Callable[[float], Floats] = coherence) -> float:
+            return -float(np.average(np.minimum(coherence(math.exp(log)), 2.0), weights=weights))
+
         best = minimize_scalar(
             disagreement, bounds=(math.log(_LEAST_DAMPING), 0.0), method="bounded", options={"xatol": 0.03}
         )

@@ -8,7 +8,7 @@ are those that bring them together, frequencies weighted by their signal-to-nois
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,12 +19,13 @@ from superlens.optics.detection import Detection
 from superlens.optics.patterns import Arrangement, Order
 from superlens.reconstruct.sim.bands import Bands, Complex, Floats, taper
 
-__all__ = ["Overlap", "Refined", "coherence_of", "overlap", "refine", "reprojected"]
+__all__ = ["Overlap", "Refined", "coherence_by_damping", "overlap", "refine"]
 
 _BLOCKS = 64  # along each side, to which the product of two bands is summed up
 _EDGE = 0.03  # of the transfer function, below which a frequency is left out
 _OUTER = 0.4  # of the cutoff
 _HAZE = 0.1  # of the cutoff
+_SAMPLE = 20_000  # frequencies, by which the damping is found
 _MOST = 1e4  # signal-to-noise ratio of a frequency that counts no more
 
 
@@ -151,7 +152,7 @@ def refine(
     power = bands.radial(np.abs(zero) ** 2)
     noises = bands.noise * arrangement.variances[[0, 1 + order]] * np.array([1.0, 4.0])
     modulation, found = 0.3, (float(frequency[0]), float(frequency[1]))
-    for _ in range(1 if fixed else 3):
+    for _ in range(1 if fixed else 2):
         parts = overlap(bands, detection, zero, band, found, power, noises, modulation)
         if not fixed:
             found = _shifted(parts, bands.shape, found)
@@ -161,29 +162,41 @@ def refine(
     return _measured(parts, found, significance, far.excess)
 
 
-def coherence_of(
-    bands: Bands, arrangement: Arrangement, orders: Sequence[Order], detection: Detection, weigh: Detection
-) -> Floats:
-    """Coherence of each order's band with order 0 for some transfer function, frequencies weighted by another; shape (orders,)."""
+def coherence_by_damping(
+    bands: Bands, arrangement: Arrangement, orders: Sequence[Order], detection: Detection
+) -> Callable[[float], Floats]:
+    """Coherence of each order's band with order 0, shape (orders,), as a function of the damping of the transfer function.
+
+    Frequencies keep the weights that `detection` gives them, so that values can be compared.
+    """
     zero = bands.zero(arrangement)
     power = bands.radial(np.abs(zero) ** 2)
-    found = []
+    fy, fx = bands.frequencies
+    ideal = detection.damped(1.0)
+    prepared = []
     for b, order in enumerate(orders):
         noises = bands.noise * arrangement.variances[[0, 1 + b]] * np.array([1.0, 4.0])
-        band = bands.order(arrangement, b)
-        parts = overlap(bands, detection, zero, band, order.frequency, power, noises, order.modulation, weigh)
-        found.append(parts.coherence)
-    return np.array(found)
+        moved = _moved(bands.order(arrangement, b), bands, order.frequency)
+        at, weight = _weights(bands, detection, order.frequency, power, noises, order.modulation)
+        some = slice(None, None, max(1, len(weight) // _SAMPLE))
+        at, weight = (at[0][some], at[1][some]), weight[some]
+        y, x = fy[at[0], 0], fx[0, at[1]]
+        ky, kx = order.frequency
+        near, far = (np.sqrt(v**2 + u**2) / ideal.cutoff for v, u in ((y, x), (y + ky, x + kx)))
+        here, there = ideal.on(y, x) * weight, ideal.on(y + ky, x + kx) * weight
+        first, second = np.abs(zero[at]) ** 2 - noises[0], np.abs(moved[at]) ** 2 - noises[1]
+        prepared.append((np.conj(zero[at]) * moved[at], first, second, here, there, near, far))
 
+    def coherence(damping: float) -> Floats:
+        found = []
+        for product, first, second, here, there, near, far in prepared:
+            h, t = here * damping**near, there * damping**far
+            powers = float(np.sum(first * t**2)), float(np.sum(second * h**2))
+            cross = abs(complex(np.sum(product * (h * t))))
+            found.append(cross / math.sqrt(powers[0] * powers[1]) if min(powers) > 0 else 0.0)
+        return np.array(found)
 
-def reprojected(bands: Bands, zero: Complex, order: Order) -> Complex:
-    """The band of an order as order 0 predicts it, as far as order 0 holds the specimen; shape of the spectra."""
-    fy, fx = bands.frequencies
-    otf = bands.detection.on(fy, fx)
-    specimen = np.where(otf > _EDGE, zero / np.maximum(otf, _EDGE), 0).astype(np.complex64)
-    ky, kx = order.frequency
-    turn = order.modulation * np.exp(1j * order.phase)
-    return np.asarray(_moved(specimen, bands, (-ky, -kx)) * (turn * otf).astype(np.complex64))
+    return coherence
 
 
 def overlap(
@@ -195,7 +208,6 @@ def overlap(
     power: Floats,
     noises: Floats,
     modulation: float,
-    weigh: Detection | None = None,
     *,
     outer: bool = False,
 ) -> Overlap:
@@ -215,35 +227,14 @@ def overlap(
         Power of the noise of order 0 and of the band.
     modulation : float
         About; for the weights.
-    weigh : Detection, optional
-        For the weights; by default the same.
     outer : bool
         Only high frequencies of both, all with one weight: where noise shows most.
     """
-    fy, fx = bands.frequencies
-    ky, kx = frequency
     moved = _moved(band, bands, frequency)
-    weigh = weigh or detection
-    here, there = weigh.on(fy, fx), weigh.on(fy + ky, fx + kx)
-    edge_y, edge_x = (side / (2 * n) for side, n in zip(bands.sides, bands.shape, strict=True))
-    inside = (np.abs(fy + ky) < edge_y) & (np.abs(fx + kx) < edge_x)
-    if outer:
-        least = (_OUTER * detection.cutoff) ** 2
-        inside &= (fy**2 + fx**2 > least) & ((fy + ky) ** 2 + (fx + kx) ** 2 > least)
-    at = np.nonzero((here > _EDGE) & (there > _EDGE) & inside)
-    here, there = here[at], there[at]
-    signal = np.maximum(power[at] - noises[0], 1e-3 * noises[0]) / here**2
-    signal = np.minimum(signal, _MOST * noises[0])
-    # Of the phase of a product of bands; its inverse is the weight of most likely values.
-    variance = noises[0] * modulation**2 * signal * there**2 + noises[1] * signal * here**2 + noises[0] * noises[1]
-    rows, columns = at
-    y, x = fy[rows, 0], fx[0, columns]
-    # Haze is in the low frequencies of order 0 alone, and what order 0 leaves in a band is there in the band.
-    width = -1 / (2 * (_HAZE * bands.detection.cutoff) ** 2)
-    clear = (1 - np.exp(width * (y**2 + x**2))) * (1 - np.exp(width * ((y + ky) ** 2 + (x + kx) ** 2)))
-    weight = np.ones(len(y)) if outer else np.sqrt(signal / variance) * clear
-    if detection is not weigh:
-        here, there = detection.on(y, x), detection.on(y + ky, x + kx)
+    at, weight = _weights(bands, detection, frequency, power, noises, modulation, outer=outer)
+    fy, fx = bands.frequencies
+    y, x = fy[at[0], 0], fx[0, at[1]]
+    here, there = detection.on(y, x), detection.on(y + frequency[0], x + frequency[1])
     images, variances = [], []
     for spectrum, noise, gain in ((zero, noises[0], there * weight), (moved, noises[1], here * weight)):
         passed = np.zeros(bands.sides, np.complex64)
@@ -256,6 +247,43 @@ def overlap(
     share = float(np.sum(window) ** 2 / np.sum(window**2)) / window.size
     pixels = float(np.sum(gains)) ** 2 / max(float(np.sum(gains**2)), 1e-300) * share
     return Overlap(images[0], images[1], window, variances[0], variances[1], max(pixels, 1.0))
+
+
+def _weights(
+    bands: Bands,
+    detection: Detection,
+    frequency: Sequence[float],
+    power: Floats,
+    noises: Floats,
+    modulation: float,
+    *,
+    outer: bool = False,
+) -> tuple[tuple[NDArray[np.intp], ...], Floats]:
+    """The frequencies of order 0 where both bands are passed, and the weight of each."""
+    fy, fx = bands.frequencies
+    ky, kx = frequency
+    edge_y, edge_x = (side / (2 * n) for side, n in zip(bands.sides, bands.shape, strict=True))
+    inside = (np.abs(fy + ky) < edge_y) & (np.abs(fx + kx) < edge_x)
+    near, far = fy**2 + fx**2, (fy + ky) ** 2 + (fx + kx) ** 2
+    inside &= (near < detection.cutoff**2) & (far < detection.cutoff**2)
+    if outer:
+        inside &= (near > (_OUTER * detection.cutoff) ** 2) & (far > (_OUTER * detection.cutoff) ** 2)
+    rows, columns = np.nonzero(inside)
+    y, x = fy[rows, 0], fx[0, columns]
+    here, there = detection.on(y, x), detection.on(y + ky, x + kx)
+    kept = (here > _EDGE) & (there > _EDGE)
+    rows, columns = rows[kept], columns[kept]
+    y, x, here, there = (one[kept] for one in (y, x, here, there))
+    if outer:
+        return (rows, columns), np.ones(len(y))
+    signal = np.maximum(power[rows, columns] - noises[0], 1e-3 * noises[0]) / here**2
+    signal = np.minimum(signal, _MOST * noises[0])
+    # Of the phase of a product of bands; its inverse is the weight of most likely values.
+    variance = noises[0] * modulation**2 * signal * there**2 + noises[1] * signal * here**2 + noises[0] * noises[1]
+    # Haze is in the low frequencies of order 0 alone, and what order 0 leaves in a band is there in the band.
+    width = -1 / (2 * (_HAZE * detection.cutoff) ** 2)
+    clear = (1 - np.exp(width * (y**2 + x**2))) * (1 - np.exp(width * ((y + ky) ** 2 + (x + kx) ** 2)))
+    return (rows, columns), np.sqrt(signal / variance) * clear
 
 
 def _moved(band: Complex, bands: Bands, frequency: Sequence[float]) -> Complex:
