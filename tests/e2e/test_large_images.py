@@ -126,7 +126,7 @@ def test_a_killed_run_started_again_gives_the_same_file(
 
     again = subprocess.run([*small, str(tmp_path / out)], capture_output=True, text=True, timeout=_PATIENCE_S)
     assert again.returncode == 0, again.stderr
-    assert "going on with the unfinished run" in again.stderr
+    assert "continuing the unfinished run" in again.stderr
     whole = predict_file(small_model, movie, tmp_path / f"whole_{out}", options=BlockOptions(block=16))
     np.testing.assert_allclose(read(tmp_path / out).data, read(whole[0]).data, rtol=0, atol=0)
     assert {path.name for path in tmp_path.iterdir()} == {"movie.ome.zarr", out, f"whole_{out}"}

@@ -47,7 +47,7 @@ class Arrangement:
     --------
     >>> three = Arrangement.grid(3, 3)
     >>> three.frames, three.orders, round(three.condition, 2)
-    (9, 3, 1.41)
+    (9, 3, 2.45)
     """
 
     steps: Floats

@@ -265,7 +265,7 @@ def iterates(forward: ForwardModel, image: Array, background: float | Array) -> 
     start = level - float(behind.mean())
     if level <= 0 or start <= 0:
         raise SuperlensError(
-            f"image has a mean of {level:.4g} above zero and background one of {behind.mean():.4g}; nothing to deconvolve."
+            f"image has a mean of {level:.4g} above zero and background is {behind.mean():.4g}; nothing to deconvolve."
         )
     weights = forward.adjoint(seen)
     usable = weights > _LEAST_WEIGHT * weights.max()
