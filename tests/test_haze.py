@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from scipy import ndimage
 
+from superlens.cli import main
 from superlens.enhancing import enhance, predict, predict_file
 from superlens.image import Image
 from superlens.io import read, write
@@ -192,6 +196,17 @@ def test_blocks_have_the_haze_of_the_whole(apart, tmp_path):
         whole = apart[role].data
         np.testing.assert_allclose(read(path).data, whole, atol=2e-3 * np.ptp(whole), err_msg=role)
     assert not list(tmp_path.glob(".*haze*"))
+
+
+def test_the_shell_writes_every_role_beside_each_other(tmp_path):
+    write(tmp_path / "cell.tif", hazy())
+    asked = ["--na", "1.1", "--wavelength-nm", "525", "--haze", "separate", "--steps", "0", "--offset", "100"]
+    done = CliRunner().invoke(main, ["enhance", str(tmp_path / "cell.tif"), *asked, "--out", str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    names = {path.name for path in (tmp_path / "out").glob("*.tif")}
+    assert names == {f"cell_{what}.tif" for what in ("sr", "denoised", "uncertainty", "haze")}
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert "haze" in json.dumps(record["results"])
 
 
 @pytest.mark.parametrize("sharpen", [1.2, 2.5])

@@ -49,6 +49,7 @@ class ZSDeconvNet(ImageMethod):
             "uncertainty",
             label="Show the uncertainty",
         ),
+        Role("haze", "out-of-focus light", "haze", scale=1),
     )
     python: ClassVar[Mapping[str, str]] = {"ZSDeconvConfig": "superlens.methods.zsdeconv.settings"}
 
