@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
+import runpy
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -49,6 +52,24 @@ def test_the_python_code_of_a_page_runs_from_top_to_bottom(
     write("cell.tif", sample().crop(y=slice(0, 96), x=slice(0, 96)))
     code = "\n".join(blocks(page, "python"))
     exec(compile(code, name(page), "exec"), {"__name__": "page"})
+
+
+NOTEBOOKS = sorted((ROOT / "docs").glob("*.ipynb"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", NOTEBOOKS, ids=name)
+def test_a_notebook_runs_and_writes_nothing_to_standard_error(page: Path) -> None:
+    run: Any = runpy.run_path(str(ROOT / "docs" / "site" / "notebook.py"))["run"]
+    shown = [cell for cell in run(page).cells if cell.get("outputs")]
+    assert any("image/png" in output.get("data", {}) for cell in shown for output in cell.outputs)
+
+
+@pytest.mark.parametrize("page", NOTEBOOKS, ids=name)
+def test_a_notebook_is_stored_with_what_its_cells_showed(page: Path) -> None:
+    cells = [c for c in json.loads(page.read_text(encoding="utf-8"))["cells"] if c["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    assert page.stat().st_size < 600_000
 
 
 @pytest.mark.parametrize("line", command_lines())

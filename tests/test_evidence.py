@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from superlens.model import Model, ModelConfig
 from superlens.observing.observation import Observation, observe
 from superlens.optics import PSF as AnyPSF
 from superlens.optics import RESPONSES, Objective
-from superlens.report import judge, render
+from superlens.report import Metric, judge, render
 from superlens.result import Channel as Result
 from superlens.simulate import Scene, scene
 from superlens.training import History, Record
@@ -327,6 +328,42 @@ def test_a_small_residual_of_a_bright_image_is_told_in_its_own_units(ideal: Resu
     assert "2 % of its range" in told[0].meaning
     assert "range" not in told[1].meaning
     assert told[0].verdict == told[1].verdict == "bad"
+
+
+def check(numbers: Mapping[str, float], name: str) -> Metric:
+    return next(one for one in checks(numbers, sharpened=True) if one.name == name)
+
+
+def test_what_no_eye_sees_in_a_bright_image_is_not_held_against_it(ideal: Result) -> None:
+    numbers = gather(ideal).numbers()
+    left = {
+        **numbers,
+        "residual_std_in_sigma": 1.25,
+        "residual_structure": 0.8,
+        "residual_over_range": 0.0125,
+        "noise_over_range": 0.01,
+    }
+    for share, expected in ((0.005, "ok"), (0.02, "bad")):
+        assert check({**left, "structure_over_range": share}, "residual structure").verdict == expected
+    assert check(left, "residual spread").verdict == "ok"
+    assert check({**left, "noise_over_range": 0.02}, "residual spread").verdict == "warn"
+
+
+def test_a_result_that_follows_the_noise_leaves_no_structure(ideal: Result, filaments: Scene) -> None:
+    """It makes neighbours in the residual opposite, which a sum of squares takes for structure."""
+    observation = observed(filaments.observed)
+    noise = observation.counts[0] - filaments.clean
+    follows = a_result(observation, filaments.clean + ndimage.gaussian_filter(noise, 0.8))
+    numbers = gather(follows).numbers()
+    assert numbers["residual_whiteness"] > numbers["residual_whiteness_limit"] > numbers["residual_structure"]
+    assert verdicts(follows)["residual structure"] == "ok"
+
+
+def test_a_coarse_camera_is_among_the_checks(ideal: Result) -> None:
+    numbers = gather(ideal).numbers()
+    assert numbers["pixels_across_psf"] == pytest.approx(PSF.fwhm_nm / (2 * PSF.pixel_nm))
+    found = check({**numbers, "pixels_across_psf": 1.4}, "camera pixels across the PSF")
+    assert found.verdict == "warn" and "Check the pixel size" in found.meaning
 
 
 # -- stacks --------------------------------------------------------------------------------------------------------------

@@ -109,6 +109,12 @@ def test_crop_is_a_view_of_the_same_pixels() -> None:
         image.crop(y=slice(None, None, 2))
 
 
+def test_a_crop_beside_the_image_is_refused() -> None:
+    image = Image(noisy(), pixel_nm=65.0)
+    with pytest.raises(SuperlensError, match=r"x is slice\(900, 950\).*no pixel"):
+        image.crop(x=slice(900, 950))
+
+
 def test_select_refuses_what_is_not_there() -> None:
     image = Image(np.zeros((2, 4, 4)), "TYX")
     with pytest.raises(SuperlensError, match="no axis Z"):

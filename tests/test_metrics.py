@@ -248,6 +248,15 @@ class TestWhiteness:
         np.testing.assert_allclose(found.lags_y, expected, atol=0.03)
         assert found.verdict == "structured" and math.isnan(found.variance_ratio)
 
+    def test_missing_structure_and_followed_noise_are_told_apart_by_their_sign(self):
+        white = noise((256, 256))
+        missing = residual_whiteness(white + ndimage.gaussian_filter(noise((256, 256), 1), 2) * 3)
+        followed = residual_whiteness(white - 0.6 * ndimage.gaussian_filter(white, 1))
+        assert missing.left > 0.2 > 0.05 > missing.followed
+        assert followed.followed > 0.1 > 0.03 > followed.left
+        assert math.hypot(missing.left, missing.followed) == pytest.approx(missing.score, rel=0.01)
+        assert missing.strongest > 0.3 > 0.05 > followed.strongest
+
     def test_lag_one_agrees_with_pearson(self):
         field = texture() - 100 + noise((64, 64), scale=10)
         field -= field.mean()

@@ -174,6 +174,11 @@ class Image:
         Image
             A view of the same pixels.
 
+        Raises
+        ------
+        SuperlensError
+            If a slice has a step, or no pixel lies in it.
+
         Examples
         --------
         >>> Image(np.zeros((20, 30))).crop(x=slice(5, 15)).sizes
@@ -182,6 +187,11 @@ class Image:
         for argument, cut in (("y", y), ("x", x)):
             if cut is not None and cut.step not in (None, 1):
                 raise SuperlensError(f"{argument} has step {cut.step}; a crop keeps every pixel. Leave the step out.")
+            side = self.sizes[argument.upper()]
+            if cut is not None and not len(range(*cut.indices(side))):
+                raise SuperlensError(
+                    f"{argument} is slice({cut.start}, {cut.stop}), which holds no pixel of {side}. Give a start below {side} and a stop beyond it."
+                )
         return replace(self, data=self.data[..., y or slice(None), x or slice(None)])
 
     def select(self, *, t: int | None = None, c: int | None = None, z: int | None = None) -> Image:

@@ -8,8 +8,12 @@ Where the ranges come from:
 * **Residual spread.** An ideal result leaves the noise and nothing else: 1 sigma. Taking sigma from a 5 x 5 mean moves it by up to
   a tenth at sharp structure. Below 0.85 a quarter of the noise's variance is in the result; above 1.1 a fifth of it has been added
   by what the result gets wrong.
-* **Residual whiteness.** Noise of separate pixels has no correlation. A score of 0.1 is 1 % of the variance in all 40 lags together.
-  Where the camera's own noise is correlated, that much correlation is allowed.
+* **Residual structure.** Noise of separate pixels has no correlation. A score of 0.1 is 1 % of the variance in all 40 lags together.
+  Where the camera's own noise is correlated, that much correlation is allowed. Only neighbours that are alike count: a result that follows the
+  noise makes them opposite, which is no structure, and shows as a small spread.
+* **Bright images.** The brighter an image, the smaller an error shows beside the noise. What is left over below a hundredth of the image's range
+  is not held against a result, whatever its share of the residual.
+* **Pixels across the PSF.** Two sample a Gaussian of that width up to where it passes 3 % of a line's contrast.
 * **RSP.** Even the perfect image correlates with noisy data by no more than the root of the share of signal in their variance.
 * **Prior.** Of detail that hides below the noise no measurement says whether it is there; on simulated scenes 8 % of it was not, and 5 % of
   other claimed detail. Up to 2 % of the pixels is what chance marks; a tenth is a picture of the training set.
@@ -39,7 +43,8 @@ __all__ = ["checks"]
 
 Range = tuple[float, float]
 
-_FINE = 0.05  # of the range of the image: a residual below it is not seen beside the structure
+_FINE = 0.05  # of the range of the image: a residual below it is small compared with the structure
+_UNSEEN = 0.01  # of the range of the image: what is left over below it is not seen beside the structure
 
 
 def checks(numbers: Mapping[str, float], *, sharpened: bool) -> tuple[Metric, ...]:
@@ -59,7 +64,8 @@ def checks(numbers: Mapping[str, float], *, sharpened: bool) -> tuple[Metric, ..
     """
     missing: Grade = "warn" if sharpened else "ok"
     always = (_flux(numbers, missing), _spread(numbers), _white(numbers), _rsp(numbers, missing))
-    sharp = (_blur(numbers), _prior(numbers), _uncertainty(numbers), _beyond(numbers)) if sharpened else ()
+    judged = (_sampling, _blur, _prior, _uncertainty, _beyond)
+    sharp = tuple(judge(numbers) for judge in judged) if sharpened else ()
     return (*always, *sharp, *_shown(numbers, sharpened))
 
 
@@ -94,6 +100,7 @@ def _about_ends(numbers: Mapping[str, float]) -> str:
 def _spread(numbers: Mapping[str, float]) -> Metric:
     value = numbers["residual_std_in_sigma"]
     meaning = "What the result leaves unexplained, in units of the camera noise. Noise alone gives 1"
+    grade = _grade(value, (0.85, 1.1), (0.7, 1.35))
     if value < 0.85:
         meaning += ". Here noise is left in the result, or the noise model is too high"
     elif value > 1.1:
@@ -103,24 +110,22 @@ def _spread(numbers: Mapping[str, float]) -> Metric:
                 f". Compared with the image it is small: {100 * numbers['residual_over_range']:.2g} % of its range, with a noise of "
                 f"{100 * numbers['noise_over_range']:.2g} %. In so bright an image the residual shows what the PSF and the network leave out"
             )
-    grade = _grade(value, (0.85, 1.1), (0.7, 1.35))
+        if math.sqrt(value**2 - 1) * numbers["noise_over_range"] < _UNSEEN:
+            grade = "ok"
     return Metric("residual spread", value, "σ", "0.85 to 1.1", grade, f"{meaning}.", section="residual")
 
 
 def _white(numbers: Mapping[str, float]) -> Metric:
-    value, limit = numbers["residual_whiteness"], numbers["residual_whiteness_limit"]
-    meaning = "Correlation between pixels of the residual that are up to 4 pixels apart. Noise gives 0; structure that is left over gives more."
+    value, limit = numbers["residual_structure"], numbers["residual_whiteness_limit"]
+    meaning = "Neighbours in the residual that are alike, up to 4 pixels apart. Noise gives 0; structure that the result lacks gives more."
+    grade = _grade(value, (0.0, limit), (0.0, 3 * limit))
+    share = numbers["structure_over_range"]
     if limit > 0.2:
         meaning += " The limit is raised because the noise of this image is correlated, or the image is small."
-    return Metric(
-        "residual structure",
-        value,
-        "",
-        f"below {number(limit, 2)}",
-        _grade(value, (0.0, limit), (0.0, 3 * limit)),
-        meaning,
-        section="residual",
-    )
+    if grade not in ("ok", "info") and share < _UNSEEN:
+        grade = "ok"
+        meaning += f" Here it is {100 * share:.2g} % of the range of the image, which no eye sees."
+    return Metric("residual structure", value, "", f"below {number(limit, 2)}", grade, meaning, section="residual")
 
 
 def _rsp(numbers: Mapping[str, float], missing: Grade) -> Metric:
@@ -138,6 +143,20 @@ def _rsp(numbers: Mapping[str, float], missing: Grade) -> Metric:
         if ceiling >= 0.3
         else "The input is nearly all noise, so no result can correlate with it.",
         section="residual",
+    )
+
+
+def _sampling(numbers: Mapping[str, float]) -> Metric:
+    value = numbers["pixels_across_psf"]
+    return Metric(
+        "camera pixels across the PSF",
+        value,
+        "",
+        "2 or more",
+        _grade(value, (2.0, math.inf), (0.0, math.inf), "ok"),
+        "Width of the PSF over the camera pixel. With fewer than 2 the image is undersampled: detail near the resolution limit is lost, or appears "
+        "where it is not. Check the pixel size.",
+        section="psf",
     )
 
 

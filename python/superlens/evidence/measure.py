@@ -158,6 +158,10 @@ def measure(result: Channel) -> Measured:
             Standard deviation of the residual, and of the noise, over the range of the image between its 1st and 99.7th percentile.
         ``residual_whiteness``, ``residual_whiteness_limit``
             Score of `superlens.metrics.residual_whiteness`, and what chance and the correlation of the noise itself explain of it.
+        ``residual_structure``, ``residual_noise_followed``
+            The parts of that score that are structure left over (neighbours alike) and noise that the result follows (neighbours opposite).
+        ``structure_over_range``
+            Standard deviation of the structure left over, at least, over the range of the image.
         ``rsp``, ``rsp_ceiling``, ``rse_in_sigma``
             Resolution-scaled correlation, the most that the noise of the data allows, and the resolution-scaled error over the noise.
         ``neighbour_correlation_x``, ``neighbour_correlation_y``
@@ -179,6 +183,8 @@ def measure(result: Channel) -> Measured:
             is stated to have.
         ``carried_per_um``
             Frequency to which the recorded data carry the image, cycles per micrometre; see `superlens.optics.PSF.carried_per_um`.
+        ``pixels_across_psf``
+            FWHM of the PSF over the camera pixel.
         ``held_out_loss``, ``blend``, ``training_steps``, ``training_seconds``
             Of the training, when this process trained the model.
     """
@@ -286,14 +292,18 @@ def _residual_numbers(residual: Array, planes: Planes, i: int, noise: NoiseCheck
     sigma, good = planes.sigma[i], ~planes.bad[i]
     standard = (residual / sigma)[good]
     varied = good.any() and float(np.ptp(standard)) > 0
-    white = residual_whiteness(np.where(good, residual, 0), sigma).score if varied else math.nan
-    told = good.any() and planes.span > 0
+    white = residual_whiteness(np.where(good, residual, 0), sigma) if varied else None
+    ranged = good.any() and planes.span > 0
+    over_range = float(residual[good].std() / planes.span) if ranged else math.nan
     return {
-        "residual_over_range": float(residual[good].std() / planes.span) if told else math.nan,
-        "noise_over_range": float(np.sqrt(np.mean(np.square(sigma[good]))) / planes.span) if told else math.nan,
+        "residual_over_range": over_range,
+        "noise_over_range": float(np.sqrt(np.mean(np.square(sigma[good]))) / planes.span) if ranged else math.nan,
         "residual_mean_in_sigma": float(standard.mean()) if good.any() else math.nan,
         "residual_std_in_sigma": float(standard.std()) if good.any() else math.nan,
-        "residual_whiteness": white,
+        "residual_whiteness": math.nan if white is None else white.score,
+        "residual_structure": math.nan if white is None else white.left,
+        "residual_noise_followed": math.nan if white is None else white.followed,
+        "structure_over_range": math.nan if white is None else math.sqrt(white.strongest) * over_range,
         "residual_whiteness_limit": _whiteness_limit(residual.size, noise),
     }
 
@@ -385,12 +395,14 @@ def _middle(shape: tuple[int, ...]) -> tuple[slice, slice]:
 def _widths(result: Channel) -> dict[str, float]:
     state = TwoStageState.of(result.model)
     psf, response = state.psf, state.response
-    names = ("psf_fwhm_nm", "psf_line_fwhm_nm", "line_fwhm_nm", "carried_per_um")
+    names = ("psf_fwhm_nm", "psf_line_fwhm_nm", "line_fwhm_nm", "carried_per_um", "pixels_across_psf")
+    pixel_nm = result.observation.image.pixel_nm
     if psf is None or result.image is None:
         return dict.fromkeys(names, math.nan)
     stated = math.nan if response is None else response.line_fwhm_nm(psf)
-    carried = psf.carried_per_um(result.observation.image.pixel_nm)
-    return dict(zip(names, (psf.fwhm_nm, psf.line_fwhm_nm, stated, carried), strict=True))
+    carried = psf.carried_per_um(pixel_nm)
+    across = math.nan if pixel_nm is None else psf.fwhm_nm / pixel_nm
+    return dict(zip(names, (psf.fwhm_nm, psf.line_fwhm_nm, stated, carried, across), strict=True))
 
 
 def _blur_over_psf(result: Channel, planes: Planes) -> dict[str, float]:

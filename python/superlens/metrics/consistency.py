@@ -58,6 +58,11 @@ class Whiteness:
         NaN without it.
     verdict : {"white", "slightly structured", "structured"}
         By the score: below 0.1, below 0.3, or more.
+    left, followed : float
+        The score of the positive autocorrelations alone, and of the negative ones. Structure that is missing from the model makes neighbours of
+        the residual alike; a model that follows the noise takes some of each pixel's noise from its neighbours, which makes them opposite.
+    strongest : float
+        The largest autocorrelation at any of the lags, at least 0: the least share of the residual's variance that is structure.
     """
 
     lags_y: tuple[float, ...]
@@ -66,6 +71,9 @@ class Whiteness:
     chance: float
     variance_ratio: float
     verdict: Literal["white", "slightly structured", "structured"]
+    left: float
+    followed: float
+    strongest: float
 
 
 def rsp_rse(sr: Array, reference: Array, scale: int = 1) -> ConsistencyMap:
@@ -167,8 +175,12 @@ def residual_whiteness(residual: Array, sigma_map: Array | float | None = None) 
     correlation = _autocorrelation(standard - standard.mean())
     distinct = [correlation[0, x] for x in range(1, _LAGS + 1)]
     distinct += [correlation[y, x] for y in range(1, _LAGS + 1) for x in range(-_LAGS, _LAGS + 1)]
-    excess = float(np.sum(np.square(distinct))) - len(distinct) / residual.size
-    score = math.sqrt(max(excess, 0.0))
+    found = np.array(distinct)
+    chance = len(found) / residual.size
+    score, left, followed = (
+        math.sqrt(max(float(np.sum(part**2)) - share * chance, 0.0))
+        for part, share in ((found, 1.0), (np.maximum(found, 0), 0.5), (np.minimum(found, 0), 0.5))
+    )
     return Whiteness(
         lags_y=tuple(float(correlation[lag, 0]) for lag in range(1, _LAGS + 1)),
         lags_x=tuple(float(correlation[0, lag]) for lag in range(1, _LAGS + 1)),
@@ -176,6 +188,9 @@ def residual_whiteness(residual: Array, sigma_map: Array | float | None = None) 
         chance=1 / math.sqrt(residual.size),
         variance_ratio=ratio,
         verdict="white" if score < 0.1 else "slightly structured" if score < 0.3 else "structured",
+        left=left,
+        followed=followed,
+        strongest=max(float(found.max()), 0.0),
     )
 
 

@@ -35,8 +35,8 @@ def even_sensor(image: Image, *, offset: Image | None = None, gain: Image | None
     Returns
     -------
     Image
-        ``(counts - offset) * mean(gain) / gain + mean(offset)``, float32. Saturated and undefined pixels become undefined, since they
-        could no longer be told by their value.
+        ``(counts - offset) * mean(gain) / gain + mean(offset)``, float32. Saturated and undefined pixels become undefined, because their value
+        no longer shows what they are.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def even_sensor(image: Image, *, offset: Image | None = None, gain: Image | None
 
 
 def without_stripes(image: Image, choice: StripeChoice = "auto") -> Image:
-    """Take stripes that are the same in all planes off an image.
+    """Subtract stripes that are the same in all planes.
 
     Parameters
     ----------
@@ -90,12 +90,12 @@ def without_stripes(image: Image, choice: StripeChoice = "auto") -> Image:
     stripes = find_stripes(checked.image.data, choice)
     sure = f"certainty {stripes.certainty[0]:.1f} along x, {stripes.certainty[1]:.1f} along y"
     if not stripes.found:
-        _tell(f"{image.name or 'the image'}: no stripes were found ({sure}); nothing was taken off.")
+        _warn(f"{image.name or 'the image'}: no stripes found ({sure}). Nothing was subtracted.")
         return image
     found = [way for way, values in (("x", stripes.rows), ("y", stripes.columns)) if values is not None]
     sizes = [float(values.std()) for values in (stripes.rows, stripes.columns) if values is not None]
-    told = ", ".join(f"along {way} of {size:.3g} counts" for way, size in zip(found, sizes, strict=True))
-    _tell(f"{image.name or 'the image'}: stripes {told} (standard deviation) were taken off ({sure}).")
+    sized = " and ".join(f"along {way} of {size:.3g} counts" for way, size in zip(found, sizes, strict=True))
+    _warn(f"{image.name or 'the image'}: subtracted stripes {sized} (standard deviation; {sure}).")
     history = {"stripes_removed": dict(zip(found, sizes, strict=True))}
     return _noted(image, _blanked(stripes.removed_from(checked.image.data), checked.mask), history)
 
@@ -120,5 +120,5 @@ def _noted(image: Image, data: NDArray[Any], note: dict[str, Any]) -> Image:
     return replace(image.with_data(data), history={**image.history, **note})
 
 
-def _tell(message: str) -> None:
+def _warn(message: str) -> None:
     warnings.warn(message, SuperlensWarning, stacklevel=3)
