@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from superlens.methods.deepstorm.calls import localize, train_deepstorm
     from superlens.methods.deepstorm.settings import DeepStormConfig
     from superlens.methods.zsdeconv.settings import ZSDeconvConfig
+    from superlens.methods.zsdeconv_sim.settings import ZSDeconvSimConfig
     from superlens.model import ChannelModels, Model, load_model
     from superlens.optics import PSF, Objective
     from superlens.predicting import BlockOptions
@@ -145,6 +146,7 @@ __all__ = [
     "SuperlensError",
     "SuperlensWarning",
     "ZSDeconvConfig",
+    "ZSDeconvSimConfig",
     "__version__",
     "adapt",
     "camera",

@@ -20,7 +20,7 @@ from superlens.image import Image, require_image
 from superlens.io import ImageFile
 from superlens.method import ImageMethod, Learned, Method, Settings
 from superlens.methods import method as method_named
-from superlens.methods import method_of, methods, predictors
+from superlens.methods import method_of, methods, predictors, switched
 from superlens.model import ChannelModels, Model, load_model
 from superlens.optics import PSF, Objective
 from superlens.progress import Cancelled, Enough, Progress, Watching, silent
@@ -74,6 +74,7 @@ def enhance(
     optics: Optics | Sequence[Optics] = None,
     *,
     method: str | None = None,
+    sim: bool = False,
     channels: Sequence[int] | None = None,
     preset: str = "fast",
     config: Settings | None = None,
@@ -94,6 +95,8 @@ def enhance(
         Name of a method of images; that of ``config``, or the usual one, when left out.
     channels : sequence of int, optional
         With a sequence of optics: the channels to work on, rising from 0; by default all.
+    sim : bool
+        Whether the images are raw frames of structured illumination; chooses the method for them.
     preset : str
         "fast", "standard" or "paper"; ignored when ``config`` is given.
     config : Settings, optional
@@ -119,7 +122,7 @@ def enhance(
     >>> result = enhance(image, Objective(na=1.3, wavelength_nm=525))  # doctest: +SKIP
     >>> both = enhance(movie, [Objective(na=1.3, wavelength_nm=w) for w in (525, 600)])  # doctest: +SKIP
     """
-    work = _Work.of(images, optics, method, channels, preset, config)
+    work = _Work.of(images, optics, _named(method, sim=sim), channels, preset, config)
     made: list[list[Channel]] = []
 
     def one(planes: list[Image], lens: Optics, settings: Settings, place: Path | None, told: Progress) -> Learned:
@@ -137,11 +140,22 @@ def enhance(
     return results[0] if isinstance(images, Image) else results
 
 
+def _named(method: str | None, *, sim: bool) -> str | None:
+    """The name of the method that is asked for."""
+    if not sim:
+        return method
+    name = switched("sim").name
+    if method not in (None, name):
+        raise SuperlensError(f"`sim` is true and `method` {method!r}; leave one of them out")
+    return name
+
+
 def train(
     images: Image | Sequence[Image],
     optics: Optics | Sequence[Optics] = None,
     *,
     method: str | None = None,
+    sim: bool = False,
     channels: Sequence[int] | None = None,
     preset: str = "fast",
     config: Settings | None = None,
@@ -156,7 +170,7 @@ def train(
     Model
         Or `ChannelModels` where each channel has a model of its own.
     """
-    work = _Work.of(images, optics, method, channels, preset, config)
+    work = _Work.of(images, optics, _named(method, sim=sim), channels, preset, config)
 
     def one(planes: list[Image], lens: Optics, settings: Settings, place: Path | None, told: Progress) -> Learned:
         return work.method.learn(work.method.prepare(planes, lens, settings), place, told, start)

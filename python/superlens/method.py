@@ -199,6 +199,12 @@ class Method(abc.ABC):
     settings : type of Settings
     python : mapping
         Public names of the package, to the module that has them.
+    switch : str
+        Name of a flag that chooses it, besides its own name; empty for none.
+    switch_label : str
+        Words beside that flag in a dialog.
+    unnamed : str
+        Axes of an array whose planes a file leaves without a name, like "TYX"; empty where that is refused.
     """
 
     name: ClassVar[str]
@@ -207,6 +213,9 @@ class Method(abc.ABC):
     gives: ClassVar[tuple[Role, ...]]
     settings: ClassVar[type[Settings]]
     python: ClassVar[Mapping[str, str]] = {}
+    switch: ClassVar[str] = ""
+    switch_label: ClassVar[str] = ""
+    unnamed: ClassVar[str] = ""
 
     def parameters(self, verb: str) -> tuple[Parameter, ...]:
         """What a person may say of it beside a verb, besides files, optics and machine: its settings where it trains."""
@@ -294,6 +303,13 @@ class ImageMethod(Method):
     def forecast(self, settings: Any, images: Sequence[Image], optics: Objective | PSF | None) -> Forecast:
         """What a training on such images would take and give; the images may lack their pixels."""
         return Forecast({role.name: role.scale for role in self.gives}, self.name, 0, settings.steps, 20_000_000)
+
+    def outline(self, image: Image, scale: int) -> Image:
+        """An image of the axes and sides that come of one, at so many fine pixels along a camera pixel; without pixels of its own."""
+        import numpy as np
+
+        shape = (*image.data.shape[:-2], *(side * scale for side in image.data.shape[-2:]))
+        return image.with_data(np.broadcast_to(np.zeros((), np.float32), shape), scale=scale)
 
     def scales(self, model: Model) -> Mapping[str, int]:
         """Role to fine pixels along a camera pixel, of what a model gives."""

@@ -23,6 +23,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import click
 import numpy as np
+import sim_learning
 from scipy import fft
 
 from superlens.errors import SuperlensError
@@ -233,6 +234,13 @@ def cells() -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
             yield f"detection/{modulation}-{photons}/{seed}", lambda s=seed, m=modulation, p=photons: detection(s, m, p)
     for seed in range(2):
         yield f"wrong-na/{seed}", lambda s=seed: wrong_na(s)
+    for name, photons, modulation in sim_learning.CASES:
+        yield (
+            f"specimen/{name}/{photons}/0",
+            lambda n=name, p=photons, m=modulation: sim_learning.specimen(n, p, m, 0, OUT / "pictures"),
+        )
+    for photons in (5, 50):
+        yield f"flat/{photons}", lambda p=photons: sim_learning.flat(p, 0)
     data = os.environ.get("SIM_DATA")
     for name, (file, *facts) in RECORDED.items() if data else ():
         yield f"recorded/{name}", lambda f=file, a=facts: recorded(Path(str(data)) / f, *a)
@@ -318,7 +326,7 @@ def page(found: dict[str, Any]) -> str:
                 f"| {name} | {one['layout']} | {order['harmonic']} | {length:.4f} | {order['angle_deg']:.1f}° | {order['significance']:.1f} | "
                 f"{order['modulation']:.3f} ± {order['modulation_error']:.3f} | {order['coherence']:.2f} | {one['detection']['damping']:.2f} |"
             )
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *sim_learning.page(found)]) + "\n"
 
 
 @click.command(help=(__doc__ or "").splitlines()[0])
@@ -328,7 +336,8 @@ def main(only: str, write_docs: bool) -> None:
     """Run what is not finished, or write the page."""
     OUT.mkdir(parents=True, exist_ok=True)
     if write_docs:
-        found = {f.stem.replace("--", "/"): json.loads(f.read_text()) for f in sorted(OUT.glob("*.json"))}
+        found = json.loads(NUMBERS.read_text()) if NUMBERS.exists() else {}
+        found |= {f.stem.replace("--", "/"): json.loads(f.read_text()) for f in sorted(OUT.glob("*.json"))}
         NUMBERS.write_text(json.dumps(found, indent=1) + "\n")
         PAGE.write_text(page(found))
         return

@@ -19,9 +19,13 @@ if TYPE_CHECKING:
     from superlens.model import Model
     from superlens.predicting import Predictor
 
-__all__ = ["method", "method_of", "methods", "names", "predictors", "register", "unregister"]
+__all__ = ["method", "method_of", "methods", "names", "predictors", "register", "switched", "unregister"]
 
-_SHIPPED = {"zsdeconv": "superlens.methods.zsdeconv.method", "deepstorm": "superlens.methods.deepstorm.method"}
+_SHIPPED = {
+    "zsdeconv": "superlens.methods.zsdeconv.method",
+    "deepstorm": "superlens.methods.deepstorm.method",
+    "zsdeconv-sim": "superlens.methods.zsdeconv_sim.method",
+}
 """Name to the module that has it as ``METHOD``; the first of a kind is what a door takes when none is named."""
 
 _ADDED: dict[str, Method] = {}
@@ -58,6 +62,11 @@ def method(name: str) -> Method:
         raise SuperlensError(f"`method` is {name!r}; {advice}")
     found: Method = importlib.import_module(_SHIPPED[name]).METHOD
     return found
+
+
+def switched(switch: str) -> Method:
+    """The method that a flag chooses; see `superlens.method.Method.switch`."""
+    return next(one for one in methods() if one.switch == switch)
 
 
 def method_of(model: Model) -> Method:

@@ -9,9 +9,11 @@ different code. `Arrangement` has what is known before the recording is looked a
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -349,6 +351,30 @@ class Pattern:
                 for brightness, steps, present in zip(self.brightness, table.steps, table.present, strict=True)
             ],
         }
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read the pattern that ``run.json`` of a reconstruction holds.
+
+        Raises
+        ------
+        SuperlensError
+            When the file cannot be read, or holds no pattern, or several.
+        """
+        try:
+            told = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise SuperlensError(
+                f"`like` names {path}, which cannot be read as JSON ({error}); give the run.json of superlens sim."
+            ) from error
+        results: list[Any] = told.get("results", []) if isinstance(told, dict) else []
+        if "pattern" not in told and len(results) == 1:
+            told = results[0]
+        if "pattern" not in told:
+            raise SuperlensError(
+                f"{path} holds no pattern, or several; give the run.json of superlens sim with one recording."
+            )
+        return cls.of(told["pattern"])
 
     @classmethod
     def of(cls, described: Mapping[str, Any]) -> Self:

@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from superlens.image import Image
 from superlens.method import ImageMethod
 from superlens.runs.checkpoints import checkpointed, checkpoints
@@ -259,9 +257,7 @@ def planned(
 
 
 def _announced(method: ImageMethod, source: Source, role: str, scale: int, scales: Mapping[str, int]) -> Made:
-    image, stem = source.image, stem_of(source.file)
-    shape = (*image.data.shape[:-2], *(side * scale for side in image.data.shape[-2:]))
-    empty = image.with_data(np.broadcast_to(np.zeros((), np.float32), shape), scale=scale)
+    stem, empty = stem_of(source.file), method.outline(source.image, scale)
     return Made(role, empty, f"{stem}-{method.role(role).ending}", scale, show=role == next(iter(scales)))
 
 

@@ -31,7 +31,7 @@ from superlens.runs.delivery import (
     saved,
 )
 from superlens.runs.folders import stem_of
-from superlens.runs.learning import PACE, Learning, outlines, require_pixel_sizes, training_sources
+from superlens.runs.learning import PACE, Learning, chosen, outlines, require_pixel_sizes, training_sources
 from superlens.runs.verb import Outcome, Plan, Request, Source
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ __all__ = ["enhance", "plan_enhance", "plan_predict", "plan_train", "predict", "
 
 def enhance(request: Request) -> Outcome:
     """Learn from images and give them back, denoised and sharpened."""
+    request = request.for_method(chosen(request))
     sources = request.sources()
     learning = Learning.of(request, [source.image for source in sources])
     require_pixel_sizes(learning, sources)
@@ -83,6 +84,7 @@ def plan_enhance(request: Request) -> Plan:
 def train(request: Request) -> Outcome:
     """Train a model on images and write it to its file."""
     target = model_target(request)
+    request = request.for_method(chosen(request))
     sources = training_sources(request)
     learning = Learning.of(request, [source.image for source in sources])
     require_pixel_sizes(learning, sources)
@@ -153,6 +155,7 @@ def taught(request: Request, target: Path, learned: Any, room: int, device: str)
 
 def predict(request: Request) -> Outcome:
     """Apply a trained model to images, one after the other."""
+    request = request.for_method(_method_of(loaded(request)))
     sources = [replace(s, image=one_or_several(s.image, request.get("channel", ()))) for s in request.sources()]
     if request.path("out") is None and len(sources) > 1:
         raise SuperlensError(f"there are {len(sources)} images; name a folder in `out` for their results.")
@@ -184,7 +187,8 @@ def plan_predict(request: Request) -> Plan:
     """What predicting would make, from the outlines of the images alone."""
     request.engine()
     trained = loaded(request)
-    method, found = _method_of(trained), outlines(request)
+    method = _method_of(trained)
+    found = outlines(request.for_method(method))
     kept = [replace(o, image=_picked(trained, o.image)) for o in found]
     scales = method.scales(models_of(trained)[0])
     pixels = sum(o.image.data.size for o in kept)

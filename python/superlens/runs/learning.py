@@ -53,6 +53,7 @@ class Learning:
     @classmethod
     def planned(cls, request: Request) -> tuple[Learning, list[Source]]:
         """From outlines alone; what is given back are the outlines of what would be worked on."""
+        request = request.for_method(chosen(request))
         found = outlines(request)
         learning = cls.of(request, [outline.image for outline in found])
         require_pixel_sizes(learning, found)
@@ -82,7 +83,7 @@ def chosen(request: Request) -> ImageMethod:
     """The method of images that is asked for."""
     from superlens.methods import methods
 
-    name = request.get("method")
+    name = request.method
     found = method_named(name) if name else next(one for one in methods() if one.takes == "images")
     assert isinstance(found, ImageMethod)  # `superlens.runs.verbs` sends movies elsewhere
     return found

@@ -56,7 +56,7 @@ def chosen(request: Request) -> MovieMethod:
     SuperlensError
         When it takes no movie.
     """
-    name = request.get("method")
+    name = request.method
     found = method_named(name) if name else next(one for one in methods() if one.takes == "movie")
     if not isinstance(found, MovieMethod):
         able = ", ".join(one.name for one in methods() if isinstance(one, MovieMethod))

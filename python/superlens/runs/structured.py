@@ -183,19 +183,7 @@ def _like(request: Request) -> Pattern | None:
         return None
     from superlens.optics.patterns import Pattern
 
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SuperlensError(
-            f"`like` names {path}, which cannot be read as JSON ({error}); give the run.json of superlens sim."
-        ) from error
-    if "pattern" not in told and len(told.get("results", ())) == 1:
-        told = told["results"][0]
-    if "pattern" not in told:
-        raise SuperlensError(
-            f"{path} holds no pattern, or several; give the run.json of superlens sim with one recording."
-        )
-    return Pattern.of(told["pattern"])
+    return Pattern.read(path)
 
 
 def _one_channel(source: Source, request: Request) -> Source:

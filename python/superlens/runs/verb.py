@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
@@ -21,6 +21,7 @@ from superlens.runs.folders import OutputFolder, find_inputs
 
 if TYPE_CHECKING:
     from superlens.image import Image
+    from superlens.method import Method
     from superlens.progress import Progress
     from superlens.report import Verdict
 
@@ -290,6 +291,29 @@ class Request:
             image = reading.corrected(source.image) if checked and reading.corrects else source.image
             found.append(Source(image, source.file))
         return self.required(found)
+
+    @property
+    def method(self) -> str | None:
+        """Name of the method that is asked for, by name or by its flag; None where nothing is said."""
+        from superlens.methods import methods
+
+        by_flag = [one.name for one in methods() if one.switch and self.given.get(one.switch)]
+        return by_flag[0] if by_flag else self.get("method")
+
+    def for_method(self, method: Method) -> Request:
+        """The request with the axes that a method gives to planes which a file leaves without a name."""
+        from superlens.io.metadata import UnnamedFrames
+
+        if not method.unnamed or self.given.get("axes"):
+            return self
+        try:
+            for path in self.files:
+                self.reading.file(path).open()
+        except UnnamedFrames:
+            return replace(self, given={**self.given, "axes": method.unnamed})
+        except SuperlensError:
+            pass  # refused where it is read, with the others
+        return self
 
     def engine(self) -> str:
         """Load the engine on the device that is asked for, and return it in words."""

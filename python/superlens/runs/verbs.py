@@ -54,6 +54,15 @@ def _method(verb: str) -> Parameter:
     )  # fmt: skip
 
 
+def _switches(verb: str) -> tuple[Parameter, ...]:
+    """Flags that choose a method."""
+    return tuple(
+        Parameter(one.switch, "flag", f"{one.summary.rstrip('.')}: `method` {one.name}.", one.switch_label)
+        for one in _of_verb(verb)
+        if one.switch
+    )
+
+
 def _preset(verb: str) -> Parameter:
     known = tuple(dict.fromkeys(preset for one in _of_verb(verb) for preset in one.settings.presets()))
     told = "fast: fine-tunes the pretrained model, minutes; standard: longer; paper: the original recipe from scratch, hours."
@@ -73,6 +82,7 @@ def _learning(verb: str) -> tuple[Parameter, ...]:
         STACK[0],
         _preset(verb),
         _method(verb),
+        *_switches(verb),
         *optics[2:],
         *IMAGE[1:],
         STACK[1],
@@ -139,7 +149,7 @@ def _localize() -> tuple[Parameter, ...]:
 
 def _takes(request: Request) -> str:
     """Whether the method of a request takes images or a movie."""
-    name = request.get("method")
+    name = request.method
     if request.verb.name == "predict":
         path = request.path("model")
         if path is None or not path.is_file():

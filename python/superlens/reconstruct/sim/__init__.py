@@ -8,7 +8,7 @@ transfer function and noise in closed form). Simulated frames come from `superle
 from superlens.reconstruct.sim.estimate import Estimate, estimate_pattern, measure_pattern
 from superlens.reconstruct.sim.layout import Layout, find_layout
 from superlens.reconstruct.sim.operator import Reconstruction
-from superlens.reconstruct.sim.reconstruct import SimOptions, SimResult, reconstruct_sim
+from superlens.reconstruct.sim.reconstruct import SimOptions, SimResult, raw_sets, reconstruct_sim
 from superlens.reconstruct.sim.spectrum import Attenuation, Regularisation, Spectrum
 
 __all__ = [
@@ -23,5 +23,6 @@ __all__ = [
     "estimate_pattern",
     "find_layout",
     "measure_pattern",
+    "raw_sets",
     "reconstruct_sim",
 ]

@@ -26,7 +26,7 @@ from superlens.reconstruct.sim.weights import fitted_regularisation, leaks_of
 if TYPE_CHECKING:
     from superlens.report import Verdict
 
-__all__ = ["SimOptions", "SimResult", "reconstruct_sim"]
+__all__ = ["SimOptions", "SimResult", "raw_sets", "reconstruct_sim"]
 
 Kind = Literal["wiener", "flat-noise", "true-wiener"]
 
@@ -261,6 +261,11 @@ def reconstruct_sim(
         frames,
         image.pixel_nm,
     )
+
+
+def raw_sets(image: Image, layout: Layout, options: SimOptions) -> NDArray[np.float32]:
+    """The raw frames set by set, shape (sets, frames, Y, X), counts."""
+    return np.asarray(_planes(image, options)[layout.planes], np.float32)
 
 
 def _planes(image: Image, options: SimOptions) -> NDArray[np.float32]:

@@ -1,0 +1,90 @@
+"""Learning: from what was prepared to a model, with the weights that risk least on what training did not see."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from superlens.method import Learned
+from superlens.methods.zsdeconv_sim.prepared import Prepared
+from superlens.methods.zsdeconv_sim.recipe import recipe_of
+from superlens.methods.zsdeconv_sim.start import Start, beginning_of
+from superlens.methods.zsdeconv_sim.state import SimState
+from superlens.model import Model, ModelConfig
+from superlens.networks import architecture
+from superlens.progress import Progress
+from superlens.training import Checkpoint, get_weights
+from superlens.training.two_stage.recipe import TwoStageTraining
+from superlens.training.two_stage.state import TwoStageState
+
+__all__ = ["learn"]
+
+_WIDER = 1.0
+"""Factor on the uncertainty of weights that were calibrated on images, for reconstructions."""
+
+
+def learn(prepared: Prepared, checkpoint: Path | None, progress: Progress, start: Model | None = None) -> Learned:
+    """Train a model on what was prepared.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    checkpoint : Path or None
+        A file to keep the state of the training in, and to go on from.
+    progress : Progress
+    start : Model, optional
+        Weights to begin from, in the place of the shipped ones.
+    """
+    from superlens import __version__
+
+    config = prepared.config
+    origin: Start | None = None if config.from_scratch else beginning_of(start)
+    own = architecture(config.network).arguments(1)
+    arguments = own if origin is None else {**origin.model.config.network_config, **own}
+    training = TwoStageTraining(
+        config.network, arguments, partial(recipe_of, prepared), denoise_only=False, seed=config.seed
+    )
+    history = training.run(
+        None if origin is None else get_weights(origin.model.network),
+        progress,
+        checkpoint=None if checkpoint is None else Checkpoint(checkpoint, _digest(prepared)),
+    )
+    state = SimState(
+        config,
+        prepared.objective,
+        prepared.optics,
+        prepared.normaliser,
+        prepared.observations[0].camera,
+        None if origin is None else _spread_of(origin),
+    )
+    described = ModelConfig(
+        version=__version__,
+        method="zsdeconv-sim",
+        network=config.network,
+        network_config=arguments,
+        state=state.stored(),
+        provenance={
+            "images": [one.image.name for one in prepared.observations],
+            "steps": history.records[-1].step if history.records else 0,
+            "kept_step": history.best_step,
+            "stopped": history.stopped,
+            "blend": history.blend,
+            "start": "random weights" if origin is None else origin.name,
+        },
+    )
+    return Learned(Model(described, training.kept), history, start)
+
+
+def _spread_of(origin: Start) -> float | None:
+    known = TwoStageState.of(origin.model).spread
+    return None if known is None else known * (1.0 if origin.name.endswith("-sim") else _WIDER)
+
+
+def _digest(prepared: Prepared) -> str:
+    digest = hashlib.sha256(prepared.config.model_dump_json().encode())
+    for observation in prepared.observations:
+        digest.update(np.ascontiguousarray(observation.counts).tobytes())
+    return digest.hexdigest()
