@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from superlens.image import Image
-from superlens.observing.binning import bin_counts, binned, bins_for, interpolated, variance_factor
+from superlens.observing.binning import bin_counts, binned, bins_for, error_factor, interpolated, variance_factor
 from superlens.observing.observation import observe
 
 
@@ -59,6 +59,13 @@ def test_shared_noise_is_binned_as_far_as_the_psf_allows():
     assert bins_for(seen, None) > 1
     assert bins_for(seen, 9.0) > 1
     assert bins_for(seen, 3.0) == 1
+
+
+def test_errors_grow_with_what_neighbours_share_and_less_between_bins():
+    white, some, much = (observe([recorded(shared=width)]) for width in (0.0, 0.5, 0.9))
+    assert error_factor(white, 1) == 1
+    assert 1.1 < error_factor(some, 1) < error_factor(much, 1) < 2
+    assert error_factor(much, 4) < error_factor(much, 1)
 
 
 def test_a_small_image_keeps_its_pixels():

@@ -169,7 +169,8 @@ class TwoStagePredictor(Predictor):
 
         `log_sigma` is from the weights that the calibration was made with: those of the start, where there was one.
         """
-        stated = np.exp(log_sigma) * (self.state.normaliser.contrast * (self.state.spread or 1.0))
+        factor = self.state.normaliser.contrast * (self.state.spread or 1.0) * self.state.error_factor
+        stated = np.exp(log_sigma) * factor
         if before is not None:  # of two images that are D apart at least one is off by D / 2
             stated = np.maximum(stated, np.abs(sharp - before) / 2)
         return np.asarray(stated, np.float32)

@@ -15,7 +15,7 @@ from superlens.methods.zsdeconv.recipe import recipe_of
 from superlens.methods.zsdeconv.start import Start, beginning_of
 from superlens.model import Model, ModelConfig
 from superlens.networks import architecture
-from superlens.observing.binning import variance_factor
+from superlens.observing.binning import error_factor, variance_factor
 from superlens.progress import Progress
 from superlens.training import Checkpoint, History, get_weights
 from superlens.training.two_stage.recipe import TwoStageTraining
@@ -75,6 +75,7 @@ def learn(
         spread=None if begun is None else TwoStageState.of(begun).spread,
         bins=prepared.bins,
         bin_variance=variance_factor(prepared.observations[0].noise.shared, prepared.bins),
+        error_factor=error_factor(prepared.observations, prepared.bins),
         settings=config.model_dump(mode="json"),
     )
     described = _described(prepared, arguments, state, history, "random weights" if origin is None else origin.name)

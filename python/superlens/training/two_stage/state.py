@@ -55,6 +55,8 @@ class TwoStageState:
         Camera pixels along a bin that the network takes for a pixel; `scale` and the PSF are those of the camera's pixels.
     bin_variance : float
         Variance of the noise of a bin's mean over that of a pixel.
+    error_factor : float
+        Factor of the stated uncertainty for noise that neighbouring pixels, or bins, share.
     settings : mapping
         Those of the method, in plain values.
     """
@@ -69,6 +71,7 @@ class TwoStageState:
     spread: float | None = None
     bins: int = 1
     bin_variance: float = 1.0
+    error_factor: float = 1.0
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -103,6 +106,7 @@ class TwoStageState:
             spread=stored.spread,
             bins=stored.bins,
             bin_variance=stored.bin_variance,
+            error_factor=stored.error_factor,
             settings=stored.settings,
         )
 
@@ -128,6 +132,7 @@ class TwoStageState:
             spread=self.spread,
             bins=self.bins,
             bin_variance=self.bin_variance,
+            error_factor=self.error_factor,
             settings=dict(self.settings),
         ).model_dump(mode="json")
 
@@ -210,4 +215,5 @@ class _Stored(Config):
     spread: float | None = Field(default=None, gt=0)
     bins: int = Field(default=1, ge=1, le=4)
     bin_variance: float = Field(default=1.0, gt=0, le=1)
+    error_factor: float = Field(default=1.0, ge=1)
     settings: dict[str, Any] = {}
