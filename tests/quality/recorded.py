@@ -16,7 +16,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from suite.recorded import cells
+from suite import recorded, told_wrong
 from suite.running import row_of, suite
 from suite.store import Cell, Store
 
@@ -32,6 +32,10 @@ def draw(everything: list[Cell], store: Store, folder: Path) -> None:
         if len(made) == len(_ORDER) and all(made):
             tiles = [one["image"] for one in made] + [made[0]["reference"]]
             row_of(tiles).save(folder / f"{name}.png", optimize=True)
+
+
+def cells() -> list[Cell]:
+    return [*recorded.cells(), *told_wrong.cells()]
 
 
 main = suite("recorded", "Measure recorded pairs.", cells, draw)
