@@ -38,9 +38,7 @@ def _told(kind: str, seed: int) -> Outcome:
     numbers = {}
     for factor in _FACTORS:
         stated = replace(scene.observed, pixel_nm=scene.observed.pixel_nm * factor)
-        result = enhance(
-            stated, optics("oil").given, config=ZSDeconvConfig.of("fast", offset=CAMERA.offset, steps=0)
-        )
+        result = enhance(stated, optics("oil").given, config=ZSDeconvConfig.of("fast", offset=CAMERA.offset, steps=0))
         numbers[f"psnr_db_{factor:g}"] = psnr_fitted(truth(scene), np.asarray(result.image.data, np.float64))
     return Outcome(numbers)
 
