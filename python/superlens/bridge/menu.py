@@ -31,6 +31,7 @@ _KEYS = {
     "psf_z_step_nm": "psf_axial_nm",
     "psf_series": "psf_image",
     "dark_frames": "dark_gap",
+    "w": "wiener_weight",
 }
 """Parameters that have other names in macros."""
 
@@ -193,11 +194,14 @@ def _asked_beside(verb: Verb) -> Iterable[Parameter]:
         return [_MEASURE]
     if verb.name == "compare":
         return [_REFERENCE]
-    shows = [
-        Parameter(f"show_{role.name}", "flag", f"Open this too: {role.words}.", role.label)
+    roles = {  # a role that two methods give is asked for once
+        role.name: role
         for method in methods()
         for role in method.gives
         if role.label and method.takes == ("movie" if verb.name == "localize" else "images")
+    }
+    shows = [
+        Parameter(f"show_{name}", "flag", f"Open this too: {role.words}.", role.label) for name, role in roles.items()
     ]
     if verb.name == "localize":
         return [_PARTS[0], *shows]

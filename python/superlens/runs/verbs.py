@@ -295,7 +295,7 @@ VERBS: Mapping[str, Verb] = {
             "weight are found, or refused with the reason. Writes NAME_sim.tif (half the pixel size), NAME_widefield.tif, report.html and run.json, "
             "whose pattern another run can take.",
             "Reconstruct the open raw frames of structured illumination.",
-            "",
+            "Superlens SIM...",
             _sim,
             _later("structured", "reconstruct"),
             _later("structured", "plan_structured"),

@@ -24,6 +24,7 @@ public final class Commands {
 		commands.put("train", new Train());
 		commands.put("predict", new Predict());
 		commands.put("localize", new Localize());
+		commands.put("sim", new Sim());
 		commands.put("simulate", new Simulate());
 		commands.put("psf", new Psf());
 		commands.put("stripes", new Stripes());

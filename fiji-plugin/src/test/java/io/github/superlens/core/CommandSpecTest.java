@@ -24,7 +24,7 @@ class CommandSpecTest {
 	@Test
 	void theListHasTheCommandsOfTheMenu() {
 		final List<String> names = specs().stream().map(CommandSpec::name).collect(Collectors.toList());
-		for (final String name : new String[] { "enhance", "train", "predict", "localize", "simulate", "psf", "stripes", "compare", "models", "setup", "help" }) assertTrue(names.contains(name), name + " of " + names);
+		for (final String name : new String[] { "enhance", "train", "predict", "localize", "sim", "simulate", "psf", "stripes", "compare", "models", "setup", "help" }) assertTrue(names.contains(name), name + " of " + names);
 	}
 
 	@ParameterizedTest

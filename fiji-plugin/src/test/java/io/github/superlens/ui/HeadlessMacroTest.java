@@ -72,14 +72,14 @@ class HeadlessMacroTest {
 	}
 
 	@ParameterizedTest
-	@CsvSource({ "Enhance...,enhance", "Train...,train", "Predict...,predict", "Localize...,localize", "Simulate...,simulate", "PSF...,psf", "Remove Stripes...,stripes",
+	@CsvSource({ "Enhance...,enhance", "Train...,train", "Predict...,predict", "Localize...,localize", "SIM...,sim", "Simulate...,simulate", "PSF...,psf", "Remove Stripes...,stripes",
 		"Compare...,compare", "Models...,models", "Setup...,setup", "Help,help" })
 	void everyItemOfTheMenuIsThereUnderItsLastingName(String label, String name) throws IOException {
 		assertEquals("io.github.superlens.ui.SuperlensMenu(\"" + name + "\")", said("List.setCommands;\n", "List.get(\"Superlens " + label + "\")"));
 	}
 
 	@ParameterizedTest
-	@CsvSource({ "Enhance...,na=1.3 wavelength_nm=525", "Train...,na=1.3 wavelength_nm=525 model=[m.zip]", "Predict...,model=[m.zip]", "Localize...,pixel_nm=100",
+	@CsvSource({ "Enhance...,na=1.3 wavelength_nm=525", "Train...,na=1.3 wavelength_nm=525 model=[m.zip]", "Predict...,model=[m.zip]", "Localize...,pixel_nm=100", "SIM...,na=1.4 wavelength_nm=525",
 		"Simulate...,pixel_nm=100 frames=3", "PSF...,na=1.3 wavelength_nm=525 pixel_nm=65", "Remove Stripes...,remove_stripes=x", "Compare...,reference=cell", "Models...,''",
 		"Setup...,''", "Help,''" })
 	void everyItemOfTheMenuRunsToItsEnd(String label, String options) throws IOException {

@@ -65,7 +65,7 @@ class ScreenTest {
 	}
 
 	@ParameterizedTest
-	@CsvSource({ "Enhance,enhance", "Train,train", "Predict,predict", "Localize,localize", "Simulate,simulate", "PSF,psf", "Remove Stripes,stripes", "Compare,compare", "Setup,setup" })
+	@CsvSource({ "Enhance,enhance", "Train,train", "Predict,predict", "Localize,localize", "SIM,sim", "Simulate,simulate", "PSF,psf", "Remove Stripes,stripes", "Compare,compare", "Setup,setup" })
 	void anItemOpensItsDialogAndCancelDoesNothing(String name, String picture) throws Exception {
 		final Window dialog = opened("Superlens " + name);
 		Screen.press(dialog, "Cancel");
@@ -104,7 +104,7 @@ class ScreenTest {
 	}
 
 	@ParameterizedTest
-	@CsvSource({ "Train,File for the trained model,/data/m.zip", "Predict,A model file,/data/m.zip", "Localize,'',''", "Simulate,'',''", "PSF,'',''", "Remove Stripes,'',''",
+	@CsvSource({ "Train,File for the trained model,/data/m.zip", "Predict,A model file,/data/m.zip", "Localize,'',''", "SIM,'',''", "Simulate,'',''", "PSF,'',''", "Remove Stripes,'',''",
 		"Compare,'',''", "Setup,'',''" })
 	void everyDialogIsRecordedAndItsLineRunsWithoutAsking(String name, String tip, String value) throws Exception {
 		final Recorder recorder = new Recorder();
