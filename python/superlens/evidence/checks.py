@@ -168,14 +168,15 @@ def _blur(numbers: Mapping[str, float]) -> Metric:
     elif value < _BLUR[0]:
         meaning += " The image holds more detail than these optics pass: check NA, wavelength and pixel size."
     elif math.isfinite(most) and not math.isfinite(value):
+        how = "as well" if least <= 1 <= most else "better"
         meaning = (
-            f"The image does not decide: PSFs {least:.2g} to {most:.2g} times as wide explain it, too, for want of light or of fine detail. "
+            f"The image does not decide: PSFs {least:.2g} to {most:.2g} times as wide explain it {how}, for want of light or of fine detail. "
             "That speaks neither for nor against NA, wavelength and pixel size; look them up."
         )
     elif not math.isfinite(value):
         meaning = "The image is too small, too even or sampled too coarsely to show the width of its PSF."
     grade = _grade(value, _BLUR, (0.8, 1.25), "warn")
-    return Metric("blur compared with the PSF", value, "", "0.89 to 1.12", grade, meaning, section="psf")
+    return Metric("blur beside the PSF", value, "", "0.89 to 1.12", grade, meaning, section="psf")
 
 
 _BLUR = (1 / 1.12, 1.12)
