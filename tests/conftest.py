@@ -66,6 +66,24 @@ def flat() -> Iterator[object]:
     methods.unregister("flat")
 
 
+@pytest.fixture
+def untraced() -> Iterator[None]:
+    """Networks run operation by operation, for tests of few steps, in which tracing a graph takes most of the time.
+
+    What a module's fixtures learn is still traced, and that a training is the same either way is a law of tests/test_training.py.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture(scope="module")
 def slim() -> Iterator[None]:
     """Random weights of an eighth of the width in place of the shipped ones, for a module, through every door."""

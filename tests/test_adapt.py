@@ -22,7 +22,7 @@ from superlens.predicting import BlockOptions
 from superlens.progress import Cancelled, silent
 from superlens.training import get_weights
 
-pytestmark = pytest.mark.usefixtures("slim")
+pytestmark = pytest.mark.usefixtures("slim", "untraced")
 
 Run = Callable[..., Ran]
 

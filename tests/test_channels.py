@@ -24,7 +24,7 @@ from superlens.predicting import BlockOptions
 from superlens.progress import Cancelled
 from superlens.training.two_stage.state import TwoStageState
 
-pytestmark = pytest.mark.usefixtures("slim")
+pytestmark = pytest.mark.usefixtures("slim", "untraced")
 
 Run = Callable[..., Ran]
 

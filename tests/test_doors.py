@@ -21,7 +21,7 @@ from superlens.io import read, write
 Shell = Callable[..., Result]
 Array = np.ndarray[Any, Any]
 
-pytestmark = pytest.mark.usefixtures("slim")
+pytestmark = pytest.mark.usefixtures("slim", "untraced")
 
 SAID = {"na": 1.3, "steps": 0, "seed": 1}
 WAVES = (525.0, 610.0)

@@ -30,6 +30,8 @@ from superlens.training.two_stage.optics import SharpOptics, compact
 from superlens.training.two_stage.state import TwoStageState
 from superlens.training.two_stage.turning import TURNS, averaged, unchanged_by
 
+few_steps = pytest.mark.usefixtures("untraced")
+
 PIXEL_NM = 65.0
 INSERT = ORIGINAL_PADDING["YX"][0]
 OPTICS = PSF.gaussian(240.0, PIXEL_NM / 2)
@@ -103,11 +105,13 @@ def test_results_have_twice_the_sampling(learned):
     holds_sampling(learned, (32, 32), 2)
 
 
+@few_steps
 def test_results_have_the_sampling_of_the_camera_when_asked():
     (result,) = enhance([picture((32, 40))], OPTICS, config=start_only(scale=1))  # a list gives a list
     holds_sampling(result, (32, 40), 1)
 
 
+@few_steps
 def test_an_adapted_model_states_its_error_at_any_scale(monkeypatch):
     monkeypatch.setattr(recipes, "as_far_as_the_data_ask", lambda start, end, risks: (end, 1.0))
     result = enhance(picture(), OPTICS, config=quick(scale=1))
@@ -126,6 +130,7 @@ def test_stated_error_is_positive_and_has_the_unit_of_the_image(learned):
     assert learned.uncertainty.data.mean() < np.ptp(learned.image.data)
 
 
+@few_steps
 def test_same_seed_same_pixels():
     one, two = (enhance(picture(), OPTICS, config=quick(steps=1)) for _ in range(2))
     np.testing.assert_array_equal(one.image.data, two.image.data)
@@ -148,6 +153,7 @@ def test_model_applied_again_gives_the_same(tmp_path, learned):
     assert again.history is None
 
 
+@few_steps
 def test_stated_error_is_at_least_half_the_distance_from_the_start(monkeypatch):
     sure = tiny.start(spread=0.02)
     monkeypatch.setattr(recipes, "as_far_as_the_data_ask", lambda start, end, risks: (end, 1.0))
@@ -170,6 +176,7 @@ def test_learning_does_not_depend_on_the_unit_of_the_camera():
     np.testing.assert_allclose(other_goal, goal, rtol=1e-3, atol=1e-3)
 
 
+@few_steps
 def test_electrons_are_counts_by_the_gain():
     electrons = enhance(picture(), OPTICS, config=start_only(units="electrons"))
     model = electrons.model
@@ -181,6 +188,7 @@ def test_electrons_are_counts_by_the_gain():
     np.testing.assert_allclose(2 * electrons.uncertainty.data, counts.uncertainty.data, rtol=1e-4)
 
 
+@few_steps
 def test_several_images_make_one_model_and_a_list_and_no_noise(capfd):
     results = enhance([picture(seed=0), picture((36, 32), seed=1)], OPTICS, config=start_only())
     assert [r.image.data.shape for r in results] == [(64, 64), (72, 64)]
@@ -191,6 +199,7 @@ def test_several_images_make_one_model_and_a_list_and_no_noise(capfd):
     assert keras.config.dtype_policy().name == "float32"
 
 
+@few_steps
 def test_planes_of_all_axes_are_predicted_one_by_one():
     planes = np.stack([picture(seed=i).data for i in range(4)])
     stack = Image(
@@ -211,6 +220,7 @@ def test_planes_of_all_axes_are_predicted_one_by_one():
     np.testing.assert_allclose(result.image.data[0, 1, 0], alone.image.data, atol=1e-3)
 
 
+@few_steps
 def test_denoising_needs_no_optics_and_no_pixel_size():
     image = Image(picture().data, name="cell")
     result = enhance(image, config=start_only(denoise_only=True))
@@ -223,6 +233,7 @@ def test_denoising_needs_no_optics_and_no_pixel_size():
     np.testing.assert_allclose(again.denoised.data, result.denoised.data, atol=1e-3)
 
 
+@few_steps
 @pytest.mark.parametrize(("label", "warned"), [("DECON3D: 4 0.1010", True), ("IMGCORR: Norm=on", False)])
 def test_an_image_that_its_file_says_was_deconvolved_is_told_of(label, warned):
     result = enhance(picture(history={"labels": [label]}), OPTICS, config=start_only())
@@ -245,6 +256,7 @@ def test_the_stated_error_is_not_learned_from_the_picture(learned):
     assert names <= unmoved(start, learned.model.network)
 
 
+@few_steps
 def test_denoiser_leaves_the_second_stage_alone():
     model = train(picture(), config=quick(denoise_only=True, steps=1))
     names = {v.path for v in START.network.weights if "sharpen" in v.path or "spread" in v.path}
@@ -303,6 +315,7 @@ def test_bad_pixels_are_filled_told_and_left_out(kind):
     assert not inner[observation.bad[0]].any()
 
 
+@few_steps
 def test_undefined_pixels_reach_no_result():
     with pytest.warns(SuperlensWarning, match="undefined"):
         result = enhance(bright_spots("undefined"), OPTICS, config=start_only())
@@ -395,6 +408,7 @@ def test_what_cannot_be_right_is_refused_before_training(image, optics, config, 
         enhance(image, optics, config=config, progress=never)
 
 
+@few_steps
 def test_a_model_says_what_it_began_from(learned):
     assert train(picture(), OPTICS, config=start_only(from_scratch=True)).config.provenance["start"] == "random weights"
     assert train(picture(), OPTICS, config=start_only()).config.provenance["start"] == "given weights"
@@ -403,6 +417,7 @@ def test_a_model_says_what_it_began_from(learned):
         enhance(picture(), OPTICS, config=quick(), start=tiny.start("light-volume"))
 
 
+@few_steps
 @pytest.mark.parametrize("scale", [1, 2])
 def test_without_a_start_the_mean_of_both_outputs_is_that_of_the_input(scale):
     """However few the steps; random weights alone are off by far more."""
@@ -423,6 +438,7 @@ def test_model_refuses_another_pixel_size(learned):
         predict(learned.model, Image(picture().data, pixel_nm=80.0))
 
 
+@few_steps
 def test_cancelled_training_still_gives_a_model():
     def cancel_training(done, total, message):
         if message != "predicting" and done >= 5:
@@ -533,6 +549,7 @@ def test_prediction_over_all_turns_is_the_same_for_a_turned_picture():
             np.testing.assert_allclose(back(b), a, atol=1e-5)
 
 
+@few_steps
 def test_paper_preset_takes_a_step():
     """Its own network at a sixteenth of its width."""
     config = quick(preset="paper", steps=2, network=tiny.network("unet", base_channels=2))
