@@ -23,21 +23,23 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet
 
-.PHONY: demo test lint docs release fiji quality dev clean
+.PHONY: demo test lint plugin docs release fiji quality dev clean
 
 demo: $(VENV)/.demo
 	$(BIN)/superlens demo --out $(OUT)
 
 test: $(VENV)/.dev
-	@$(MAKE) --no-print-directory lint
-	fiji-plugin/test.sh $(abspath $(BIN))/python
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 2 --dist loadfile $(PYTEST_ARGS)
+	@$(MAKE) --no-print-directory --jobs 2 lint plugin
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 2 --dist worksteal $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+plugin: $(VENV)/.dev
+	fiji-plugin/test.sh $(abspath $(BIN))/python
 
 fiji:
 	@for tool in javac mvn; do command -v $$tool >/dev/null || { echo "There is no $$tool; the Fiji plugin needs Java 8 or newer and Maven to be built." >&2; exit 1; }; done

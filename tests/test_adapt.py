@@ -20,9 +20,10 @@ from superlens.model import ChannelModels, Model
 from superlens.optics import Objective
 from superlens.predicting import BlockOptions
 from superlens.progress import Cancelled, silent
+from superlens.result import Result
 from superlens.training import get_weights
 
-pytestmark = pytest.mark.usefixtures("slim", "untraced")
+pytestmark = pytest.mark.usefixtures("slim")
 
 Run = Callable[..., Ran]
 
@@ -40,9 +41,22 @@ def shared(slim: None) -> Model:
     return train(Image(counts((2, 32, 40)), "TYX", 65.0), GREEN, config=config)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def movie() -> Image:
     return Image(counts((2, 32, 40), seed=1), "TYX", 65.0, frame_interval_s=0.5, name="movie")
+
+
+@pytest.fixture(scope="module")
+def alone(shared: Model, movie: Image) -> list[Model]:
+    """What each frame alone makes of the model."""
+    made = [adapt(shared, movie.select(t=t), steps=3) for t in range(2)]
+    assert all(isinstance(one, Model) for one in made)
+    return made  # type: ignore[return-value]
+
+
+@pytest.fixture(scope="module")
+def whole(shared: Model, movie: Image) -> Result:
+    return predict(shared, movie, adapt_steps=3)
 
 
 def test_the_model_stays_as_it_is_and_the_new_one_tells_its_steps(shared: Model, movie: Image) -> None:
@@ -56,40 +70,41 @@ def test_the_model_stays_as_it_is_and_the_new_one_tells_its_steps(shared: Model,
     assert changed == shared.config
 
 
-def test_adaptation_is_the_same_for_the_same_image(shared: Model, movie: Image) -> None:
-    one, other = (adapt(shared, movie.select(t=0), steps=3) for _ in range(2))
+def test_adaptation_is_the_same_for_the_same_image(shared: Model, movie: Image, alone: list[Model]) -> None:
+    one, other = alone[0], adapt(shared, movie.select(t=0), steps=3)
+    assert isinstance(other, Model)
     for a, b in zip(get_weights(one.network), get_weights(other.network), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_frame_after_frame_gives_the_models_of_frames_alone(shared: Model, movie: Image) -> None:
+def test_frame_after_frame_gives_the_models_of_frames_alone(shared: Model, movie: Image, alone: list[Model]) -> None:
     adapter = Adapter(shared, 3)
     for t in (0, 1, 0):
         own = adapter(movie.select(t=t), silent)
-        alone = adapt(shared, movie.select(t=t), steps=3)
-        assert isinstance(own, Model) and isinstance(alone, Model)
-        assert own.config == alone.config
-        for a, b in zip(get_weights(own.network), get_weights(alone.network), strict=True):
+        assert isinstance(own, Model)
+        assert own.config == alone[t].config
+        for a, b in zip(get_weights(own.network), get_weights(alone[t].network), strict=True):
             np.testing.assert_array_equal(a, b)
 
 
-def test_each_frame_is_predicted_by_its_own_model(shared: Model, movie: Image) -> None:
-    whole = predict(shared, movie, adapt_steps=3)
+def test_each_frame_is_predicted_by_its_own_model(
+    shared: Model, movie: Image, alone: list[Model], whole: Result
+) -> None:
     for t in range(2):
-        alone = predict(adapt(shared, movie.select(t=t), steps=3), movie.select(t=t))
-        np.testing.assert_allclose(whole.image.data[t], alone.image.data, atol=1e-3)
+        one = predict(alone[t], movie.select(t=t))
+        np.testing.assert_allclose(whole.image.data[t], one.image.data, atol=1e-3)
     assert (whole.image.axes, whole.image.frame_interval_s, whole.image.pixel_nm) == ("TYX", 0.5, 32.5)
     assert whole.model is shared
     assert any("frames was predicted by the model after up to 3 more steps" in said for said in whole.messages)
 
 
-def test_by_blocks_frames_are_adapted_to_as_well(shared: Model, movie: Image, tmp_path: Path) -> None:
+def test_by_blocks_frames_are_adapted_to_as_well(shared: Model, movie: Image, whole: Result, tmp_path: Path) -> None:
     shared.save(tmp_path / "m.zip")
     before = (tmp_path / "m.zip").read_bytes()
     path = write(tmp_path / "movie.ome.zarr", movie)
     options = BlockOptions(block=16, adapt=3)
     (made,) = predict_file(tmp_path / "m.zip", path, tmp_path / "sr.ome.zarr", options=options)
-    expected = predict(shared, movie, adapt_steps=3).image.data
+    expected = whole.image.data
     np.testing.assert_allclose(read(made).data, expected, atol=1e-5 * np.ptp(expected))
     assert (tmp_path / "m.zip").read_bytes() == before
     assert {file.name for file in tmp_path.iterdir()} == {"m.zip", "movie.ome.zarr", "sr.ome.zarr"}
@@ -131,11 +146,10 @@ def test_no_steps_are_refused(shared: Model, movie: Image) -> None:
         adapt(shared, movie, steps=0)
 
 
-def test_the_command_adapts(superlens: Run, shared: Model, movie: Image, tmp_path: Path) -> None:
+def test_the_command_adapts(superlens: Run, shared: Model, movie: Image, whole: Result, tmp_path: Path) -> None:
     shared.save(tmp_path / "m.zip")
     path = write(tmp_path / "movie.tif", movie)
-    result = superlens("predict", path, "--model", tmp_path / "m.zip", "--adapt", 2, "--out", tmp_path / "out")
+    result = superlens("predict", path, "--model", tmp_path / "m.zip", "--adapt", 3, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
-    expected = predict(shared, movie, adapt_steps=2).image.data
-    np.testing.assert_allclose(read(tmp_path / "out" / "movie_sr.tif").data, expected, atol=1e-3)
-    assert "up to 2 more steps" in result.stderr
+    np.testing.assert_allclose(read(tmp_path / "out" / "movie_sr.tif").data, whole.image.data, atol=1e-3)
+    assert "up to 3 more steps" in result.stderr

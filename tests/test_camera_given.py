@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from superlens.camera import Camera, estimate_camera, find_border, find_defects, refuse_offset
 from superlens.camera.defects import find_line_shift
@@ -15,7 +16,9 @@ from superlens.image import Image
 from superlens.observing.observation import observe
 from superlens.optics import PSF
 from superlens.report import Metric, ReportData, judge
-from superlens.simulate import STRUCTURES, expose
+from superlens.simulate import STRUCTURES, GaussianSpots, expose
+from superlens.smlm import estimate_movie
+from superlens.smlm.finest import gain_by_finest_detail
 from superlens.streaming.movie import Known, estimate_conditions
 from test_smlm_usual import movie
 
@@ -226,3 +229,29 @@ def test_a_doubled_variance_says_what_to_give(what: str, parameter: str) -> None
     said = about_gain(2.0, 4.0, what)
     assert "EMCCD" in said
     assert said.endswith((f"{parameter}, which counts the variance in.", f"{parameter}."))
+
+
+# -- movies too crowded for single blinks -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sigma_nm", [90.0, 110.0, 160.0])
+@pytest.mark.parametrize("density", [0.3, 3.0, 8.0])
+def test_the_finest_detail_tells_the_gain_however_crowded_molecules_are(density: float, sigma_nm: float) -> None:
+    frames = movie(40, density=density, sensor=TRUE, spots=GaussianSpots(sigma_nm, 3.0)).frames.data
+    gain, error, _ = gain_by_finest_detail(frames)
+    assert abs(gain / TRUE.gain - 1) < 0.2 + 3 * error / TRUE.gain
+
+
+@pytest.mark.parametrize("times", [0.25, 0.5, 2.0, 5.0])
+def test_a_wrong_gain_of_a_crowded_movie_is_named_and_the_right_one_is_not(times: float) -> None:
+    frames = movie(60, density=4.0, sensor=TRUE, seed=11).frames.data
+    for known in ({"gain": 2.0}, RIGHT):
+        assert not [one for one in estimate_movie(frames, 100.0, **known).doubts if one.startswith("`gain`")]
+    told = estimate_movie(frames, 100.0, **{**RIGHT, "gain": 2.0 * times})
+    assert any(one.startswith(f"`gain` is {2.0 * times:.3g}; the movie suggests") for one in told.doubts)
+
+
+def test_noise_that_pixels_share_accuses_no_gain() -> None:
+    """What was smoothed has next to no finest detail, as if the gain were far lower."""
+    frames = ndimage.gaussian_filter(movie(40, density=3.0, sensor=TRUE).frames.data.astype(np.float32), (0, 0.6, 0.6))
+    assert not [one for one in estimate_movie(frames, 100.0, **RIGHT).doubts if one.startswith("`gain`")]

@@ -32,7 +32,7 @@ from superlens.runs.verb import Outcome
 from superlens.runs.verb import Request as Asking
 from superlens.runs.verbs import VERBS
 
-pytestmark = pytest.mark.usefixtures("slim", "untraced")
+pytestmark = pytest.mark.usefixtures("slim")
 
 Caller = Any
 

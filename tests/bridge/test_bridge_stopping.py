@@ -21,7 +21,7 @@ from superlens.progress import Cancelled
 from superlens.runs.verb import Outcome
 from superlens.runs.verb import Request as Asking
 
-pytestmark = pytest.mark.usefixtures("slim", "untraced")
+pytestmark = pytest.mark.usefixtures("slim")
 
 Caller = Any
 

@@ -33,6 +33,9 @@ _SHARED = 7.0  # pixels whose squared residuals carry the information of one, fo
 _CLIPPED_SQUARE = 0.9205369  # E[min(z^2, 4)] of a standard normal z
 _LEAST_PILE = 2e-4  # share of the pixels that hold one value and count as cut off
 _LEAST_VALID = 0.05  # share of the pixels away from cut-off ones that are enough to go by
+_SIDE_BY_SIDE = (
+    0.8  # of the pixels around one that is lit, those that are lit too; of single photons up to about two thirds
+)
 _UNLIKE_PHOTONS = 0.05
 _LEAST_SEEN = 0.1  # share of correlated noise that fourth differences have to see
 _DIFFERENCES = {3: np.array([1.0, -2.0, 1.0]), 5: np.array([1.0, -4.0, 6.0, -4.0, 1.0])}
@@ -240,14 +243,18 @@ def _unclipped(planes: Array, reach: int) -> tuple[NDArray[np.bool_], float, flo
 
 
 def _counts_photons(above: Array) -> bool:
-    """Whether zeros are many since photons are few: in dark places what is not 0 is then nearly always a single photon."""
+    """Whether zeros are many since photons are few: in dark places what is not 0 is then nearly always a single photon, and alone.
+
+    Behind a mask zeros are many too; but what it leaves lies side by side.
+    """
+    beside = ndimage.uniform_filter((above > 0).astype(np.float32), (1, 3, 3), mode="reflect")
     smooth = ndimage.uniform_filter(above, (1, 5, 5), mode="reflect")
-    dark = above[smooth <= np.quantile(smooth, 0.5)]
+    among = smooth <= np.quantile(smooth, 0.5)
+    if np.count_nonzero(above[among]) < _FEWEST_PIXELS:
+        among = smooth <= np.quantile(smooth, 0.9)
+    dark, crowded = above[among], beside[among & (above > 0)]
     lit = dark[dark > 0]
-    if lit.size < _FEWEST_PIXELS:
-        dark = above[smooth <= np.quantile(smooth, 0.9)]
-        lit = dark[dark > 0]
-    if lit.size < _FEWEST_PIXELS:
+    if lit.size < _FEWEST_PIXELS or crowded.mean() > _SIDE_BY_SIDE:
         return False
     one = float(np.quantile(lit, 0.05))
     mean = float(dark.mean()) / one

@@ -38,7 +38,7 @@ __all__ = [
     "write_failure",
 ]
 
-TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
+TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".lsm")
 MRC_SUFFIXES = (".mrc", ".dv", ".r3d", ".st", ".otf")
 PNG_SUFFIXES = (".png",)
 RAW_SUFFIXES = (".raw",)

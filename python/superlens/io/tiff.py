@@ -1,4 +1,4 @@
-"""TIFF in: ImageJ hyperstacks, OME-TIFF in one file or several, stacks of Micro-Manager, BigTIFF, plain pages, in both byte orders.
+"""TIFF in: ImageJ hyperstacks, OME-TIFF in one file or several, stacks of Micro-Manager, Zeiss LSM, BigTIFF, plain pages, in both byte orders.
 
 The layout is checked before a pixel is read: every strip must lie within its file, and a header may not claim more pixels than
 the file can hold, whatever its compression. A file is called damaged only when bytes are missing or make no sense; of an image that
@@ -120,10 +120,22 @@ def _quiet_tifffile() -> Iterator[None]:
 
 def _tifffile(path: Path, *, ome: bool) -> tifffile.TiffFile:
     """Open a file; descriptions of which it is known that they do not fit are not followed."""
-    tiff = tifffile.TiffFile(path)
+    tiff = _opened_tiff(path)
     tiff.is_mmstack = False
     if not ome:
         tiff.is_ome = False
+    return tiff
+
+
+def _opened_tiff(path: Path) -> tifffile.TiffFile:
+    """Open a file; one that was saved again by a program that kept the tag of a Zeiss LSM, without its previews, is none."""
+    try:
+        tiff = tifffile.TiffFile(path)
+    except IndexError:  # of a single page, whose preview is looked for
+        return tifffile.TiffFile(path, is_lsm=False)
+    if tiff.is_lsm and not (len(tiff.pages) > 1 and tiff.pages[1].is_reduced):
+        tiff.close()
+        return tifffile.TiffFile(path, is_lsm=False)
     return tiff
 
 
@@ -396,9 +408,12 @@ def _told(path: Path, stored: StoredImage, *by: Callable[[StoredImage], StoredIm
     for tell in by:
         if tell is not None:
             stored = tell(stored)
-    with tifffile.TiffFile(path) as tiff:
+    with _opened_tiff(path) as tiff:
         if tiff.is_ndtiff:
             stored = told_by_summary(stored, (tiff.micromanager_metadata or {}).get("Summary", {}))
+        zeiss = _tag(tiff, "CZ_LSMINFO")
+        if isinstance(zeiss, dict):
+            stored = _told_by_zeiss(stored, zeiss)
         imagej = tiff.imagej_metadata if tiff.is_imagej else None
         if imagej:
             pixel_sizes = stored.pixel_sizes
@@ -409,6 +424,21 @@ def _told(path: Path, stored: StoredImage, *by: Callable[[StoredImage], StoredIm
         size = _resolution(tiff, unit, unit)
     stated = () if size is None else (Stated(size, f"its resolution, per {unit}"),)
     return replace(stored, pixel_sizes=stored.pixel_sizes + stated)
+
+
+def _told_by_zeiss(stored: StoredImage, lsm: Mapping[str, Any]) -> StoredImage:
+    """Add what the tag of a Zeiss LSM says: sizes of a voxel in metres, seconds between frames, names of the channels."""
+    by, metre = "the Zeiss LSM tag", 1e9
+    y, x, z = (positive_number(lsm.get(f"VoxelSize{axis}")) for axis in "YXZ")
+    interval = positive_number(lsm.get("TimeIntervall"))
+    names = (lsm.get("ChannelColors") or {}).get("ColorNames", ())
+    return replace(
+        stored,
+        pixel_sizes=stored.pixel_sizes + (() if x is None else (Stated((metre * (y or x), metre * x), by),)),
+        z_steps=stored.z_steps + (() if z is None else (Stated((metre * z,), by),)),
+        frame_interval_s=stored.frame_interval_s or interval,
+        channel_names=stored.channel_names or tuple(str(name) for name in names),
+    )
 
 
 def _tag(tiff: tifffile.TiffFile, name: str) -> Any:

@@ -7,14 +7,16 @@ call the request in a record.
 
 from __future__ import annotations
 
+import errno
 import functools
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
-from superlens.errors import SuperlensError
+from superlens.errors import SuperlensError, printable
 from superlens.parameters import Parameter
 from superlens.runs.choices import ChannelOptics, Reading, gathered
 from superlens.runs.folders import OutputFolder, find_inputs
@@ -220,9 +222,26 @@ class Request:
         return otherwise if value is None else value
 
     def path(self, name: str) -> Path | None:
-        """A path among what was said."""
+        """A path among what was said.
+
+        Raises
+        ------
+        SuperlensError
+            When no disk could take a file of that name.
+        """
         value = self.given.get(name)
-        return None if value is None else Path(value)
+        if value is None:
+            return None
+        path = Path(value)
+        try:
+            os.lstat(path)
+        except (OSError, ValueError) as error:
+            if isinstance(error, ValueError) or error.errno in (errno.ENAMETOOLONG, errno.EINVAL):
+                why = getattr(error, "strerror", None) or str(error)
+                raise SuperlensError(
+                    f"`{name}` is {printable(str(path)[:80])}...; the disk takes no such name ({why}). Give another one."
+                ) from error
+        return path
 
     @property
     def reading(self) -> Reading:

@@ -1,8 +1,9 @@
 """Whose the light of a movie is: the molecules', or a background's, which may differ from place to place.
 
 A molecule that shines in some frames and not in others makes the light fluctuate; how much, over how much light there is, tells its
-brightness. Light that stays, such as that of a cell out of focus, must be left out of this. It is known by being smooth: it is there in
-the darkest frames, in the darkest places around. In: some frames in electrons. Out: a `Light`.
+brightness. Light that stays, such as that of a cell out of focus, must be left out of this: molecules blink. It is what a place has in its
+darkest frames, however narrow it is, as long as molecules are few enough there for some frames to have none. Where they are more, it is known
+by being smooth only: it is there in the darkest frames, of the darkest places around. In: some frames in electrons. Out: a `Light`.
 """
 
 from __future__ import annotations
@@ -21,9 +22,14 @@ from superlens.smlm.precision import SpotFits
 __all__ = ["Light", "darkest", "divide_light"]
 
 Array = NDArray[np.float32]
+Floats = NDArray[np.float64]
 
 _LOW = 0.02  # share of the pixels of all frames that are taken for background
 _SEEN_DARK = 0.05  # share of the frames in which a place has no molecule
+_LIKELY_LOW = 1.645  # deviations of the noise by which that share of the frames lies below their mean
+_FEWEST_FRAMES, _MOST_FRAMES = 20, 200  # to see the darkest of a place
+_SPARSE = 0.5  # molecules in the area of the image of one up to which a place is dark at times
+_STEADY = 0.1  # of the molecules' light: as much that stays is told from it
 _AROUND, _CELL = 24, 4  # pixels: surroundings in which some place is dark, and how finely they are looked at
 _DARK_AROUND = 10  # percent of the surroundings that are dark
 _UNEVEN, _UNEVEN_SURELY = 0.35, 0.1
@@ -102,13 +108,15 @@ def divide_light(
     dark, hills = _background(smooth, camera, width), _hills(smooth)
     dark = max(dark, 0.0) if quiet is None else dark
     image = electrons.mean(axis=0, dtype=np.float64)
-    mean, steady = float(image.mean()), float(hills.mean())
     inner = (slice(rim, image.shape[0] - rim), slice(rim, image.shape[1] - rim))
+    stays = _staying(calm, camera, width, dark, image, inner, strength, hills)
+    hills = hills if stays is None else stays
+    mean, steady = float(image.mean()), float(hills.mean())
     mean_inside, steady_inside = float(image[inner].mean()), float(hills[inner].mean())
     lone = 0.0 if spots is None or not len(spots) else float(np.sum(spots.photons**2) / np.sum(spots.photons))
     faint = 0.1 * math.sqrt(max(dark, 0.0) + camera.read_noise_e**2)
     smooth = lone > 0 and mean_inside - dark - strength / lone < faint + 2 * steady_inside
-    shared = strength > 0 and not (smooth and lone * (mean_inside - dark) > _CONFLICT * strength)
+    shared = strength > 0 and (stays is not None or not (smooth and lone * (mean_inside - dark) > _CONFLICT * strength))
 
     def divided(uneven: Array | None) -> Light:
         background, inside = (dark, dark) if uneven is None else (dark + steady, dark + steady_inside)
@@ -119,7 +127,37 @@ def divide_light(
 
     even, uneven = divided(None), divided(np.asarray(hills - steady, np.float32))
     peak = uneven.photons * float(2 * ndtr(0.5 / width) - 1) ** 2
-    return uneven if np.quantile(hills, 1 - _LOW) > (_UNEVEN if shared else _UNEVEN_SURELY) * peak else even
+    high = bool(np.quantile(hills, 1 - _LOW) > (_UNEVEN if shared else _UNEVEN_SURELY) * peak)
+    much = stays is not None and steady_inside > _STEADY * max(mean_inside - dark - steady_inside, 0.0)
+    return uneven if high or much else even
+
+
+def _staying(
+    electrons: Array,
+    camera: Camera,
+    width: float,
+    dark: float,
+    image: Floats,
+    inner: tuple[slice, slice],
+    strength: float,
+    hills: Array,
+) -> Array | None:
+    """Light above the darkest that stays at each place, shape (Y, X), however narrow; None of few frames.
+
+    It is that of the darkest frames of a place, with what noise alone would lower it by put back. Where molecules are too many for a place ever
+    to be dark, it is no more than ``hills``.
+    """
+    if strength <= 0 or len(electrons) < _FEWEST_FRAMES:
+        return None
+    some = electrons[:: max(1, len(electrons) // _MOST_FRAMES)]
+    low = np.quantile(ndimage.gaussian_filter(some, (0, width, width), mode="nearest"), _SEEN_DARK, axis=0)
+    left = 1.0 / (2.0 * math.sqrt(math.pi) * width)
+    lifted = low + _LIKELY_LOW * left * np.sqrt(np.maximum(low, 0.0) + camera.read_noise_e**2)
+    found = np.asarray(ndimage.gaussian_filter(lifted, 1.0, mode="nearest") - dark, np.float32)
+    light = image - dark - found
+    photons = strength / max(float(light[inner].mean()), 1e-9)
+    crowd = 4 * math.pi * width**2 * ndimage.gaussian_filter(light, 2 * width, mode="nearest") / photons
+    return np.asarray(np.where(crowd < _SPARSE, found, np.minimum(found, hills)), np.float32)
 
 
 def _hills(smooth: Array) -> Array:

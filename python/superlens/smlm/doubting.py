@@ -1,8 +1,9 @@
 """Values of the camera that are given for a movie of molecules, held against the movie.
 
 What is left of an isolated blink after a fit is noise, and its size tells the gain, whatever the brightness of molecules. Dark places
-differ from frame to frame by noise alone, which can't be less than the shot noise of the light that they are said to hold. In: the camera
-as it is taken for, the fitted blinks, and the noise of dark places. Out: sentences; empty as a rule.
+differ from frame to frame by noise alone, which can't be less than the shot noise of the light that they are said to hold. Where molecules
+are too crowded for either, the finest detail tells (`superlens.smlm.finest`). In: the camera as it is taken for, the fitted blinks, the noise
+of dark places, the gain by the finest detail. Out: sentences; empty as a rule.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from superlens.camera import Camera
 from superlens.camera.given import about_gain
 
-__all__ = ["DarkPlaces", "doubts_about"]
+__all__ = ["DarkPlaces", "FinestDetail", "doubts_about"]
 
 _TOO_HIGH, _TOO_LOW = 0.5, 1.4
 """Squared noise over what the camera's values make expect. With the right ones 288 simulated movies of all kinds lie at 0.52 to 1.34, those of
@@ -22,6 +23,12 @@ more than about two molecules per square micrometre aside, in which crowded blin
 _QUIET = 0.62  # the same of isolated blinks alone, which lie at 0.83 and more
 _AGREED = 1.6
 """Factor within which the gain that is given and the one that the movie suggests agree: then another value is to blame."""
+_SURE, _ERRORS = 0.15, 4.0
+"""Relative error up to which the gain by the finest detail is believed, and how many of its errors it must be away by a quarter at least."""
+_LOWER, _HIGHER, _AWAY = 1.5, 1.6, 1.25
+_NARROWEST = 0.8  # pixels: narrower images of molecules have detail as fine as noise, and make the gain seem higher
+_WHITE = 0.75
+"""Noise of the finest detail of dark places over all of their noise: where pixels share noise it is less, and the gain seems lower."""
 _CROWDED = 0.15  # molecules in the area of the image of one, in a frame
 
 
@@ -39,6 +46,34 @@ class DarkPlaces:
     mean: float
 
 
+@dataclass(frozen=True, slots=True)
+class FinestDetail:
+    """What the finest detail of a movie says of the gain.
+
+    Attributes
+    ----------
+    gain, error : float
+        Counts per electron, times the excess of a camera that multiplies, and the standard error; NaN where it is silent.
+    white : float
+        Squared noise of the finest detail of dark places over all of their squared noise.
+    width : float
+        Standard deviation of the image of a molecule, pixels.
+    """
+
+    gain: float
+    error: float
+    white: float
+    width: float
+
+    def contradicts(self, gain: float) -> bool:
+        """Whether a gain is far off, by half of it or more."""
+        if not self.error < _SURE * self.gain:
+            return False
+        if self.gain > _LOWER * gain:
+            return self.width >= _NARROWEST and self.gain - _ERRORS * self.error > _AWAY * gain
+        return gain > _HIGHER * self.gain and self.white > _WHITE and self.gain + _ERRORS * self.error < gain / _AWAY
+
+
 def doubts_about(
     camera: Camera,
     dark: DarkPlaces,
@@ -47,6 +82,7 @@ def doubts_about(
     excess: float,
     crowding: Callable[[float], float],
     free_gain: Callable[[], float],
+    finest: FinestDetail,
 ) -> tuple[str, ...]:
     """Say which of the given values the movie contradicts.
 
@@ -63,6 +99,7 @@ def doubts_about(
         Molecules in the area of the image of one, in a frame, if the gain were so many times as high.
     free_gain : callable
         The gain, times ``excess``, that the movie suggests where nothing of the camera is given.
+    finest : FinestDetail
 
     Returns
     -------
@@ -75,6 +112,8 @@ def doubts_about(
         found = free_gain()
         if not 1 / _AGREED < found / camera.gain < _AGREED:
             return (about_gain(camera.gain / excess, found / excess, "movie"),)
+    if "gain" not in camera.estimated and finest.contradicts(camera.gain):
+        return (about_gain(camera.gain / excess, finest.gain / excess, "movie"),)
     if quiet < _TOO_HIGH:
         expected = dark.noise / math.sqrt(quiet)
         return (

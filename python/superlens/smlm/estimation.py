@@ -28,7 +28,8 @@ from scipy.special import ndtr
 from superlens.camera import Camera, estimate_camera, find_border
 from superlens.errors import SuperlensError
 from superlens.smlm.background import darkest, divide_light
-from superlens.smlm.doubting import DarkPlaces, doubts_about
+from superlens.smlm.doubting import DarkPlaces, FinestDetail, doubts_about
+from superlens.smlm.finest import gain_by_finest_detail
 from superlens.smlm.precision import SpotFits, fit_spots
 from superlens.smlm.trend import LightTrend, light_trend
 from superlens.smlm.usual import JudgedFrames, UsualFrame
@@ -295,7 +296,10 @@ def estimate_movie(
         lit = every[judged.alike]
         return _by_blinks(lit, pixel_nm, None, _camera(lit, None, None, None), None)[0].gain
 
-    doubts = doubts_about(camera, dark, scatter, excess=excess, crowding=crowding, free_gain=free_gain)
+    nothing = (math.nan, math.nan, math.nan)
+    by_detail, error, quietest = nothing if gain is None else gain_by_finest_detail(every[judged.alike])
+    finest = FinestDetail(by_detail, error, quietest / max(dark.noise, 1e-9) ** 2, wide)
+    doubts = doubts_about(camera, dark, scatter, excess=excess, crowding=crowding, free_gain=free_gain, finest=finest)
     border = find_border(every[judged.alike][0])
     if border is not None:
         doubts = (border.sentence("movie"), *doubts)
