@@ -2,8 +2,8 @@
 
 A molecule that shines in some frames and not in others makes the light fluctuate; how much, over how much light there is, tells its
 brightness. Light that stays, such as that of a cell out of focus, must be left out of this: molecules blink. It is what a place has in its
-darkest frames, however narrow it is, as long as molecules are few enough there for some frames to have none. Where they are more, it is known
-by being smooth only: it is there in the darkest frames, of the darkest places around. In: some frames in electrons. Out: a `Light`.
+darkest frames, however narrow it is, as long as molecules are few enough for each place to have frames without one. Where they are more, it
+is known by being smooth only: it is there in the darkest frames, of the darkest places around. In: some frames in electrons. Out: a `Light`.
 """
 
 from __future__ import annotations
@@ -28,8 +28,12 @@ _LOW = 0.02  # share of the pixels of all frames that are taken for background
 _SEEN_DARK = 0.05  # share of the frames in which a place has no molecule
 _LIKELY_LOW = 1.645  # deviations of the noise by which that share of the frames lies below their mean
 _FEWEST_FRAMES, _MOST_FRAMES = 20, 200  # to see the darkest of a place
-_SPARSE = 0.5  # molecules in the area of the image of one up to which a place is dark at times
-_STEADY = 0.1  # of the molecules' light: as much that stays is told from it
+_SPARSE, _CROWDED = 0.5, 0.95
+"""Molecules in the area of the image of one, in the most crowded twentieth of the places, up to which each place is dark at times."""
+_STEADY, _SURELY = (
+    0.1,
+    0.2,
+)  # of the molecules' light, and of the noise of a pixel: as much light that stays is told from it
 _AROUND, _CELL = 24, 4  # pixels: surroundings in which some place is dark, and how finely they are looked at
 _DARK_AROUND = 10  # percent of the surroundings that are dark
 _UNEVEN, _UNEVEN_SURELY = 0.35, 0.1
@@ -109,7 +113,7 @@ def divide_light(
     dark = max(dark, 0.0) if quiet is None else dark
     image = electrons.mean(axis=0, dtype=np.float64)
     inner = (slice(rim, image.shape[0] - rim), slice(rim, image.shape[1] - rim))
-    stays = _staying(calm, camera, width, dark, image, inner, strength, hills)
+    stays = _staying(calm, camera, width, dark, image, inner, strength)
     hills = hills if stays is None else stays
     mean, steady = float(image.mean()), float(hills.mean())
     mean_inside, steady_inside = float(image[inner].mean()), float(hills[inner].mean())
@@ -128,8 +132,7 @@ def divide_light(
     even, uneven = divided(None), divided(np.asarray(hills - steady, np.float32))
     peak = uneven.photons * float(2 * ndtr(0.5 / width) - 1) ** 2
     high = bool(np.quantile(hills, 1 - _LOW) > (_UNEVEN if shared else _UNEVEN_SURELY) * peak)
-    much = stays is not None and steady_inside > _STEADY * max(mean_inside - dark - steady_inside, 0.0)
-    return uneven if high or much else even
+    return uneven if high or stays is not None else even
 
 
 def _staying(
@@ -140,12 +143,10 @@ def _staying(
     image: Floats,
     inner: tuple[slice, slice],
     strength: float,
-    hills: Array,
 ) -> Array | None:
-    """Light above the darkest that stays at each place, shape (Y, X), however narrow; None of few frames.
+    """Light above the darkest that stays at each place, shape (Y, X), however narrow; None where it is little, or molecules are too many to tell.
 
-    It is that of the darkest frames of a place, with what noise alone would lower it by put back. Where molecules are too many for a place ever
-    to be dark, it is no more than ``hills``.
+    It is that of the darkest frames of a place, with what noise alone would lower it by put back.
     """
     if strength <= 0 or len(electrons) < _FEWEST_FRAMES:
         return None
@@ -157,7 +158,10 @@ def _staying(
     light = image - dark - found
     photons = strength / max(float(light[inner].mean()), 1e-9)
     crowd = 4 * math.pi * width**2 * ndimage.gaussian_filter(light, 2 * width, mode="nearest") / photons
-    return np.asarray(np.where(crowd < _SPARSE, found, np.minimum(found, hills)), np.float32)
+    noise = math.sqrt(max(dark, 0.0) + camera.read_noise_e**2)
+    steady = float(found[inner].mean())
+    much = steady > max(_STEADY * float(light[inner].mean()), _SURELY * noise)
+    return found if much and np.quantile(crowd, _CROWDED) < _SPARSE else None
 
 
 def _hills(smooth: Array) -> Array:
