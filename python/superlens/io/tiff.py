@@ -133,7 +133,7 @@ def _opened_tiff(path: Path) -> tifffile.TiffFile:
         tiff = tifffile.TiffFile(path)
     except IndexError:  # of a single page, whose preview is looked for
         return tifffile.TiffFile(path, is_lsm=False)
-    if tiff.is_lsm and not (len(tiff.pages) > 1 and tiff.pages[1].is_reduced):
+    if tiff.is_lsm and not (len(tiff.pages) > 1 and getattr(tiff.pages[1], "is_reduced", False)):
         tiff.close()
         return tifffile.TiffFile(path, is_lsm=False)
     return tiff
