@@ -36,11 +36,11 @@ _LEAST_SPREAD = 0.7  # of the deviance for each ring: as little as it is by the 
 _WIDER, _NARROWER = 1.2, 1 / 1.12
 """Factors between these are not worth a word; rods and tubes of one width bend the spectrum like a PSF that is a sixth wider."""
 _OTHER = (
-    1.5  # times wider: an image that fits its PSF speaks against such a one, and against one that is a sixth narrower
+    1.5  # times wider: an image that fits its PSF speaks against such a one, and against one that is a quarter narrower
 )
-_OTHER_NARROWER = 1 / 1.2
-_SUPPORT, _SUPPORT_NARROWER = 3.0, 5.0
-"""Rise of the deviance from the PSF to wider and to narrower ones: likelihoods 4.5 and 12 times smaller. Faint soft things through a narrow PSF look like
+_OTHER_NARROWER = 1 / 1.3
+_SUPPORT, _SUPPORT_NARROWER = 3.0, 6.0
+"""Rise of the deviance from the PSF to wider and to narrower ones: likelihoods 4.5 and 20 times smaller. Faint soft things through a narrow PSF look like
 finer ones through a wide one."""
 _NEAR, _CERTAIN = 1.42, 50.0
 """A PSF that is less wide than the first speaks against the stated one only with a rise of the deviance above the second: soft things, and
@@ -60,7 +60,7 @@ class BlurWidth:
     against : float
         Rise of the deviance from the most likely factor to 1: twice the logarithm of how much likelier it is.
     above, below : float
-        Rise of the deviance from 1 to the most likely factor of 1.5 and more, and of 1 / 1.2 and less; negative where such a one is likelier than 1.
+        Rise of the deviance from 1 to the most likely factor of 1.5 and more, and of 1 / 1.3 and less; negative where such a one is likelier than 1.
     fwhm_nm : float
         Width of the PSF it was measured against.
     """
@@ -78,7 +78,7 @@ class BlurWidth:
         """``"wider"`` or ``"narrower"`` than the PSF, ``"fits"``, or ``"open"`` where the image cannot tell.
 
         The first two need a range without 1. An image fits only where its light and its detail speak against PSFs that are wider by half, and against
-        those that are narrower by a sixth: whatever its PSF, nearly every image excludes one that is twice as wide, which supports nothing.
+        those that are narrower by a quarter: whatever its PSF, nearly every image excludes one that is twice as wide, which supports nothing.
         """
         if self.low > _WIDER and (self.against > _CERTAIN or self.high > _NEAR):
             return "wider"
@@ -137,7 +137,7 @@ def blur_width(
     too large, wider are 26, 37, 46 and 50 of 54 at 20, 30, 60 and 150 photons, and all from 300 on.
 
     What fits was chosen on 60 images of ten kinds at each of 5, 10, 20, 30, 60, 150 and 300 photons. Of another 60 each, a pixel taken for one 1.5 times
-    too small fits in 1, 1, 1, 1, 0, 0, 0 and one 1.5 times too large in none; the right one in 10, 28, 40, 46, 54, 55, 58, and the rest is open.
+    too small fits in 2, 3, 2, 1, 0, 0, 0 and one 1.5 times too large in none; the right one in 12, 29, 42, 53, 55, 56, 60, and nearly all the rest is open.
 
     References
     ----------
