@@ -426,3 +426,12 @@ def test_local_means_keep_flat_images_flat_up_to_the_border() -> None:
     point = np.zeros((11, 11))
     point[5, 5] = 25.0
     assert smoothed_signal(point)[3:8, 3:8] == pytest.approx(np.ones((5, 5)))
+
+
+def test_neighbours_that_share_little_noise_are_taken_into_account_and_no_more() -> None:
+    """A quarter of the light spilled into two neighbours is mild; a bilinear enlargement, which shares half of it, is not."""
+    white = np.random.default_rng(3).normal(100, 5, (192, 192))
+    spilled = check_noise(white + 0.25 * np.roll(white, 1, axis=1) + 0.25 * np.roll(white, 1, axis=0))
+    enlarged = check_noise(ndimage.zoom(white, 2, order=1, mode="nearest", grid_mode=True))
+    assert not spilled.independent and spilled.mild and "into account" in spilled.note
+    assert not enlarged.independent and not enlarged.mild

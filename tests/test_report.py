@@ -301,6 +301,7 @@ def test_unmeasured_result_is_not_waved_through() -> None:
 def test_shared_noise_and_an_impossible_camera_ask_for_a_closer_look() -> None:
     assert judge(full_data()).headline == "Use it"
     assert judge(full_data(noise_correlation=NoiseCorrelation(0.3, 0.2, False))).headline == "Look closer"
+    assert judge(full_data(noise_correlation=NoiseCorrelation(0.2, 0.2, False, mild=True))).headline == "Use it"
     transfer = PhotonTransfer(np.ones(3), np.ones(3), 2.0, 0.0, 1.0, "impossible")
     assert judge(full_data(photon_transfer=transfer)).headline == "Look closer"
 

@@ -157,3 +157,19 @@ def test_sampled_frames_are_distinct_and_inside() -> None:
         chosen = sample_frames(number)
         assert len(np.unique(chosen)) == len(chosen) == min(number, 400)
         assert chosen.min() >= 0 and chosen.max() < number
+
+
+def test_frames_that_were_filtered_before_are_named() -> None:
+    """Their noise is shared by neighbours, and a gain is read from it that is far too small."""
+    made = movie(0.5, frames=30, spots=GaussianSpots(130.0, 5.0)).frames.data
+    smoothed = np.rint(ndimage.gaussian_filter(made.astype(float), (0, 0.8, 0.8)))
+    assert not estimate_movie(made, 100.0).doubts
+    (said,) = estimate_movie(smoothed, 100.0).doubts
+    assert "filtered" in said and "raw frames" in said
+
+
+def test_crowded_and_bright_molecules_are_not_taken_for_filtered_frames() -> None:
+    photons = PhotonLaw("normal", 8000.0, 1600.0)
+    for density, sigma_nm in ((4.0, 105.0), (6.0, 120.0)):
+        made = movie(density, frames=16, photons=photons, spots=GaussianSpots(sigma_nm, 5.0))
+        assert not estimate_movie(made.frames.data, 100.0).doubts

@@ -469,7 +469,7 @@ def _channels_of(images: Sequence[Image], channels: Sequence[int] | None) -> Seq
 
 
 def _kept(images: Sequence[Image], channels: Sequence[int], optics: Sequence[Optics], *, needed: bool) -> list[Image]:
-    """The images with the channels that are asked for, checked before a minute is spent."""
+    """The images with the requested channels, checked before a minute is spent."""
     if list(channels) != sorted(set(channels)):
         raise SuperlensError(f"channels is {list(channels)}; expected rising numbers, each once")
     if len(optics) != len(channels):

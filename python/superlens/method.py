@@ -1,4 +1,4 @@
-"""What a person chooses: a method, as one value that says what it takes, what it can be told, how it learns and what it gives back.
+"""What a person chooses: a method, as one value that says what it takes, its settings, how it learns and what it gives back.
 
 `Method` is what a folder in ``methods/`` fills in; `superlens.methods` keeps the list that every door walks over. Nothing here or above
 knows a method's name. A method of images learns from images and gives images; one of movies learns from a movie, or without one, and

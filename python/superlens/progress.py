@@ -1,4 +1,4 @@
-"""How long work tells where it is, and how it is asked to stop.
+"""How long work reports its progress, and how it is stopped.
 
 Long functions take ``progress``, a plain function of ``(done, total, message)``, and call it every step. Whoever listens (a
 terminal, Fiji, a test) may raise `Cancelled` from it: the working function lets that pass after saving what it has learned.

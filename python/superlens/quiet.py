@@ -7,6 +7,7 @@ in a shell, a notebook or Fiji; the package calls it when it is imported itself.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -27,7 +28,6 @@ def quiet_native_output() -> Iterator[None]:
 
     If the block fails, what was held back is logged, since it may say why.
     """
-    import logging
     import tempfile
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -63,9 +63,15 @@ class _QuietFinder(MetaPathFinder):
             def exec_module(module: ModuleType) -> None:
                 with quiet_native_output():
                     run(module)
+                logging.getLogger("tensorflow").addFilter(_is_news)
 
             loader.exec_module = exec_module
         return spec
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a record concerns a user; images of many sizes are compiled one by one on purpose."""
+    return "retracing" not in str(record.msg)
 
 
 @contextlib.contextmanager

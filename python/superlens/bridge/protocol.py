@@ -340,7 +340,7 @@ def fill_block(spec: OutputSpec, block: NDArray[Any], values: NDArray[Any]) -> N
     """
     if tuple(spec.shape) != values.shape:
         raise SuperlensError(
-            f"the output {spec.name} was asked for with shape {tuple(spec.shape)} and has {values.shape}; call plan again."
+            f"the output {spec.name} was requested with shape {tuple(spec.shape)} and has {values.shape}; call plan again."
         )
     np.copyto(_viewed(block, spec.shape, spec.dtype, f"the output {spec.name}"), values, casting="same_kind")
 

@@ -175,7 +175,7 @@ def delivered(
     """
     if len(request.outputs) > len(blocks):
         raise SuperlensError(
-            f"{len(request.outputs)} outputs are asked for and {len(blocks)} blocks are there; expected one for each."
+            f"{len(request.outputs)} outputs are requested and {len(blocks)} blocks are there; expected one for each."
         )
     by_role: dict[str, Made] = {}
     for one in made:

@@ -1,4 +1,4 @@
-"""Cameras: from photons to counts and back, what an image tells about the camera that took it, and re-corrupted training pairs.
+"""Cameras: from photons to counts and back, the camera estimated from an image, and re-corrupted training pairs.
 
 `Camera` is the noise model that every other room uses; `EMCCD` and `SCMOS` are cameras to simulate with; `estimate_camera` reads a `Camera` from an
 image (photon transfer), `check_noise` tests whether the noise of neighbouring pixels is independent, and `share_photons` and `recorrupt` make two images of

@@ -59,7 +59,7 @@ class FreeLine:
 
     @property
     def certain(self) -> bool:
-        """Whether the image tells the gain."""
+        """Whether the image shows the gain."""
         return self.certainty > _CERTAIN and self.gain > 0
 
 

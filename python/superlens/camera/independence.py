@@ -22,6 +22,7 @@ _BLOCK = 32  # pixels: long enough to tell frequencies apart, short enough that 
 _EDGE = 0.41  # cycles per pixel: beyond it a sampled microscope image holds noise alone
 _MOST_BLOCKS = 4096
 _THRESHOLD = 0.15
+_MILD = 0.3  # noise of which neighbours share less can be drawn and allowed for; JPEG, scaling and filters make it more
 _STEEPEST = 1.8  # power at 0.38-0.46 cycles per pixel over power in the corner: 1 for white noise, up to 1.6 with sharp structure
 _UNEXPLAINED = 1.35  # how far that may be from what correlations along x and y make of it; sharp structure reaches 1.2
 
@@ -47,6 +48,11 @@ class NoiseCheck:
     covariance: Array = field(repr=False)
     independent: bool
     note: str
+
+    @property
+    def mild(self) -> bool:
+        """Whether neighbours share so little noise that it can be taken into account: less than 0.3 of it."""
+        return not self.independent and max(abs(value) for value in self.neighbour_correlation) < _MILD
 
     @property
     def shared(self) -> Array | None:
@@ -204,6 +210,11 @@ def _full_covariance(power: Array) -> Array:
 
 def _note(x: float, y: float, worked: bool, independent: bool) -> str:
     found = f"{x:.2f} along x and {y:.2f} along y"
+    if not independent and max(abs(x), abs(y)) < _MILD:
+        return (
+            f"The noise of neighbouring pixels is correlated ({found}), which is little enough to be taken into account. If there is a file from before "
+            "scaling, filtering or compression, use that."
+        )
     if worked:
         return (
             f"The noise of neighbouring pixels is correlated ({found}), and its high frequencies are missing: the image was scaled, filtered, compressed or "

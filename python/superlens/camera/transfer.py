@@ -457,11 +457,16 @@ def _sanity(camera: Camera, plot: _Plot, planes: Array, check: NoiseCheck) -> tu
     """What a person should know about these numbers, and whether it makes them doubtful."""
     notes, doubtful = [], False
     whole = bool(np.all(planes == np.rint(planes)))
-    if whole and not 0.05 <= camera.gain <= 20.0 and "gain" in camera.estimated:
+    if whole and camera.gain < 0.05 and "gain" in camera.estimated:
         notes.append(
             f"A gain of {camera.gain:.3g} counts per electron is unusual for raw counts (0.05 to 20): the image may be scaled or averaged."
         )
         doubtful = True
+    if whole and camera.gain > 20.0 and "gain" in camera.estimated:
+        notes.append(
+            f"A gain of {camera.gain:.3g} counts per electron: the camera multiplies electrons (EMCCD), or the image was scaled. The noise model holds "
+            "for it as it is."
+        )
     if not whole and camera.gain < 0.05:
         notes.append(
             f"The values are not raw counts (gain {camera.gain:.3g} per electron): scaled or averaged. The noise model holds for them as they are."
@@ -495,5 +500,5 @@ def _sanity(camera: Camera, plot: _Plot, planes: Array, check: NoiseCheck) -> tu
         doubtful = True
     if not check.independent:
         notes.append(check.note)
-        doubtful = True
+        doubtful = doubtful or not check.mild
     return tuple(notes), doubtful

@@ -33,7 +33,7 @@ _path = click.Path(path_type=Path)
 
 
 class VerbCommand(click.Command):
-    """A verb as a command; its options are asked of the verb each time, since methods may have been added."""
+    """A verb as a command; its options are read from the verb each time, since methods may have been added."""
 
     def __init__(self, verb: Verb, name: str | None = None, *, metavar: str | None = None) -> None:
         self._verb, self._metavar = verb, metavar

@@ -208,7 +208,7 @@ def _photon_transfer(result: Channel) -> PhotonTransfer:
 def _noise_correlation(result: Channel) -> NoiseCorrelation:
     noise = result.observation.noise
     x, y = noise.neighbour_correlation
-    return NoiseCorrelation(x, y, independent=noise.independent, note=noise.note)
+    return NoiseCorrelation(x, y, independent=noise.independent, note=noise.note, mild=noise.mild)
 
 
 def _history(result: Channel) -> tuple[TrainingRecord, ...]:

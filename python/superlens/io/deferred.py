@@ -1,4 +1,4 @@
-"""An array that stays in its file until a part of it is asked for.
+"""An array that stays in its file until a part of it is read.
 
 `Deferred` knows its shape and type, and the few moves that the file door makes with arrays: exchanging axes, dropping and adding
 axes of length one. Indexing it by slices reads that part, through the function of the format that made it.

@@ -1,4 +1,4 @@
-"""Images that are larger than memory: the same facts as an `Image`, and pixels that are read when they are asked for.
+"""Images that are larger than memory: the same facts as an `Image`, and pixels that are read on demand.
 
 `open_image` opens a file without reading its pixels, `LazyImage.plane` reads a part of one plane, and `LazyImage.load` all of it.
 OME-Zarr is read by its chunks; TIFF by rows where its pixels lie in one piece, as those of Picasso do, else by strips or tiles. MRC

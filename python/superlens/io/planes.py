@@ -80,7 +80,7 @@ class Planes:
         return self
 
     def pixels(self) -> Deferred:
-        """The planes as an array that is read when it is asked for; all of them must be there."""
+        """The planes as an array that is read on demand; all of them must be there."""
         pages = [page for page in self.pages if page is not None]
         shape = (*self.sizes, *pages[0].yx_shape)
         return Deferred.by(_Reader(pages, self.sizes), shape, pages[0].dtype)

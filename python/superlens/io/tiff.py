@@ -369,7 +369,7 @@ def _check_colour(path: Path, series: tifffile.TiffPageSeries) -> None:
 
 
 def _check_layout(path: Path, series: tifffile.TiffPageSeries, file_bytes: int) -> None:
-    """Compare what the headers claim with what the file has, before memory is asked for."""
+    """Compare what the headers claim with what the file has, before memory is allocated."""
     item_bytes = np.dtype(series.dtype).itemsize
     claimed = math.prod(series.shape) * item_bytes
     if claimed == 0:

@@ -26,7 +26,7 @@ __all__ = ["WORST_CONDITION", "Arrangement", "Order", "Pattern"]
 Floats = NDArray[np.float64]
 
 WORST_CONDITION = 10.0
-"""The largest condition number of a mixing matrix whose orders can be told apart without blowing up the noise."""
+"""The largest condition number of a mixing matrix whose orders can be separated without blowing up the noise."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,7 +136,7 @@ class Arrangement:
 
     @property
     def condition(self) -> float:
-        """Condition number of the mixing matrix; infinite where the orders cannot be told apart."""
+        """Condition number of the mixing matrix; infinite where the orders cannot be separated."""
         if self.frames < 1 + 2 * self.orders:
             return math.inf
         values = np.linalg.svd(self.mixing, compute_uv=False)
@@ -149,7 +149,7 @@ class Arrangement:
         Raises
         ------
         SuperlensError
-            If the orders cannot be told apart.
+            If the orders cannot be separated.
         """
         condition = self.condition
         if condition > WORST_CONDITION:

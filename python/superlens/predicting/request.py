@@ -1,4 +1,4 @@
-"""A request to predict an image by blocks: checked, with what tells it from any other request."""
+"""A request to predict an image by blocks: checked, with an identity of its own."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def _spare(final: Path, inputs: Iterable[Path]) -> None:
 
 
 def _fingerprint(path: Path) -> str:
-    """Tells one content of a path from another without reading it all: size, time and, of a Zarr, its metadata."""
+    """Identity of the content of a path without reading it all: size, time and, of a Zarr, its metadata."""
     found = hashlib.sha256()
     files = [path]
     if is_zarr(path):

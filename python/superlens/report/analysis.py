@@ -86,7 +86,7 @@ class Residual:
 
 
 def noise_sigma(data: ReportData) -> Array | None:
-    """Standard deviation of the camera noise in each pixel, counts, or None when nothing tells it."""
+    """Standard deviation of the camera noise in each pixel, counts, or None when it is not known."""
     if data.noise_sigma is not None:
         return np.asarray(data.noise_sigma, dtype=float)
     transfer = data.photon_transfer

@@ -156,12 +156,15 @@ class NoiseCorrelation:
         The judgement of the noise check.
     note : str
         One sentence about it.
+    mild : bool
+        Whether the correlation is so small that training and checks take it into account; it is shown and not held against the result.
     """
 
     x: float
     y: float
     independent: bool = True
     note: str = ""
+    mild: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

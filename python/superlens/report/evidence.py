@@ -125,7 +125,7 @@ def errors(data: ReportData) -> Picture | None:
 
 
 def uncertainty(data: ReportData, contrast: Contrast) -> Section | None:
-    """Stated standard deviation and its share of the signal; `contrast` of the output tells signal from background."""
+    """Stated standard deviation and its share of the signal; `contrast` of the output separates signal from background."""
     if data.uncertainty is None:
         return None
     sigma = np.asarray(data.uncertainty, dtype=float)

@@ -95,7 +95,7 @@ def _passed(data: LocalizationReport) -> list[tuple[str, str]]:
 
 
 def _messages(data: LocalizationReport) -> list[str]:
-    """Messages of the run without those that the page tells where they belong."""
+    """Messages of the run without those that the page shows where they belong."""
     elsewhere = {
         *(() if data.likeness is None else data.likeness.messages),
         *data.contradictions,

@@ -262,7 +262,7 @@ def _noise_reasons(data: ReportData) -> list[Reason]:
         if notes or not shared:
             why = " ".join(notes) or "see the noise plot."
             reasons.append(Reason("warn", f"The noise model is {transfer.verdict}: {why}", "noise model", "noise"))
-    if correlation is not None and not correlation.independent:
+    if correlation is not None and not correlation.independent and not correlation.mild:
         fallback = (
             f"Neighbouring pixels share noise: {number(correlation.x)} along x and {number(correlation.y)} along y."
         )

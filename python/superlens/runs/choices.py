@@ -179,7 +179,7 @@ class Reading:
         return {name: getattr(self, name) for name in names}
 
     def corrected(self, image: Image) -> Image:
-        """Take off what is asked for: the sensor's own offsets and gains, then stripes."""
+        """Subtract what was requested: the sensor's own offsets and gains, then stripes."""
         from superlens.io import read
         from superlens.observing import even_sensor, without_stripes
 
@@ -386,7 +386,7 @@ def _no_such_channels(channel: Sequence[int], count: int) -> SuperlensError:
 
 
 def one_or_several(image: Image, channel: Sequence[int]) -> Image:
-    """The channels of an image that are asked for; one of them comes without the axis C.
+    """The requested channels of an image; one of them comes without the axis C.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A run told before it begins: what was read of each file, what is assumed, and what would be made; nothing is written."""
+"""A run described before it begins: what was read of each file, what is assumed, and what would be made; nothing is written."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _camera(request: Request, image: LazyImage) -> str:
     try:
         camera = measure(image, **known).camera
     except SuperlensError as error:
-        return f"cannot be told: {error}"
+        return f"not known: {error}"
     values = {
         "offset": f"offset {camera.offset:.4g} counts",
         "gain": f"gain {camera.gain:.3g} counts per electron",

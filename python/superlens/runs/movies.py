@@ -49,7 +49,7 @@ _ROWS_PER_PIXEL = 0.05  # of a dense frame
 
 
 def chosen(request: Request) -> MovieMethod:
-    """The method of movies that is asked for.
+    """The requested method of movies.
 
     Raises
     ------
@@ -198,7 +198,7 @@ def _movie(request: Request) -> tuple[Image | LazyImage, Path]:
 
 @contextlib.contextmanager
 def _room_for_table(request: Request, movie: Path) -> Iterator[None]:
-    """Check, before the work, that the table that is asked for besides a folder can be written."""
+    """Check, before the work, that the table that is requested besides a folder can be written."""
     table = request.path("save_table")
     if table is None:
         yield
@@ -254,7 +254,7 @@ def _nothing(shape: tuple[int, int]) -> Any:
 
 
 def _saved(request: Request, found: Result) -> list[Path]:
-    """Write the table to the file that was asked for besides a folder."""
+    """Write the table to the file that was requested besides a folder."""
     table = request.path("save_table")
     if table is None:
         return []

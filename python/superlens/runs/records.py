@@ -1,4 +1,4 @@
-"""What a run leaves behind: images and tables by role, a report for each input, and ``run.json``, which tells how they were made.
+"""What a run leaves behind: images and tables by role, a report for each input, and ``run.json``, which records how they were made.
 
 One writer and one schema for every method; docs/formats.md describes it.
 """

@@ -1,4 +1,4 @@
-"""What can be asked for, and one asking of it: the same value for a shell, a menu and a notebook.
+"""What can be requested, and one request: the same value for a shell, a menu and a notebook.
 
 A `Verb` is a name, the parameters that may be said with it, and a function from a `Request` to an `Outcome`. A request holds what was
 said, the images that came with it, and the `Session` of the door: where to tell how far the work is, how to start the engine, what to

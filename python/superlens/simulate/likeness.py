@@ -501,7 +501,7 @@ def _summed(facts: _Facts, moving: bool) -> tuple[dict[str, float], dict[str, fl
 
 
 def _quarters(frames: Array) -> Array:
-    """Each frame as four, so that the scatter between them tells an error where there are few frames."""
+    """Each frame as four, so that the scatter between them gives an error where there are few frames."""
     height, width = (side // 2 for side in frames.shape[1:])
     parts = [frames[:, y : y + height, x : x + width] for y in (0, height) for x in (0, width)]
     return np.concatenate(parts)

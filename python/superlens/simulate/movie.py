@@ -100,7 +100,7 @@ class SmlmScene:
 
     @property
     def three_d(self) -> bool:
-        """Whether the truth tells z: the heights or the images of molecules differ along it."""
+        """Whether the truth has z: the heights or the images of molecules differ along it."""
         return self.spots.three_d or self.z_range_nm[0] != self.z_range_nm[1]
 
 

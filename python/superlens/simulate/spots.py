@@ -138,7 +138,7 @@ class AstigmaticSpots:
 
     @property
     def three_d(self) -> bool:
-        """True: the shape tells z."""
+        """True: the shape depends on z."""
         return True
 
     def sigmas(self, z_nm: Floats, rng: np.random.Generator) -> Floats:

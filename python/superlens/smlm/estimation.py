@@ -1,4 +1,4 @@
-"""What a movie of blinking molecules tells about itself: the width of their images, their brightness, the background, the density, the camera.
+"""What can be estimated from a movie of blinking molecules: the width of their images, their brightness, the background, the density, the camera.
 
 Where blinks are far apart, each is fitted and the medians are taken. Where they are not, the fluctuations tell: a molecule that shines in
 some frames and not in others makes neighbouring pixels rise and fall together, with the shape of its image convolved with itself. The
@@ -17,7 +17,7 @@ Biophys. J. 94, 2320 (2008). Z. Zhang et al. and others use the same cumulants f
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, optimize
 from scipy.special import ndtr
 
-from superlens.camera import Camera, estimate_camera, find_border
+from superlens.camera import Camera, check_noise, estimate_camera, find_border
 from superlens.errors import SuperlensError
 from superlens.smlm.background import darkest, divide_light
 from superlens.smlm.doubting import DarkPlaces, FinestDetail, doubts_about
@@ -49,6 +49,8 @@ _FEWEST_BRIGHT = 10
 _CLEAR = 0.3  # error of the photons of a blink that tells how noisy it is, relative
 _FEWEST_ALONE = 3
 """Isolated blinks that will do where there are too few frames to see fluctuations."""
+_NOISE_FRAMES = 16
+_SHOWS_NOISE = 1.2  # pixels: sigma from which bright and crowded molecules have no frequencies as high as those the noise is read from
 _AGREE = 0.12
 """Relative difference from the fluctuations up to which the width of isolated blinks is believed: beyond it they were pairs."""
 _FEWEST_FRAMES = 8
@@ -300,9 +302,7 @@ def estimate_movie(
     by_detail, error, quietest = nothing if gain is None else gain_by_finest_detail(every[judged.alike])
     finest = FinestDetail(by_detail, error, quietest / max(dark.noise, 1e-9) ** 2, wide)
     doubts = doubts_about(camera, dark, scatter, excess=excess, crowding=crowding, free_gain=free_gain, finest=finest)
-    border = find_border(every[judged.alike][0])
-    if border is not None:
-        doubts = (border.sentence("movie"), *doubts)
+    doubts = (*_worked_on(every[judged.alike], wide), *doubts)
     return MovieEstimate(
         camera,
         sigma_nm,
@@ -318,6 +318,23 @@ def estimate_movie(
         doubts,
         trend,
     )
+
+
+def _worked_on(frames: Array, wide: float) -> Iterator[str]:
+    """What was done to the frames before: a border, or a filter, which shows in the noise of neighbours.
+
+    Narrow images of molecules have as high frequencies as noise, and hide it.
+    """
+    border = find_border(frames[0])
+    if border is not None:
+        yield border.sentence("movie")
+    noise = check_noise(frames[np.linspace(0, len(frames) - 1, min(len(frames), _NOISE_FRAMES)).round().astype(int)])
+    if wide >= _SHOWS_NOISE and not noise.independent and not noise.mild:
+        x, y = noise.neighbour_correlation
+        yield (
+            f"The noise of neighbouring pixels is correlated ({x:.2f} along x and {y:.2f} along y): the frames were filtered, scaled or compressed, and "
+            "gain, photons and uncertainties can't be right. Use the raw frames."
+        )
 
 
 def _trend(

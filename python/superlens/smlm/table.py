@@ -135,7 +135,7 @@ class Localizations:
         return int(self.columns["frame"].max(initial=0))
 
     def where(self, chosen: ArrayLike) -> Localizations:
-        """Rows by a mask of shape (N,) or by indices, in the order asked for."""
+        """Rows by a mask of shape (N,) or by indices, in the order of the indices."""
         rows = np.asarray(chosen)
         return replace(self, columns={name: values[rows] for name, values in self.columns.items()})
 

@@ -39,7 +39,7 @@ class Ledger:
         self.path = output.with_name(f".{output.name}.state")
 
     def begin(self, plan: Mapping[str, Any]) -> None:
-        """Write a new record that tells what is being made; an earlier one is forgotten."""
+        """Write a new record of what is being made; an earlier one is forgotten."""
         with replacing(self.path) as beside:
             beside.write_text(json.dumps(plan) + "\n", encoding="utf-8")
 

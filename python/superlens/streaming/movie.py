@@ -1,4 +1,4 @@
-"""A movie as localization takes it: frames read when they are asked for, and what the movie tells about itself."""
+"""A movie as localization takes it: frames read on demand, and what can be estimated from the movie."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Recording: TypeAlias = Image | LazyImage
 
 _SAMPLE_PIXELS = 64e6
 _SAMPLE_FRAMES = 100
-"""A part that is shorter tells too little of itself."""
+"""A shorter part is not enough for an estimate."""
 
 
 def open_movie(path: Path, *, axes: str | None = None, **said: Any) -> LazyImage:
@@ -123,7 +123,7 @@ def frames_of(movie: Recording, chosen: slice | NDArray[np.int64]) -> Array:
 
 
 def estimate_conditions(movie: Recording, known: Known, span: tuple[int, int]) -> MovieEstimate:
-    """What the movie tells about itself, from frames spread over ``span`` (first included, last not, from 0)."""
+    """What can be estimated from the movie, by frames spread over ``span`` (first included, last not, from 0)."""
     numbers = _sampled(movie, span)
     return _estimated(movie, known, frames_of(movie, numbers), numbers)
 

@@ -1,4 +1,4 @@
-"""HDF5 safely: files are told apart by what they hold, and only plain data inside the file itself are read.
+"""HDF5 safely: files are recognised by what they hold, and only plain data inside the file itself are read.
 
 An HDF5 file can point to other files on the machine and can claim arrays of any size; both are refused before anything is read. Text of
 variable length is not read through the HDF5 library, which crashes or hangs on damaged references to it, but looked up in the heap

@@ -1,4 +1,4 @@
-"""Which model a movie is read with: the shipped one whose training covers what the movie tells about itself."""
+"""Which model a movie is read with: the shipped one whose training covers the conditions of the movie."""
 
 from __future__ import annotations
 

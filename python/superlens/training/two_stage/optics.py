@@ -17,7 +17,7 @@ __all__ = ["BINNED_SCALE", "NOMINAL_FWHM", "SharpOptics", "compact"]
 Array = NDArray[np.float32]
 
 NOMINAL_FWHM = 3.0
-"""Camera pixels; tells a denoiser without optics how smooth light is."""
+"""Camera pixels; how smooth light is, for a denoiser without optics."""
 
 BINNED_SCALE = 2
 """Fine pixels along a bin, whatever the sampling that was asked for."""
@@ -51,7 +51,7 @@ class SharpOptics:
 
     @classmethod
     def of(cls, psf: PSF | None, axes: str, scale: int, response: Response, *, bins: int = 1) -> SharpOptics:
-        """For a PSF on the fine grid; for None, a nominal one that only tells a denoiser how smooth light is.
+        """For a PSF on the fine grid; for None, a nominal one that only states to a denoiser how smooth light is.
 
         Of an image that is binned, for the PSF on a grid twice as fine as its bins, which is then the scale.
         """
@@ -89,7 +89,7 @@ class SharpOptics:
 
 
 def nominal(axes: str, scale: int) -> PSF:
-    """A PSF that tells how smooth light is, where there are no optics."""
+    """A PSF that states how smooth light is, where there are no optics."""
     lateral = 100 * NOMINAL_FWHM, 100 / scale
     return PSF.gaussian(*lateral, fwhm_z_nm=150, z_step_nm=100) if axes == "ZYX" else PSF.gaussian(*lateral)
 
