@@ -435,3 +435,12 @@ def test_neighbours_that_share_little_noise_are_taken_into_account_and_no_more()
     enlarged = check_noise(ndimage.zoom(white, 2, order=1, mode="nearest", grid_mode=True))
     assert not spilled.independent and spilled.mild and "into account" in spilled.note
     assert not enlarged.independent and not enlarged.mild
+
+
+def test_a_camera_that_multiplies_electrons_is_no_fault_of_the_image() -> None:
+    """Forty counts per electron are usual for an EMCCD; the gain that is found holds its excess noise as well."""
+    counts, _ = picture("filaments", Camera(40.0, 300.0, 1.0))
+    estimate = estimate_camera(np.rint(counts))
+    assert estimate.camera.gain == pytest.approx(40.0, rel=0.15)
+    assert estimate.verdict == "plausible"
+    assert any("EMCCD" in note for note in estimate.notes)
