@@ -185,6 +185,15 @@ def test_the_original_recipe_runs(frames):
     assert made.roles == ("sharp", "denoised", "reconstruction") and np.isfinite(made["sharp"].data).all()
 
 
+def test_channels_of_frames_come_as_channels_of_planes(frames, result):
+    both = dataclasses.replace(
+        frames, data=np.stack([frames.data] * 2, axis=1), axes="TCYX", channel_names=("a", "b"), emission_nm=(525, 610)
+    )
+    (one,) = result.channels
+    made = sl.Result((one, one), (0, 1), both)["sharp"]
+    assert (made.axes, made.data.shape, made.channel_names) == ("CYX", (2, 192, 192), ("a", "b"))
+
+
 def test_the_shell_enhances_with_a_flag_and_announces_what_comes(tmp_path):
     path, out = tmp_path / "raw.tif", tmp_path / "out"
     write(path, dataclasses.replace(raw().frames, data=raw().frames.data.astype(np.uint16)))

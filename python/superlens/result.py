@@ -163,13 +163,19 @@ class Result:
         images = [channel.images[role] for channel in self.channels]
         if not self.numbers:
             return images[0]
-        at, first = self.like.axes.index("C"), images[0]
+        first = images[0]
+        axes = "".join(axis for axis in "TCZYX" if axis == "C" or axis in first.axes)
+        like = self.like
+        if axes != like.axes:  # a method may give one plane for many frames
+            like = replace(like, z_step_nm=first.z_step_nm, frame_interval_s=first.frame_interval_s)
+        at = axes.index("C")
         told = [image.history["superlens"] for image in images]
         pairs = zip(self.numbers, told, strict=True)
         history = {"what": told[0]["what"], "channels": [{"channel": number, **one} for number, one in pairs]}
         return replace(
-            self.like,
+            like,
             data=np.stack([image.data for image in images], axis=at),
+            axes=axes,
             pixel_nm=first.pixel_nm,
             history={**self.like.history, "superlens": history},
         )

@@ -22,9 +22,6 @@ from superlens.training.two_stage.state import TwoStageState
 
 __all__ = ["learn"]
 
-_WIDER = 1.0
-"""Factor on the uncertainty of weights that were calibrated on images, for reconstructions."""
-
 
 def learn(prepared: Prepared, checkpoint: Path | None, progress: Progress, start: Model | None = None) -> Learned:
     """Train a model on what was prepared.
@@ -58,7 +55,7 @@ def learn(prepared: Prepared, checkpoint: Path | None, progress: Progress, start
         prepared.optics,
         prepared.normaliser,
         prepared.observations[0].camera,
-        None if origin is None else _spread_of(origin),
+        None if origin is None else TwoStageState.of(origin.model).spread,
     )
     described = ModelConfig(
         version=__version__,
@@ -76,11 +73,6 @@ def learn(prepared: Prepared, checkpoint: Path | None, progress: Progress, start
         },
     )
     return Learned(Model(described, training.kept), history, start)
-
-
-def _spread_of(origin: Start) -> float | None:
-    known = TwoStageState.of(origin.model).spread
-    return None if known is None else known * (1.0 if origin.name.endswith("-sim") else _WIDER)
 
 
 def _digest(prepared: Prepared) -> str:

@@ -55,10 +55,10 @@ class SimPredictor(Predictor):
     def __init__(self, model: Model, start: Model | None = None) -> None:
         self.model, self.state = model, SimState.of(model)
         known = architecture(model.config.network)
-        self._conditioned = known.inputs == "conditioned"
+        self.conditioned = known.inputs == "conditioned"
         self.axes, self.halo, self.reach_z, self.align = "YX", known.halo, 0, known.align
         self.edge, self.bytes_per_pixel, self.blocks = EDGE, known.bytes_per_pixel, not known.whole
-        states = self._conditioned and self.state.spread is not None
+        states = self.conditioned and self.state.spread is not None
         self.roles = {"sharp": 1, "denoised": 1, **({"uncertainty": 1} if states else {})}
         self._start = _start_of(model, start) if states else None
         self.camera = {
@@ -70,7 +70,7 @@ class SimPredictor(Predictor):
     def __call__(self, counts: Array, sigma: Array, roles: Sequence[str]) -> dict[str, Array]:
         """Predict one reconstruction or a tile of it; see `Predictor`."""
         normaliser = self.state.normaliser
-        if not self._conditioned:
+        if not self.conditioned:
             return self._original(counts, roles)
         channels = condition(counts, sigma, normaliser, self.state.optics.bank)
         denoised, sharp, log_sigma = self._averaged(self.model.network, channels)
@@ -116,7 +116,7 @@ def predicted(predictor: SimPredictor, optics: SimOptics, counts: Array, sigma: 
     Over wide windows the reconstruction knows the light far better than a network does, so the sharp image takes it from there.
     """
     found = predict_whole(predictor, counts, sigma)
-    if not predictor._conditioned:
+    if not predictor.conditioned:
         return found
     left = counts - optics.seen(found["sharp"])
     sharp = found["sharp"] + ndimage.gaussian_filter(left, _KEPT, mode="reflect")
