@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from superlens.methods.deepstorm.settings import DeepStormConfig
     from superlens.methods.zsdeconv.settings import ZSDeconvConfig
     from superlens.methods.zsdeconv_sim.settings import ZSDeconvSimConfig
+    from superlens.metrics import find_psf
     from superlens.model import ChannelModels, Model, load_model
     from superlens.optics import PSF, Objective
     from superlens.predicting import BlockOptions
@@ -89,6 +90,7 @@ _HOME = {
     "write_localizations": "io",
     "BlockOptions": "predicting",
     "predict_file": "enhancing",
+    "find_psf": "metrics",
     "ChannelModels": "model",
     "Model": "model",
     "load_model": "model",
@@ -155,6 +157,7 @@ __all__ = [
     "doctor",
     "enhance",
     "estimate_camera",
+    "find_psf",
     "fiji",
     "load_model",
     "localize",

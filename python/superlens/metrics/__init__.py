@@ -5,7 +5,7 @@ its docstring what data range it takes and whether anything is fitted first, bec
 methods differ.
 
 `fidelity` needs the truth, `resolution` needs two images or one, `consistency` needs the data, `profiles` needs a line, and `blur`
-needs the PSF that the image is said to have.
+needs the PSF that the image is said to have, and `found_psf` finds one.
 """
 
 from superlens.metrics.blur import BlurWidth, blur_width
@@ -17,6 +17,7 @@ from superlens.metrics.consistency import (
     rsp_rse,
 )
 from superlens.metrics.fidelity import linear_fit, nrmse, psnr, psnr_fitted, ssim
+from superlens.metrics.found_psf import FoundPSF, find_psf
 from superlens.metrics.profiles import dip_between_peaks, line_profile
 from superlens.metrics.resolution import (
     FrcCurve,
@@ -29,11 +30,13 @@ from superlens.metrics.resolution import (
 __all__ = [
     "BlurWidth",
     "ConsistencyMap",
+    "FoundPSF",
     "FrcCurve",
     "Whiteness",
     "blur_width",
     "decorrelation_resolution",
     "dip_between_peaks",
+    "find_psf",
     "flux_ratio",
     "frc",
     "frc_resolution",

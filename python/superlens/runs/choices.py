@@ -6,12 +6,13 @@ What is left open comes from the file, or is asked for in one line; nothing is g
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from superlens.errors import SuperlensError
+from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.parameters import Parameter
 
 if TYPE_CHECKING:
@@ -86,7 +87,10 @@ OPTICS = (
         "psf_model", "choice", "Theory of the focus; default: by the NA.", "PSF theory",
         choices=("auto", "gaussian", "scalar", "vectorial"), advanced=True,
     ),
-    Parameter("psf", "file", "A measured PSF (TIFF, or MRC with a radial OTF) instead of the optics.", "Measured PSF", advanced=True),
+    Parameter(
+        "psf", "file", "A measured PSF (TIFF, or MRC with a radial OTF) instead of the optics, or auto to find its width from the image.",
+        "Measured PSF", advanced=True,
+    ),
     Parameter(
         "psf_pixel_nm", "float", "Pixel of the PSF file, in nm; default: what the file says.", "Pixel of the PSF file",
         unit="nm", advanced=True,
@@ -97,6 +101,8 @@ OPTICS = (
     ),
     Parameter("psf_series", "int", "Which image of a PSF file that holds several, from 0.", "Image in the PSF file", least=0, advanced=True),
 )  # fmt: skip
+
+_FROM_IMAGE = Path("auto")
 
 _EACH = ("wavelength_nm", "excitation_nm", "psf")
 """What may differ between channels."""
@@ -215,6 +221,11 @@ class OpticsFacts:
         """Whether any of it was given."""
         return any(getattr(self, field.name) is not None for field in fields(self))
 
+    @property
+    def from_image(self) -> bool:
+        """Whether the PSF is to be found from the image."""
+        return self.psf == _FROM_IMAGE
+
     def load(self) -> Objective | PSF:
         """Make the optics, or say what is missing.
 
@@ -225,6 +236,10 @@ class OpticsFacts:
         """
         stated = {name: value for name, value in self._objective().items() if value is not None}
         if self.psf is not None:
+            if self.from_image:
+                raise SuperlensError(
+                    "`psf` is auto and there is no image to find it from; give the optics or a PSF file."
+                )
             if stated:
                 raise SuperlensError(
                     f"both `psf` and `{next(iter(stated))}` are given; expected a PSF file or the optics. Leave one out."
@@ -369,10 +384,29 @@ class ChannelOptics:
 def _loaded(facts: OpticsFacts, image: Image, number: int, needed: bool) -> Objective | PSF | None:
     if not facts.given and not needed:
         return None
+    if facts.from_image:
+        return _found(facts, image, number)
     stated = image.emission_nm[number] if number < len(image.emission_nm) else None
     if facts.psf is None and facts.wavelength_nm is None and facts.na is not None and stated is not None:
         facts = replace(facts, wavelength_nm=stated)
     return facts.load()
+
+
+def _found(facts: OpticsFacts, image: Image, number: int) -> PSF:
+    """The PSF that the image shows, and a warning that says which."""
+    from superlens.metrics import find_psf
+
+    others = [field.name for field in fields(facts) if field.name != "psf" and getattr(facts, field.name) is not None]
+    if others:
+        raise SuperlensError(f"`psf` is auto and `{others[0]}` is given; leave one of them out.")
+    if "Z" in image.axes:
+        raise SuperlensError(
+            "`psf` is auto and the image has slices; a width along z cannot be found, so give the optics."
+        )
+    found = find_psf(image.select(c=number) if "C" in image.axes else image)
+    if any(image.data.strides):  # not an outline alone, as of a dry run
+        warnings.warn(found.note, SuperlensWarning, stacklevel=2)
+    return found.psf
 
 
 def _stated(image: Image, numbers: Sequence[int]) -> bool:

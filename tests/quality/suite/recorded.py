@@ -37,7 +37,7 @@ from .real import data_folder
 from .scores import upsampled
 from .store import Cell, Outcome
 
-__all__ = ["DENOISING", "REPEATS", "SHARPENING", "cells"]
+__all__ = ["DENOISING", "REPEATS", "SHARPENING", "Sharpening", "cells", "read_pair_image"]
 
 Array = NDArray[Any]
 
@@ -128,9 +128,7 @@ def cells() -> list[Cell]:
 
 def _sharpened(name: str, method: str) -> Outcome:
     pair = SHARPENING[name]
-    image, reference = _read(pair.image), np.asarray(_read(pair.reference).data, np.float64)
-    image = image.with_data(np.ascontiguousarray(np.asarray(image.data)[:: pair.every, :: pair.every]))
-    image = sl.Image(image.data, "YX", pixel_nm=_PIXEL_NM, name=name)
+    image, reference = read_pair_image(pair), np.asarray(_read(pair.reference).data, np.float64)
     psf = PSF.gaussian(pair.fwhm_px * _PIXEL_NM, _PIXEL_NM / pair.scale)
     began = time.perf_counter()
     numbers, found = _SHARPEN[method](image, psf, pair.scale, reference)
@@ -284,6 +282,12 @@ def _repeated(name: str) -> Outcome:
         "gain": gain,
     }
     return Outcome(numbers, {"first": one, "second": gain * two, "uncertainty": errors[0]})
+
+
+def read_pair_image(pair: Sharpening) -> sl.Image:
+    """The image of a pair, at the sampling that is worked on."""
+    data = np.asarray(_read(pair.image).data)[:: pair.every, :: pair.every]
+    return sl.Image(np.ascontiguousarray(data), "YX", pixel_nm=_PIXEL_NM, name=Path(pair.image).stem)
 
 
 def _read(path: str) -> sl.Image:
