@@ -37,7 +37,8 @@ PSF = Objective(na=1.3, wavelength_nm=525).psf(31.3)
 
 @pytest.fixture(scope="module")
 def filaments() -> Scene:
-    return scene("filaments", 30, psf=PSF, camera=Camera(GAIN, OFFSET, READ_NOISE_E), shape=(SIDE, SIDE), seed=3)
+    """Light enough for so small an image to tell the width of its PSF."""
+    return scene("filaments", 100, psf=PSF, camera=Camera(GAIN, OFFSET, READ_NOISE_E), shape=(SIDE, SIDE), seed=3)
 
 
 def observed(image: Image, offset: float = OFFSET) -> Observation:
