@@ -16,7 +16,7 @@ from superlens.io import read, read_psf, write
 from superlens.optics import PSF, Objective
 from superlens.runs.choices import Reading
 
-pytestmark = pytest.mark.usefixtures("slim", "untraced")
+pytestmark = pytest.mark.usefixtures("slim")
 
 Run = Callable[..., Result]
 
