@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from superlens.camera import NoiseCheck
 from superlens.evidence.plain import further, warned
 from superlens.host import versions
 from superlens.methods.zsdeconv_sim.optics import SimOptics
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["SimEvidence"]
 
 _FLUX = 0.01
+_SHARED = 0.15
 _SPREAD, _NEAR = (0.8, 1.15), (0.65, 1.5)
 _COHERENT, _FAINT = 0.6, 0.1  # recorded microtubules of coherence 0.51 came out with fringes beside bright fibres
 
@@ -62,6 +64,7 @@ class SimEvidence:
             "response_fwhm_nm": state.optics.response.fwhm_nm,
             "line_fwhm_nm": state.optics.response.line_fwhm_nm,
             "extended_limit_fwhm_nm": state.optics.limit.fwhm_nm,
+            "neighbour_correlation": _shared(observation.noise),
             "blend": math.nan if history is None else history.blend,
             "training_steps": math.nan if history is None or not history.records else float(history.records[-1].step),
         }
@@ -166,6 +169,15 @@ def _checks(numbers: dict[str, float]) -> tuple[Metric, ...]:
             "How far each shifted band and the wide field are one image where they overlap. Low values mean ghost lines beside bright structures; the network cannot tell them from structure, and sharpens them.",
         ),
         Metric(
+            "correlation of the raw noise",
+            numbers["neighbour_correlation"],
+            "",
+            f"below {_SHARED:g}",
+            "bad" if numbers["neighbour_correlation"] >= _SHARED else "ok",
+            "Noise that neighbouring raw pixels share is in both halves of a pair, so that the network draws it as a texture. Use raw camera data, neither "
+            "scaled nor filtered.",
+        ),
+        Metric(
             "width of a thin line",
             numbers["line_fwhm_nm"],
             "nm",
@@ -174,6 +186,11 @@ def _checks(numbers: dict[str, float]) -> tuple[Metric, ...]:
             "Full width at half maximum in an ideal result: the resolution that the sharp image states.",
         ),
     )
+
+
+def _shared(noise: NoiseCheck | None) -> float:
+    """The larger correlation with a neighbour where noise is shared at all."""
+    return 0.0 if noise is None or noise.independent else max(noise.neighbour_correlation)
 
 
 def _grade(value: float, ok: tuple[float, float], near: tuple[float, float]) -> Grade:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from superlens.camera import Camera, recorrupt
+from superlens.camera import recorrupt
 from superlens.methods.zsdeconv_sim.optics import SimOptics
 from superlens.methods.zsdeconv_sim.prepared import SimObservation
 from superlens.observing.observation import noise_sigma, noisy_pair
@@ -51,7 +51,7 @@ def recordings_of(observations: Sequence[SimObservation], optics: SimOptics) -> 
     borders, which do not count.
     """
     return [
-        _part(frames, observation.camera, optics, rows, columns)
+        _part(frames, observation, optics, rows, columns)
         for observation in observations
         for frames in observation.frames
         for rows in _cuts(frames.shape[-2])
@@ -65,8 +65,8 @@ def _cuts(side: int) -> list[slice]:
     return [slice(int(s), int(s) + length) for s in np.linspace(0, side - length, number).round()]
 
 
-def _part(frames: Array, camera: Camera, optics: SimOptics, rows: slice, columns: slice) -> SimRecording:
-    height, width = frames.shape[-2:]
+def _part(frames: Array, observation: SimObservation, optics: SimOptics, rows: slice, columns: slice) -> SimRecording:
+    camera, (height, width) = observation.camera, frames.shape[-2:]
     inside = np.zeros((rows.stop - rows.start, columns.stop - columns.start), bool)
     top, left = (_BORDER if cut.start > 0 else 0 for cut in (rows, columns))
     bottom, right = (
@@ -85,7 +85,7 @@ def _part(frames: Array, camera: Camera, optics: SimOptics, rows: slice, columns
         good,
         held_out_blocks(counts.shape),
         np.ones((), np.bool_),
-        None,
+        None if observation.noise is None else observation.noise.shared,
         (float(counts.min()), float(counts.max())),
         frames=own,
         optics=moved,
@@ -115,7 +115,7 @@ class RawCopies:
 
 def split(one: SimRecording, alpha: float, rng: np.random.Generator, *, shot: float = 1.0, read: float = 1.0) -> Pair:
     """Two reconstructions of one expectation and independent noise."""
-    first, second = noisy_pair(one.frames, one.camera, alpha, rng, shot=shot, read=read)
+    first, second = noisy_pair(one.frames, one.camera, alpha, rng, covariance=one.covariance, shot=shot, read=read)
     sigma = one.optics.sigma(first, one.camera) * np.float32(math.sqrt(1 + alpha**2))
     return Pair(one.operator.apply(first), one.operator.apply(second), sigma, one.free, one.bounds)
 

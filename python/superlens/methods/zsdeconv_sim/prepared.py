@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from superlens.camera import Camera, estimate_camera, refuse_offset, smoothed_signal
+from superlens.camera import Camera, NoiseCheck, check_noise, estimate_camera, refuse_offset, smoothed_signal
 from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.methods.zsdeconv_sim.optics import SimOptics
@@ -42,6 +42,8 @@ class SimObservation:
         Standard deviation of its noise.
     camera : Camera
     messages : tuple of str
+    noise : NoiseCheck or None
+        Whether neighbouring pixels of the raw frames share noise.
     """
 
     image: Image
@@ -51,6 +53,7 @@ class SimObservation:
     sigma: Array
     camera: Camera
     messages: tuple[str, ...]
+    noise: NoiseCheck | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,7 +168,9 @@ def _observation(
     operator = optics.operator((frames.shape[-2], frames.shape[-1]))
     counts = np.stack([operator.apply(one) for one in frames])
     sigma = np.stack([optics.sigma(one, camera) for one in frames])
-    return SimObservation(image, result, frames, counts, sigma, camera, result.messages)
+    noise = check_noise(frames.reshape(-1, *frames.shape[-2:]))
+    said = () if noise.independent else (noise.note,)
+    return SimObservation(image, result, frames, counts, sigma, camera, (*result.messages, *said), noise)
 
 
 def _camera_of(frames: Array, config: ZSDeconvSimConfig) -> Camera:
