@@ -1,7 +1,7 @@
 """A small network that says how much of the light of each cell of an image comes from out of focus.
 
 It sees an image as cells as wide as the PSF (`superlens.observing.haze`), so that a few convolutions and a mean over the whole image look as far
-as haze reaches, and cost next to nothing. In: ``(B, y, x, C)``, sides multiples of 4. Out: the share, ``(B, y, x, 1)``.
+as haze reaches, and cost next to nothing. In: ``(B, y, x, C)``, sides multiples of 8. Out: the share, ``(B, y, x, 1)``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from superlens.networks.architecture import Architecture
 
 __all__ = ["ARCHITECTURES", "haze_cells"]
 
+_LEVELS = 4  # of sampling, each half as fine as the one before
+
 
 def haze_cells(*, channels: int = 10, width: int = 24) -> keras.Model:
     """Build the network.
@@ -22,21 +24,25 @@ def haze_cells(*, channels: int = 10, width: int = 24) -> keras.Model:
     channels : int
         Of the input.
     width : int
-        Feature channels at full sampling.
+        Feature channels at full sampling; each coarser level has as many more.
     """
     inputs = keras.Input((None, None, channels), name="cells")
-    full = _twice(inputs, width, "down0")
-    half = _twice(layers.AveragePooling2D(2, name="pool0")(full), 2 * width, "down1")
-    quarter = _twice(layers.AveragePooling2D(2, name="pool1")(half), 3 * width, "down2")
-    whole = layers.GlobalAveragePooling2D(keepdims=True, name="whole")(quarter)
-    whole = layers.Conv2D(3 * width, 1, activation="relu", name="whole_0")(whole)
-    quarter = layers.Add(name="whole_add")(
-        [_conv(quarter, 3 * width, "deep"), layers.Conv2D(3 * width, 1, name="whole_1")(whole)]
+    x, passed = inputs, []
+    for level in range(_LEVELS):
+        if level:
+            x = layers.AveragePooling2D(2, name=f"pool{level}")(x)
+        x = _twice(x, (level + 1) * width, f"down{level}")
+        passed.append(x)
+    deepest = _LEVELS * width
+    whole = layers.GlobalAveragePooling2D(keepdims=True, name="whole")(x)
+    whole = layers.Conv2D(deepest, 1, activation="relu", name="whole_0")(whole)
+    x = layers.Add(name="whole_add")(
+        [_conv(x, deepest, "deep"), layers.Conv2D(deepest, 1, name="whole_1")(whole)]
     )
-    x = layers.Concatenate(name="join1")([layers.UpSampling2D(2, name="up1")(quarter), half])
-    x = _twice(x, 2 * width, "up1_conv")
-    x = layers.Concatenate(name="join0")([layers.UpSampling2D(2, name="up0")(x), full])
-    x = _twice(x, width, "up0_conv")
+    for level in reversed(range(_LEVELS - 1)):
+        x = layers.UpSampling2D(2, name=f"up{level}")(x)
+        x = layers.Concatenate(name=f"join{level}")([x, passed[level]])
+        x = _twice(x, (level + 1) * width, f"up{level}_conv")
     share = layers.Conv2D(1, 3, padding="same", activation="sigmoid", name="haze", dtype="float32")(x)
     return keras.Model(inputs, share, name="haze_cells")
 
@@ -56,10 +62,10 @@ ARCHITECTURES = (
         haze_cells,
         outputs=("haze",),
         inputs="cells",
-        align=4,
+        align=2 ** (_LEVELS - 1),
         reach=0,
         whole=True,  # a mean over the whole image
-        bytes_per_pixel=2_000,
+        bytes_per_pixel=2_500,
         training_bytes=20_000_000,
         precision="float32",
         sampling="",

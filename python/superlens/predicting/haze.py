@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from superlens.io import LazyImage
 from superlens.model import Model, shipped
+from superlens.networks import architecture
 from superlens.observing.haze import Cells, Haze, cell_side, cells_of, cells_within, channels_of, haze_reach
 from superlens.observing.observation import Observation
 from superlens.streaming import Measured, observe_block
@@ -28,8 +29,6 @@ _LEAST = 0.25
 """Share of the light below which ``auto`` leaves haze alone: fields without any are said to have less than that."""
 
 _STRIP_PIXELS = 1 << 22  # of a file that are looked at together
-
-_ALIGN = 4  # of the network
 
 
 def find_haze(counts: Array, sigma: Array, fwhm_px: float) -> tuple[Haze, float]:
@@ -86,7 +85,7 @@ def haze_share_of_cells(cells: Cells, fwhm_px: float) -> Array:
     """Share of the light of each cell that is haze, a mean over the eight turned and mirrored copies; shape (y, x)."""
     channels = channels_of(cells, fwhm_px)
     height, width = channels.shape[:2]
-    frame = [(0, -n % _ALIGN) for n in (height, width)]
+    frame = [(0, -n % architecture("haze").align) for n in (height, width)]
     framed = np.pad(channels, [*frame, (0, 0)], mode="symmetric")
     total = np.zeros(framed.shape[:2], np.float32)
     for quarters in range(4):
