@@ -17,7 +17,8 @@ from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.observing.haze import HAZE_CHANNELS, Haze, cell_side, cells_of, cells_within, channels_of, haze_reach
 from superlens.optics import PSF
 from superlens.predicting.request import BlockOptions
-from superlens.starts.haze import Fields, draw_field, pretrain, share_loss
+from superlens.starts.depth import FIELD_CELLS, draw_field
+from superlens.starts.haze import Fields, pretrain, share_loss
 from superlens.starts.specimens import specimens
 from superlens.training.two_stage.state import TwoStageState
 
@@ -39,7 +40,7 @@ def test_cells_of_a_framed_block_are_those_of_the_whole(fwhm):
     padded = [np.pad(a, [(reach, reach + -n % side) for n in a.shape], mode="symmetric") for a in (counts, sigma)]
     rows = slice(2 * side, 2 * side + 3 * side + 2 * reach)
     part = cells_within(*(a[rows] for a in padded), fwhm)
-    for name in ("light", "lowest", "highest", "fine", "coarse", "noise"):
+    for name in ("light", "deepest", "lowest", "highest", "fine", "coarse", "noise"):
         expected = getattr(whole, name)[2:5]
         np.testing.assert_allclose(getattr(part, name), expected, atol=1e-4 * np.abs(expected).max(), err_msg=name)
 
@@ -105,7 +106,7 @@ def test_fields_hold_shares_and_some_have_no_haze():
     assert min(shares) == 0
     assert 0.2 < max(shares) <= 1
     for channels, goal in drawn:
-        assert channels.shape[:2] == goal.shape[:2]
+        assert channels.shape[:2] == goal.shape[:2] == (FIELD_CELLS, FIELD_CELLS)
         assert np.isfinite(channels).all()
         assert goal.min() >= 0
 

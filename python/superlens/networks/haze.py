@@ -36,9 +36,7 @@ def haze_cells(*, channels: int = 10, width: int = 24) -> keras.Model:
     deepest = _LEVELS * width
     whole = layers.GlobalAveragePooling2D(keepdims=True, name="whole")(x)
     whole = layers.Conv2D(deepest, 1, activation="relu", name="whole_0")(whole)
-    x = layers.Add(name="whole_add")(
-        [_conv(x, deepest, "deep"), layers.Conv2D(deepest, 1, name="whole_1")(whole)]
-    )
+    x = layers.Add(name="whole_add")([_conv(x, deepest, "deep"), layers.Conv2D(deepest, 1, name="whole_1")(whole)])
     for level in reversed(range(_LEVELS - 1)):
         x = layers.UpSampling2D(2, name=f"up{level}")(x)
         x = layers.Concatenate(name=f"join{level}")([x, passed[level]])

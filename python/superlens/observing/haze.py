@@ -22,7 +22,7 @@ __all__ = ["HAZE_CHANNELS", "Cells", "Haze", "cell_side", "cells_of", "cells_wit
 
 Array = NDArray[np.float32]
 
-HAZE_CHANNELS = 10
+HAZE_CHANNELS = 11
 """Channels that `channels_of` gives."""
 
 _WIDTHS = (0.7, 1.4, 2.8)  # of the Gaussians that bands of detail lie between, in standard deviations of the PSF
@@ -39,6 +39,8 @@ class Cells:
     ----------
     light : ndarray, shape (y, x), float32
         Mean.
+    deepest : ndarray, shape (y, x), float32
+        Least of the image smoothed by half of the PSF.
     lowest, highest : ndarray, shape (y, x), float32
         Of the image smoothed by the PSF.
     fine, coarse : ndarray, shape (y, x), float32
@@ -48,6 +50,7 @@ class Cells:
     """
 
     light: Array
+    deepest: Array
     lowest: Array
     highest: Array
     fine: Array
@@ -98,9 +101,10 @@ def cells_within(counts: Array, sigma: Array, fwhm_px: float) -> Cells:
     passed = [_passed(*pair) * variance for pair in zip(widths, widths[1:], strict=False)]
     bands = [_blocks((a - b) ** 2, side).mean((1, 3)) for a, b in zip(smooth, smooth[1:], strict=False)]
     fine, coarse = (_signed_root(band - noise) for band, noise in zip(bands, passed, strict=True))
-    usual = _blocks(smooth[1], side)
+    narrow, usual = (_blocks(one, side) for one in smooth[:2])
     maps = (
-        _blocks(smooth[0], side).mean((1, 3)),
+        narrow.mean((1, 3)),
+        narrow.min((1, 3)),
         usual.min((1, 3)),
         usual.max((1, 3)),
         fine,
@@ -116,11 +120,11 @@ def channels_of(cells: Cells, fwhm_px: float) -> Array:
     Returns
     -------
     ndarray, shape (y, x, HAZE_CHANNELS), float32
-        Relative to the light of the brightest cells: the six maps of `Cells`, lower envelopes over three and seven cells; the width of
+        Relative to the light of the brightest cells: the seven maps of `Cells`, lower envelopes over three and seven cells; the width of
         the PSF and that of a cell, the same everywhere.
     """
     bright = max(float(np.percentile(cells.highest, 99)), 1e-9)
-    maps = (cells.light, cells.lowest, cells.highest, cells.fine, cells.coarse, cells.noise)
+    maps = (cells.light, cells.deepest, cells.lowest, cells.highest, cells.fine, cells.coarse, cells.noise)
     envelopes = (
         ndimage.gaussian_filter(ndimage.minimum_filter(cells.lowest, n, mode="nearest"), n / 2, mode="nearest")
         for n in (3, 7)

@@ -27,7 +27,9 @@ FIELD_CELLS = 64
 """Side of a field, cells."""
 
 _ZOOM = (0.4, 4.0)  # of a specimen's structures, relative to one whose picture fills the field
-_BLUR_IN_FOCUS = 1.0  # extra width of a plane at the limit of the depth of field, relative to that of the PSF
+_BLUR_IN_FOCUS = (
+    0.57  # extra width of a plane half of n wavelength / NA^2 away from the focus, relative to that of the PSF
+)
 _DEEPEST = (3.0, 80.0)  # the same of the farthest plane
 _OFF = 0.12  # logarithm of the error of the stated width, standard deviation
 
@@ -57,13 +59,12 @@ def draw_field(pool: NDArray[np.float16], rng: Rng) -> tuple[Array, Array]:
         focus, haze = focus * lamp, haze * lamp
     if rng.random() < 0.3:  # an even background
         haze = haze + rng.uniform(0, 0.5) * (focus + haze).mean()
-    brightest = max(float(np.percentile(focus + haze, 99)), 0.05 * float((focus + haze).max()))
-    photons = np.exp(rng.uniform(np.log(3), np.log(1000))) / brightest
+    photons = np.exp(rng.uniform(np.log(3), np.log(1000))) / _bright(focus + haze)
     focus, haze = focus * photons, haze * photons
     noisy, sigma = _recorded(focus + haze, rng)
     channels = channels_of(cells_of(noisy, sigma, stated), stated)
     out, total = (_means(one, side) for one in (haze, focus + haze))
-    weight = 0.2 + np.minimum(total / max(float(np.percentile(total, 99)), 0.05 * float(total.max())), 2)
+    weight = 0.2 + np.minimum(total / _bright(total), 2)
     return channels, np.stack([out / np.maximum(total, 1e-6), weight], -1).astype(np.float32)
 
 
@@ -75,7 +76,9 @@ def _in_depth(pool: NDArray[np.float16], side: int, fwhm: float, rng: Rng) -> tu
     inside = _inside(side, rng) if rng.random() < 0.5 else np.ones((side, side), np.float32)
 
     def plane() -> NDArray[Any]:
-        return fft.rfft2(_spread(a_specimen(pool, rng), side, zoom * float(np.exp(rng.normal(0, 0.3)))) * inside)
+        return fft.rfft2(
+            _spread(a_specimen(pool, rng, even=0), side, zoom * float(np.exp(rng.normal(0, 0.3)))) * inside
+        )
 
     def drawn(number: int, first: NDArray[Any], least: float, most: float) -> NDArray[Any]:
         """The sum of some planes, each the first one moved or another, at extra widths between two."""
@@ -89,12 +92,12 @@ def _in_depth(pool: NDArray[np.float16], side: int, fwhm: float, rng: Rng) -> tu
     first = plane()
     within = first / max(float(first[0, 0].real), 1e-9)
     if rng.random() < 0.5:
-        within = within + drawn(int(rng.integers(1, 3)), first, 0.2, _BLUR_IN_FOCUS)
+        within = within + drawn(int(rng.integers(1, 3)), first, 0.1, _BLUR_IN_FOCUS)
     focus, haze = _seen(within * psf, side), np.zeros((side, side), np.float32)
-    share = 0.0 if rng.random() < 0.3 else float(rng.uniform(0.05, 0.97))
+    share = 0.0 if rng.random() < 0.25 else float(rng.uniform(0.1, 0.97))
     if share:
         deepest = float(np.exp(rng.uniform(*np.log(_DEEPEST))))
-        elsewhere = drawn(int(rng.integers(2, 11)), first, 1.2 * _BLUR_IN_FOCUS, deepest)
+        elsewhere = drawn(int(rng.integers(2, 11)), first, _BLUR_IN_FOCUS, deepest)
         haze = _seen(elsewhere * psf, side)
     if rng.random() < 0.4:  # a skirt that the stated width says nothing of
         scattered = rng.uniform(0, 0.4)
@@ -158,6 +161,11 @@ def _recorded(light: Array, rng: Rng) -> tuple[Array, Array]:
     noisy = light + noise
     sigma = np.sqrt(np.maximum(ndimage.uniform_filter(noisy, 5, mode="wrap"), 0.05) + read_noise**2)
     return noisy.astype(np.float32), sigma.astype(np.float32)
+
+
+def _bright(light: Array) -> float:
+    """What bright places show, also where less than a hundredth of the field is bright."""
+    return max(float(np.percentile(light, 99)), 0.05 * float(light.max()), 1e-6)
 
 
 def _means(image: Array, side: int) -> Array:

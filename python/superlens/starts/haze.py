@@ -56,7 +56,7 @@ class Fields:
     def draw(cls, number: int, *, seed: int, count: int = 1000, workers: int = 1) -> Fields:
         """Draw so many, field ``i`` by ``(seed, i)`` alone, from so many specimens."""
         global _POOL
-        _POOL = specimens(count, np.random.default_rng(seed))
+        _POOL = specimens(count, np.random.default_rng(seed), dense=False)
         with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as executor:
             drawn = list(executor.map(partial(_numbered, seed), range(number), chunksize=50))
         return cls(*(np.stack(part) for part in zip(*drawn, strict=True)))

@@ -21,14 +21,19 @@ Rng = np.random.Generator
 FINE = 256
 """Side of a periodic specimen, fine pixels."""
 
+_OFTEN = (0.13, 0.10, 0.11, 0.06, 0.08, 0.12, 0.18, 0.13, 0.09)  # of the kinds of `_structure`
+_DENSE = (5, 8)
 
-def specimens(count: int, rng: Rng) -> NDArray[np.float16]:
+
+def specimens(count: int, rng: Rng, *, dense: bool = True) -> NDArray[np.float16]:
     """Draw the specimens that patches are made from.
 
     Parameters
     ----------
     count : int
     rng : numpy.random.Generator
+    dense : bool
+        Textures that leave no dark place are among them.
 
     Returns
     -------
@@ -36,21 +41,22 @@ def specimens(count: int, rng: Rng) -> NDArray[np.float16]:
     """
     pool = np.empty((count, FINE, FINE), np.float16)
     for i in range(count):
-        drawn = _structure(rng)
+        drawn = _structure(rng, dense)
         while drawn.max() <= 0:  # a sparse kind may draw nothing at all
-            drawn = _structure(rng)
+            drawn = _structure(rng, dense)
         pool[i] = drawn / drawn.max()
     return pool
 
 
-def _structure(rng: Rng) -> Array:
+def _structure(rng: Rng, dense: bool) -> Array:
     """One specimen of a random kind and scale."""
     shape = (FINE, FINE)
 
     def around(value: float, octaves: float) -> float:
         return float(value * 2 ** rng.uniform(-octaves, octaves))
 
-    match rng.choice(9, p=(0.13, 0.10, 0.11, 0.06, 0.08, 0.12, 0.18, 0.13, 0.09)):
+    often = np.array(_OFTEN) * [dense or kind not in _DENSE for kind in range(len(_OFTEN))]
+    match rng.choice(len(_OFTEN), p=often / often.sum()):
         case 0:
             return simulate.filaments(
                 shape, rng, density=around(0.04, 1.7), persistence=around(200, 1.5), width=around(1.2, 1.2)
@@ -91,9 +97,9 @@ def _structure(rng: Rng) -> Array:
             return simulate.one_over_f(shape, rng, exponent=rng.uniform(0.8, 2.2), contrast=around(1.0, 1.0))
 
 
-def a_specimen(pool: NDArray[np.float16], rng: Rng) -> NDArray[np.floating[Any]]:
-    """One specimen of the pool, turned and shifted, by chance mixed with another, bent in brightness, or unevenly lit."""
-    if rng.random() < 0.03:
+def a_specimen(pool: NDArray[np.float16], rng: Rng, *, even: float = 0.03) -> NDArray[np.floating[Any]]:
+    """One specimen of the pool, turned and shifted, by chance mixed with another, bent in brightness, or unevenly lit; or even light."""
+    if rng.random() < even:
         return np.ones((FINE, FINE), np.float32)
     one: NDArray[np.floating[Any]] = _moved(pool, rng)
     if rng.random() < 0.3:
