@@ -1,7 +1,7 @@
 """A small network that says how much of the light of each cell of an image comes from out of focus.
 
-It sees an image as cells as wide as the PSF (`superlens.observing.haze`), so that a few convolutions and a mean over the whole image look as far
-as haze reaches, and cost next to nothing. In: ``(B, y, x, C)``, sides multiples of 8. Out: the share, ``(B, y, x, 1)``.
+It sees an image as cells half as wide as the PSF (`superlens.observing.haze`), so that a few convolutions and a mean over the whole image look as far
+as haze reaches, and cost next to nothing. In: ``(B, y, x, C)``, sides multiples of 16. Out: the share, ``(B, y, x, 1)``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from superlens.networks.architecture import Architecture
 
 __all__ = ["ARCHITECTURES", "haze_cells"]
 
-_LEVELS = 4  # of sampling, each half as fine as the one before
+_WIDTHS = (0.5, 1, 2, 3, 4)  # of the levels of sampling, each half as fine as the one before
 
 
 def haze_cells(*, channels: int = 10, width: int = 24) -> keras.Model:
@@ -24,23 +24,24 @@ def haze_cells(*, channels: int = 10, width: int = 24) -> keras.Model:
     channels : int
         Of the input.
     width : int
-        Feature channels at full sampling; each coarser level has as many more.
+        Feature channels at half sampling; coarser levels have more, and full sampling has half of them.
     """
     inputs = keras.Input((None, None, channels), name="cells")
-    x, passed = inputs, []
-    for level in range(_LEVELS):
+    x, passed, widths = inputs, [], [round(one * width) for one in _WIDTHS]
+    for level, own in enumerate(widths):
         if level:
             x = layers.AveragePooling2D(2, name=f"pool{level}")(x)
-        x = _twice(x, (level + 1) * width, f"down{level}")
+        x = _twice(x, own, f"down{level}")
         passed.append(x)
-    deepest = _LEVELS * width
     whole = layers.GlobalAveragePooling2D(keepdims=True, name="whole")(x)
-    whole = layers.Conv2D(deepest, 1, activation="relu", name="whole_0")(whole)
-    x = layers.Add(name="whole_add")([_conv(x, deepest, "deep"), layers.Conv2D(deepest, 1, name="whole_1")(whole)])
-    for level in reversed(range(_LEVELS - 1)):
+    whole = layers.Conv2D(widths[-1], 1, activation="relu", name="whole_0")(whole)
+    x = layers.Add(name="whole_add")(
+        [_conv(x, widths[-1], "deep"), layers.Conv2D(widths[-1], 1, name="whole_1")(whole)]
+    )
+    for level, own in reversed(list(enumerate(widths[:-1]))):
         x = layers.UpSampling2D(2, name=f"up{level}")(x)
         x = layers.Concatenate(name=f"join{level}")([x, passed[level]])
-        x = _twice(x, (level + 1) * width, f"up{level}_conv")
+        x = _twice(x, own, f"up{level}_conv")
     share = layers.Conv2D(1, 3, padding="same", activation="sigmoid", name="haze", dtype="float32")(x)
     return keras.Model(inputs, share, name="haze_cells")
 
@@ -60,7 +61,7 @@ ARCHITECTURES = (
         haze_cells,
         outputs=("haze",),
         inputs="cells",
-        align=2 ** (_LEVELS - 1),
+        align=2 ** (len(_WIDTHS) - 1),
         reach=0,
         whole=True,  # a mean over the whole image
         bytes_per_pixel=2_500,

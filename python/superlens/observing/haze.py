@@ -2,7 +2,7 @@
 
 In a wide-field microscope most of the light may come from above and below the focus. It is smooth, much wider than any block that a
 network sees, and no deconvolution of one plane can put it back into its structures. So it is found once for the whole image, on a grid
-of cells as wide as the PSF, and the model of the recorded image becomes ``blur(sharp) + haze + noise``. What tells haze from structures in focus is
+of cells half as wide as the PSF, and the model of the recorded image becomes ``blur(sharp) + haze + noise``. What tells haze from structures in focus is
 how much fine contrast a region has for its light.
 
 In: a plane in counts above the offset, the standard deviation of its noise, and the width of the PSF. Out: what each cell shows
@@ -27,7 +27,8 @@ HAZE_CHANNELS = 11
 
 _WIDTHS = (0.7, 1.4, 2.8)  # of the Gaussians that bands of detail lie between, in standard deviations of the PSF
 _LIMIT = 3.0  # of a channel
-_LEAST_SIDE = 3  # of a cell, camera pixels: of a coarse image no fewer cells than pixels would see far enough
+_CELLS = 2  # along the width of the PSF
+_LEAST_SIDE = 2  # of a cell, camera pixels
 _SMOOTH = 0.7  # of the haze, cells
 
 
@@ -60,7 +61,7 @@ class Cells:
 
 def cell_side(fwhm_px: float) -> int:
     """Camera pixels along a cell for a PSF of such a width."""
-    return max(_LEAST_SIDE, round(fwhm_px))
+    return max(_LEAST_SIDE, round(fwhm_px / _CELLS))
 
 
 def haze_reach(fwhm_px: float) -> int:
@@ -120,20 +121,20 @@ def channels_of(cells: Cells, fwhm_px: float) -> Array:
     Returns
     -------
     ndarray, shape (y, x, HAZE_CHANNELS), float32
-        Relative to the light of the brightest cells: the seven maps of `Cells`, lower envelopes over three and seven cells; the width of
+        Relative to the light of the brightest cells: the seven maps of `Cells`, lower envelopes over five and thirteen cells; the width of
         the PSF and that of a cell, the same everywhere.
     """
     bright = max(float(np.percentile(cells.highest, 99)), 1e-9)
     maps = (cells.light, cells.deepest, cells.lowest, cells.highest, cells.fine, cells.coarse, cells.noise)
     envelopes = (
         ndimage.gaussian_filter(ndimage.minimum_filter(cells.lowest, n, mode="nearest"), n / 2, mode="nearest")
-        for n in (3, 7)
+        for n in (5, 13)
     )
     out = np.empty((*cells.light.shape, HAZE_CHANNELS), np.float32)
     for i, values in enumerate((*maps, *envelopes)):
         out[..., i] = np.clip(values / bright, -_LIMIT, _LIMIT)
     out[..., -2] = 0.5 * np.log2(fwhm_px / 3.5)
-    out[..., -1] = np.log2(cell_side(fwhm_px) / fwhm_px)
+    out[..., -1] = np.log2(_CELLS * cell_side(fwhm_px) / fwhm_px)
     return out
 
 

@@ -23,9 +23,10 @@ __all__ = ["FIELD_CELLS", "draw_field"]
 Array = NDArray[np.float32]
 Rng = np.random.Generator
 
-FIELD_CELLS = 64
+FIELD_CELLS = 128
 """Side of a field, cells."""
 
+_COARSE = 64  # side of a field that varies over its whole width
 _ZOOM = (0.4, 4.0)  # of a specimen's structures, relative to one whose picture fills the field
 _BLUR_IN_FOCUS = (
     0.57  # extra width of a plane half of n wavelength / NA^2 away from the focus, relative to that of the PSF
@@ -35,7 +36,7 @@ _OFF = 0.12  # logarithm of the error of the stated width, standard deviation
 
 
 def draw_field(pool: NDArray[np.float16], rng: Rng) -> tuple[Array, Array]:
-    """Simulate a field of 64 x 64 cells.
+    """Simulate a field of 128 x 128 cells.
 
     Parameters
     ----------
@@ -45,9 +46,9 @@ def draw_field(pool: NDArray[np.float16], rng: Rng) -> tuple[Array, Array]:
 
     Returns
     -------
-    channels : ndarray, shape (64, 64, HAZE_CHANNELS), float32
+    channels : ndarray, shape (128, 128, HAZE_CHANNELS), float32
         As `superlens.observing.haze.channels_of` gives them.
-    goal : ndarray, shape (64, 64, 2), float32
+    goal : ndarray, shape (128, 128, 2), float32
         Share of the light that is haze, and how much the cell counts.
     """
     stated = float(np.exp(rng.uniform(np.log(1.2), np.log(8))))  # camera pixels
@@ -133,9 +134,9 @@ def _seen(spectrum: NDArray[Any], side: int) -> Array:
 
 def _smooth_field(side: int, rng: Rng) -> Array:
     """A field between 0 and 1 whose bumps are an eighth to a third of its side wide."""
-    coarse = ndimage.gaussian_filter(rng.random((FIELD_CELLS, FIELD_CELLS)), rng.uniform(4, 14), mode="wrap")
+    coarse = ndimage.gaussian_filter(rng.random((_COARSE, _COARSE)), rng.uniform(4, 14), mode="wrap")
     coarse = (coarse - coarse.min()) / np.ptp(coarse)
-    return np.asarray(ndimage.zoom(coarse, side / FIELD_CELLS, order=1), np.float32)
+    return np.asarray(ndimage.zoom(coarse, side / _COARSE, order=1), np.float32)
 
 
 def _inside(side: int, rng: Rng) -> Array:

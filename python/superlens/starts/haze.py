@@ -44,8 +44,8 @@ class Fields:
 
     Attributes
     ----------
-    channels : ndarray, shape (N, 64, 64, HAZE_CHANNELS), float16
-    goal : ndarray, shape (N, 64, 64, 2), float16
+    channels : ndarray, shape (N, 128, 128, HAZE_CHANNELS), float16
+    goal : ndarray, shape (N, 128, 128, 2), float16
         Share of the light that is haze, and how much the cell counts.
     """
 
