@@ -77,9 +77,8 @@ def _in_depth(pool: NDArray[np.float16], side: int, fwhm: float, rng: Rng) -> tu
     inside = _inside(side, rng) if rng.random() < 0.5 else np.ones((side, side), np.float32)
 
     def plane() -> NDArray[Any]:
-        return fft.rfft2(
-            _spread(a_specimen(pool, rng, even=0), side, zoom * float(np.exp(rng.normal(0, 0.3)))) * inside
-        )
+        part = _spread(a_specimen(pool, rng, even=0), side, zoom * float(np.exp(rng.normal(0, 0.3))))
+        return np.asarray(fft.rfft2(part * inside))
 
     def drawn(number: int, first: NDArray[Any], least: float, most: float) -> NDArray[Any]:
         """The sum of some planes, each the first one moved or another, at extra widths between two."""
@@ -129,7 +128,7 @@ def _rolled(spectrum: NDArray[Any], side: int, rng: Rng) -> NDArray[Any]:
 
 
 def _seen(spectrum: NDArray[Any], side: int) -> Array:
-    return np.maximum(fft.irfft2(spectrum, (side, side)), 0).astype(np.float32)
+    return np.asarray(np.maximum(fft.irfft2(spectrum, (side, side)), 0), np.float32)
 
 
 def _smooth_field(side: int, rng: Rng) -> Array:
