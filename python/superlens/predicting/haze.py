@@ -25,8 +25,9 @@ Array = NDArray[np.float32]
 
 HazeMode = Literal["auto", "separate", "keep"]
 
-_LEAST = 0.25
-"""Share of the light below which ``auto`` leaves haze alone: fields without any are said to have less than that."""
+_LEAST = 0.4
+"""Share of the light below which ``auto`` leaves haze alone: of 59 simulated fields without any, 7 % are said to have more; of those of which
+40 % and more is haze, 10 % are said to have less."""
 
 _STRIP_PIXELS = 1 << 22  # of a file that are looked at together
 
