@@ -88,7 +88,7 @@ def untraced() -> Iterator[None]:
 def slim() -> Iterator[None]:
     """Random weights of an eighth of the width in place of the shipped ones, for a module, through every door."""
     import tiny
-    from superlens.methods.zsdeconv import start
+    from superlens.predicting import start
 
     begun: dict[str, start.Start] = {}
 

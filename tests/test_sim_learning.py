@@ -11,12 +11,10 @@ from click.testing import CliRunner
 from scipy import fft
 
 import superlens as sl
-import tiny
 from superlens.camera import Camera
 from superlens.cli import main
 from superlens.errors import SuperlensError
 from superlens.io import write
-from superlens.methods.zsdeconv_sim import start
 from superlens.methods.zsdeconv_sim.optics import SimOptics
 from superlens.methods.zsdeconv_sim.pairs import RawCopies, recordings_of, split
 from superlens.methods.zsdeconv_sim.prepared import SimObservation, prepare
@@ -28,19 +26,11 @@ from superlens.simulate import filaments
 from superlens.simulate.structured import ARRANGEMENTS, ideal_pattern, simulate_sim
 from superlens.training.two_stage.recorrupted import Spread
 
+pytestmark = pytest.mark.usefixtures("slim")
+
 OBJECTIVE = sl.Objective(na=1.4, wavelength_nm=525)
 PIXEL_NM = 65.0
 DETECTION = Detection.of(OBJECTIVE, PIXEL_NM)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def slim():
-    """Random weights of an eighth of the width in place of the shipped ones."""
-    begun = start.Start("zsdeconv-light", tiny.start("light"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(start, "shipped_start", lambda: begun)
-        patch.setattr("superlens.methods.zsdeconv_sim.predictor.shipped_start", lambda: begun)
-        yield
 
 
 def raw(*, seed=0, photons=60.0, frequency=0.85, side=96, first_deg=10.0):

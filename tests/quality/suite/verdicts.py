@@ -26,10 +26,10 @@ from superlens import simulate
 from superlens.camera.detectors import EMCCD
 from superlens.enhancing import enhance
 from superlens.methods.deepstorm.calls import localize
-from superlens.methods.zsdeconv import start
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.networks import build
 from superlens.optics import PSF, Objective
+from superlens.predicting import start
 from superlens.report.verdict import Reason, Verdict
 from superlens.simulate import Background, GaussianSpots, Independent, PhotonLaw, SmlmScene, simulate_smlm
 from superlens.simulate.spots import AstigmaticSpots

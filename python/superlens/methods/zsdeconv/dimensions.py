@@ -13,8 +13,8 @@ from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.methods.zsdeconv.prepared import LEAST_SLICES
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.start import shipped_name
 from superlens.optics import PSF, Objective
+from superlens.predicting.start import shipped_name
 
 __all__ = ["decided", "refuse_frames_as_slices", "spatial_axes"]
 

@@ -12,10 +12,10 @@ import numpy as np
 from superlens.method import Learned
 from superlens.methods.zsdeconv.prepared import Prepared
 from superlens.methods.zsdeconv.recipe import recipe_of
-from superlens.methods.zsdeconv.start import Start, beginning_of
 from superlens.model import Model, ModelConfig
 from superlens.networks import architecture
 from superlens.observing.binning import error_factor, variance_factor
+from superlens.predicting.start import Start, beginning_of
 from superlens.progress import Progress
 from superlens.training import Checkpoint, History, get_weights
 from superlens.training.two_stage.recipe import TwoStageTraining

@@ -9,8 +9,9 @@ from superlens.errors import SuperlensError
 from superlens.methods.zsdeconv.prepared import haze_of
 from superlens.methods.zsdeconv.recipe import ORIGINAL_PADDING
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
-from superlens.methods.zsdeconv.start import start_of
 from superlens.model import Model
+from superlens.optics import Response
+from superlens.predicting.start import start_of
 from superlens.predicting.two_stage import TwoStagePredictor, Windows
 from superlens.training.two_stage.state import TwoStageState
 
@@ -47,11 +48,16 @@ def predictor_of(model: Model, start: Model | None = None) -> ZSDeconvPredictor:
         model,
         flips=config.flips,
         denoise_only=config.denoise_only,
-        start=start_of(model, start),
+        start=start_of(model, start, fits=lambda begun: _kind(TwoStageState.of(begun)) == _kind(state)),
         windows=Windows(sides, ORIGINAL_PADDING["ZYX"]) if config.axes == "ZYX" else None,
         unit=state.camera.gain if config.units == "electrons" and state.camera is not None else 1.0,
         haze=haze_of(state.psf, config),
     )
+
+
+def _kind(state: TwoStageState) -> Response | None:
+    """The response that a model states, whatever its degree, which the network is told."""
+    return None if state.response is None else state.response._replace(lateral=1.0)
 
 
 def require_zsdeconv(model: Model) -> None:

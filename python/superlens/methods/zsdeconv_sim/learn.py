@@ -11,10 +11,10 @@ import numpy as np
 from superlens.method import Learned
 from superlens.methods.zsdeconv_sim.prepared import Prepared
 from superlens.methods.zsdeconv_sim.recipe import recipe_of
-from superlens.methods.zsdeconv_sim.start import Start, beginning_of
 from superlens.methods.zsdeconv_sim.state import SimState
 from superlens.model import Model, ModelConfig
 from superlens.networks import architecture
+from superlens.predicting.start import Start, beginning_of
 from superlens.progress import Progress
 from superlens.training import Checkpoint, get_weights
 from superlens.training.two_stage.recipe import TwoStageTraining
@@ -38,7 +38,7 @@ def learn(prepared: Prepared, checkpoint: Path | None, progress: Progress, start
     from superlens import __version__
 
     config = prepared.config
-    origin: Start | None = None if config.from_scratch else beginning_of(start)
+    origin: Start | None = None if config.from_scratch else beginning_of(config.network, start)
     own = architecture(config.network).arguments(1)
     arguments = own if origin is None else {**origin.model.config.network_config, **own}
     training = TwoStageTraining(

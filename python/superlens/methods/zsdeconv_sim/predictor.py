@@ -15,13 +15,12 @@ from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.methods.zsdeconv_sim.optics import SimOptics
 from superlens.methods.zsdeconv_sim.recipe import ORIGINAL_PADDING
-from superlens.methods.zsdeconv_sim.start import beginning_of, shipped_start
 from superlens.methods.zsdeconv_sim.state import SimState
 from superlens.model import Model
-from superlens.networks import architecture, build
+from superlens.networks import architecture
 from superlens.observing.conditioning import condition
 from superlens.predicting import Predictor, predict_whole
-from superlens.training import get_weights, set_weights
+from superlens.predicting.start import start_of
 from superlens.training.two_stage.framing import scaled
 from superlens.training.two_stage.held_out import EDGE
 from superlens.training.two_stage.turning import averaged
@@ -60,7 +59,7 @@ class SimPredictor(Predictor):
         self.edge, self.bytes_per_pixel, self.blocks = EDGE, known.bytes_per_pixel, not known.whole
         states = self.conditioned and self.state.spread is not None
         self.roles = {"sharp": 1, "denoised": 1, **({"uncertainty": 1} if states else {})}
-        self._start = _start_of(model, start) if states else None
+        self._start = start_of(model, start) if states else None
         self.camera = {
             "gain": self.state.camera.gain,
             "offset": self.state.camera.offset,
@@ -142,16 +141,3 @@ def parameters_of(model: Model, state: SimState, camera: Camera) -> dict[str, An
         "contrast": state.normaliser.contrast,
         **{f"training_{k}": v for k, v in model.config.provenance.items()},
     }
-
-
-def _start_of(model: Model, given: Model | None) -> keras.Model | None:
-    """The start that a model was fine-tuned from; None if it had none or still is that start."""
-    told = model.config.provenance
-    if not told.get("blend"):
-        return None
-    start = shipped_start() if given is None else beginning_of(given)
-    if told.get("start") != start.name:
-        return None
-    network = build(model.config.network, model.config.network_config)
-    set_weights(network, get_weights(start.model.network))
-    return network

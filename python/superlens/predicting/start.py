@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +12,7 @@ import keras
 from superlens.errors import SuperlensError
 from superlens.model import Model, read_header, shipped
 from superlens.networks import build
-from superlens.optics import Response
 from superlens.training import get_weights, set_weights
-from superlens.training.two_stage.state import TwoStageState
 
 __all__ = ["Start", "beginning_of", "shipped_name", "shipped_start", "start_of"]
 
@@ -66,34 +65,30 @@ def beginning_of(network: str, given: Model | None) -> Start:
     return Start(str(given.config.provenance.get("name", "given weights")), given)
 
 
-def start_of(model: Model, given: Model | None = None) -> keras.Model | None:
+def start_of(
+    model: Model, given: Model | None = None, *, fits: Callable[[Model], bool] = lambda start: True
+) -> keras.Model | None:
     """The start that a model was fine-tuned from, at the model's scale, to predict with; None if it had none or still is that start.
-
-    None as well where the start knows no such response, as after a change of versions; how far to sharpen is told to it.
 
     Parameters
     ----------
     model : Model
     given : Model, optional
         The start, where it is not the shipped one.
+    fits : callable, optional
+        Whether a start still fits the model, as it may not after a change of versions.
     """
     made, config = model.config.provenance, model.config
     if not made.get("blend") or (given is None and shipped_name(config.network) is None):
         return None
     start = beginning_of(config.network, given)
-    if made.get("start") != start.name or _kind(start.model) != _kind(model):
+    if made.get("start") != start.name or not fits(start.model):
         return None
     if start.model.config.network_config == config.network_config:
         return start.model.network
     at_scale = build(config.network, config.network_config)
     set_weights(at_scale, get_weights(start.model.network))
     return at_scale
-
-
-def _kind(model: Model) -> Response | None:
-    """The response of a model, whatever its degree."""
-    response = TwoStageState.of(model).response
-    return None if response is None else response._replace(lateral=1.0)
 
 
 def _is_start(path: Path, network: str) -> bool:
