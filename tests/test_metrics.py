@@ -255,7 +255,10 @@ class TestWhiteness:
         assert missing.left > 0.2 > 0.05 > missing.followed
         assert followed.followed > 0.1 > 0.03 > followed.left
         assert math.hypot(missing.left, missing.followed) == pytest.approx(missing.score, rel=0.01)
-        assert missing.strongest > 0.3 > 0.05 > followed.strongest
+        share = 9 / (16 * math.pi)  # of the variance: that of noise through a Gaussian of width 2, three times as high
+        expected = share / (1 + share) * math.exp(-1 / 16)
+        assert missing.strongest == pytest.approx(expected, abs=0.02)
+        assert followed.strongest < 0.05
 
     def test_lag_one_agrees_with_pearson(self):
         field = texture() - 100 + noise((64, 64), scale=10)

@@ -114,7 +114,7 @@ def test_what_cannot_be_judged_is_refused(data: np.ndarray) -> None:
 def test_an_image_is_freed_and_tells_of_it() -> None:
     counts, added = recorded("flat", 1, 3.0)
     image = Image(np.stack([counts, counts + 1]).astype(np.float32), "TYX", pixel_nm=65.0, name="cell")
-    with pytest.warns(SuperlensWarning, match=r"cell: stripes along x of .* counts"):
+    with pytest.warns(SuperlensWarning, match=r"cell: subtracted stripes along x of .* counts"):
         freed = without_stripes(image)
     assert np.std((image.data - freed.data)[0, :, 0] - added) < 0.5 * np.std(added)
     assert (freed.axes, freed.pixel_nm) == ("TYX", 65.0)

@@ -84,7 +84,7 @@ told["inverted"] = [outs.getFloat(4 * i) for i in range(35)]
 told["position"] = [int(ins.position()), int(outs.position())]
 told["on_main_thread"] = names
 told["defect"] = ask("fail")[0]["error"]
-told["refusal"] = ask("predict")[0]["error"]
+told["refusal"] = ask("enhance")[0]["error"]
 answer, heard = ask("count", cancel_after=3)
 told["cancelled"], told["heard"] = answer["error"], heard
 heard_here = []

@@ -364,7 +364,8 @@ def _camera(counts: Array, offset: float | None, gain: float | None, read_noise_
     """
     parts = [counts[i::_PARTS] for i in range(min(_PARTS, len(counts) // 2))] or [counts]
     told = [estimate_camera(part, offset=offset, gain=gain, read_noise_e=read_noise_e) for part in parts]
-    sound = [one for one in told if one.verdict == "plausible"] or told
+    white = [check_noise(part).independent for part in parts]  # where it is not, molecules passed for noise
+    sound = [one for one, alone in zip(told, white, strict=True) if alone and one.verdict == "plausible"] or told
     return sorted(sound, key=lambda one: one.camera.gain)[(len(sound) - 1) // 2].camera
 
 
