@@ -21,24 +21,32 @@ __all__ = ["row_of", "suite"]
 
 
 def suite(
-    name: str, about: str, cells: Callable[[], list[Cell]], draw: Callable[[list[Cell], Store, Path], None]
+    name: str,
+    about: str,
+    cells: Callable[[], list[Cell]],
+    draw: Callable[[list[Cell], Store, Path], None],
+    *,
+    page: str | None = None,
 ) -> click.Command:
     """Make the command of a suite.
 
     Parameters
     ----------
     name : str
-        Of the page ``docs/benchmarks-NAME.md``, its numbers, its pictures, its template and its folder of results.
+        Of the folder of results, and of the page.
     about : str
         One sentence for ``--help``.
     cells : callable
         All cells.
     draw : callable
         Puts pictures of finished cells into a folder.
+    page : str, optional
+        Stem of the page in ``docs``, its numbers, its pictures and its template, by default ``benchmarks-NAME``.
     """
-    page = ROOT / "docs" / f"benchmarks-{name}.md"
-    numbers, pictures = page.with_suffix(".json"), ROOT / "docs" / "pictures" / page.stem
-    template = Path(__file__).parents[1] / f"benchmarks-{name}.md.jinja"
+    stem = page or f"benchmarks-{name}"
+    target = ROOT / "docs" / f"{stem}.md"
+    numbers, pictures = target.with_suffix(".json"), ROOT / "docs" / "pictures" / stem
+    template = Path(__file__).parents[1] / f"{stem}.md.jinja"
 
     @click.command(help=about)
     @click.option(
@@ -57,8 +65,8 @@ def suite(
     def command(only: tuple[str, ...], out: Path, fresh: bool, write_docs: bool, published: bool, check: bool) -> None:
         warnings.simplefilter("ignore")
         if check:
-            if page.read_text() != written(template, json.loads(numbers.read_text())):
-                raise click.ClickException(f"{page} is not what {numbers} gives; run the suite with --write-docs")
+            if target.read_text() != written(template, json.loads(numbers.read_text())):
+                raise click.ClickException(f"{target} is not what {numbers} gives; run the suite with --write-docs")
             return
         everything, store = cells(), Store(out)
         if published:
@@ -75,7 +83,7 @@ def suite(
             pictures.mkdir(parents=True, exist_ok=True)
             draw(everything, store, pictures)
             numbers.write_text(json.dumps(told, indent=1) + "\n")
-            page.write_text(written(template, told))
+            target.write_text(written(template, told))
 
     return command
 

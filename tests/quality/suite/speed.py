@@ -1,0 +1,115 @@
+"""Cells of `tests/quality/speed.py`: where the time of a run goes, by phase, beside what a matrix product of the same work takes.
+
+What is timed runs in a process of its own, `suite.phases`, so that imports count and the peak of memory is that of the cell.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from .store import ROOT, Cell, Outcome
+
+__all__ = ["cells"]
+
+_MAIN = "import sys; from superlens.cli import main; sys.exit(main())"
+_OPTICS = ("--na", "1.1", "--wavelength-nm", "525")
+BEFORE = "SUPERLENS_BEFORE"
+
+
+def cells() -> list[Cell]:
+    """All cells, the short ones first."""
+    enhanced = {"bundled": "image", "512": "image", "20x256": "stack", "2048": "image", "1000x64": "movie"}
+    return [
+        Cell("imports", imports, {"repeats": 5}),
+        *(
+            Cell(f"enhance/{size}", phases, {"what": kind, "size": size}, shipped=True)
+            for size, kind in enhanced.items()
+        ),
+        Cell("training/256", phases, {"what": "training", "size": "256"}, shipped=True),
+        Cell("predict/2048", phases, {"what": "predict", "size": "2048"}, shipped=True),
+        Cell("paired/bundled", paired, {"repeats": 3}, shipped=True),
+    ]
+
+
+def phases(what: str, size: str) -> Outcome:
+    """Run the phases of one piece of work in a process of its own."""
+    return Outcome(json.loads(_output([sys.executable, "-m", "suite.phases", what, size]).splitlines()[-1]))
+
+
+def imports(repeats: int) -> Outcome:
+    """Median seconds of fresh processes that load a part of what a run needs."""
+    names = ("superlens", "tensorflow", "keras", "superlens.enhancing", "superlens.runs.records")
+    told: dict[str, float | str | None] = {"python": _median(["-c", "pass"], repeats)}
+    told |= {name.replace(".", "_"): _median(["-c", f"import superlens, {name}"], repeats) for name in names}
+    told["help"] = _median(["-c", _MAIN, "--help"], repeats)
+    return Outcome(told)
+
+
+def paired(repeats: int) -> Outcome:
+    """The command on the bundled image, in turns with that of the checkout in SUPERLENS_BEFORE; medians of the runs and of their ratios."""
+    before = os.environ.get(BEFORE)
+    if before is None:
+        raise RuntimeError(f"{BEFORE} is not set; it names the checkout to compare with")
+    found: dict[str, list[float]] = {"before": [], "first": [], "whole": []}
+    for _ in range(repeats):
+        found["before"].append(_command(Path(before))["whole"])
+        for name, seconds in _command(ROOT).items():
+            found[name].append(seconds)
+    ratios = {
+        f"{name}_of_before": statistics.median(a / b for a, b in zip(found[name], found["before"], strict=True))
+        for name in ("first", "whole")
+    }
+    return Outcome({**{f"{name}_seconds": statistics.median(seconds) for name, seconds in found.items()}, **ratios})
+
+
+def _command(checkout: Path) -> dict[str, float]:
+    """Seconds from the start of ``superlens enhance`` to its first picture, where it shows one, and to its end."""
+    sample = ROOT / "python" / "superlens" / "samples" / "microtubules_low_light.tif"
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = ["enhance", str(sample), *_OPTICS, "--out", folder]
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-c", _MAIN, *arguments],
+            env=_environment(checkout),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        first, lines = None, []
+        for line in process.stderr or ():
+            lines.append(line)
+            if first is None and line.startswith("First picture"):
+                first = time.perf_counter() - began
+        if process.wait():
+            raise RuntimeError(f"superlens enhance ended with {process.returncode}: {''.join(lines)[-600:]}")
+        whole = time.perf_counter() - began
+    return {"first": whole if first is None else first, "whole": whole}
+
+
+def _median(arguments: list[str], repeats: int) -> float:
+    seconds = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        _output([sys.executable, *arguments])
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds)
+
+
+def _environment(checkout: Path = ROOT) -> dict[str, str]:
+    paths = [str(checkout / "python"), str(ROOT / "tests" / "quality"), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+
+
+def _output(command: list[str]) -> str:
+    done: Any = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command[:4])} ... ended with {done.returncode}: {done.stderr.strip()[-600:]}")
+    return str(done.stdout)
