@@ -20,15 +20,6 @@ def test_a_card_in_use_is_good() -> None:
     assert doctor.find_devices((CPU, GPU)).grade == "ok"
 
 
-@pytest.mark.parametrize(("system", "word"), [("Windows", "WSL2"), ("Linux", "superlens[gpu]")])
-def test_a_card_that_is_not_used_comes_with_advice(monkeypatch: pytest.MonkeyPatch, system: str, word: str) -> None:
-    monkeypatch.setattr(doctor, "has_nvidia", lambda: True)
-    monkeypatch.setattr(doctor.platform, "system", lambda: system)
-    finding = doctor.find_devices((CPU,))
-    assert finding.grade == "warn"
-    assert word in finding.advice
-
-
 @pytest.mark.parametrize("find", [doctor.find_memory, doctor.find_disk])
 def test_too_little_room_is_a_warning_with_the_number(find: Callable[[int], doctor.Finding]) -> None:
     assert find(10**11).grade == "ok"

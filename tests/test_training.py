@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from superlens import training
-from superlens.errors import SuperlensError
+from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.progress import Cancelled
 from superlens.training import Checkpoint, Plan, fit, get_weights, precision, select_device, set_weights
 
@@ -351,10 +351,36 @@ def test_precision_is_put_back_after_a_failure():
 
 @pytest.mark.parametrize("device", ["tpu", "gpu:x", "gpu:99"])
 def test_unknown_device_is_refused(device):
-    if keras.backend.backend() != "tensorflow":
-        pytest.skip("other backends choose their own device")
     with pytest.raises(SuperlensError, match="device is"):
         select_device(device)
+
+
+def test_short_memory_halves_the_batch_and_says_so(monkeypatch):
+    """A step that memory has room for is that of the smaller batch from the beginning."""
+    seen = []
+    able = keras.Model.train_on_batch
+
+    def tight(model, x, y):
+        seen.append(len(x))
+        if len(x) > 1:
+            raise MemoryError("no room")
+        return able(model, x, y)
+
+    expected, _ = trained(draws=lambda step: (draw(step)[0][:1], tuple(t[:1] for t in draw(step)[1])))
+    monkeypatch.setattr(keras.Model, "train_on_batch", tight)
+    with pytest.warns(SuperlensWarning, match="2 patches at once; from here on a step takes 1"):
+        halved, _ = trained()
+    assert seen == [2] + 12 * [1]
+    assert same(expected, halved)
+
+
+def test_no_memory_for_one_patch_is_an_error_in_words(monkeypatch):
+    def tight(model, x, y):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(keras.Model, "train_on_batch", tight)
+    with pytest.raises(SuperlensError, match=r"one patch \(no room\)"), pytest.warns(SuperlensWarning):
+        trained()
 
 
 def test_a_listener_that_looks_sees_a_picture_at_each_check_and_changes_nothing():

@@ -16,6 +16,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from superlens.backend import take_environment
 from superlens.quiet import quiet_tensorflow
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+take_environment()
 quiet_tensorflow()
 
 _HOME = {

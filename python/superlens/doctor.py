@@ -35,7 +35,7 @@ class Device:
     Attributes
     ----------
     name : str
-        TensorFlow's name, such as ``"CPU:0"``.
+        Keras's name, such as ``"CPU:0"``.
     model : str
         What it calls itself.
     product_gflops : dict of str to float
@@ -92,7 +92,7 @@ class Diagnosis:
     ----------
     versions : dict of str to str
     processors, threads : int
-        Processors that this process may use, and threads that TensorFlow uses.
+        Processors that this process may use, and threads that the networks use.
     memory_free, memory_total, disk_free : int
         Bytes; the disk is that of the current folder.
     devices : tuple of Device
@@ -198,52 +198,49 @@ def describe(diagnosis: Diagnosis) -> str:
 
 
 def _threads() -> int:
-    import tensorflow as tf
+    from superlens.training import engine
 
-    return int(tf.config.threading.get_intra_op_parallelism_threads()) or usable_processors()
+    return engine().threads() or usable_processors()
 
 
 def _devices() -> tuple[Device, ...]:
-    import tensorflow as tf
+    """The processor, and the card that is in use."""
+    import keras
 
-    return tuple(
-        _measured(f"{device.device_type}:{index}", _model_name(device))
-        for kind in ("CPU", "GPU")
-        for index, device in enumerate(tf.config.get_visible_devices(kind))
-    )
+    from superlens.training import engine
 
-
-def _model_name(device: Any) -> str:
-    import tensorflow as tf
-
-    if device.device_type == "GPU":
-        return str(tf.config.experimental.get_device_details(device).get("device_name", "unknown"))
-    return processor()
+    with keras.device("cpu:0"):
+        found = [_measured("CPU:0", processor())]
+    card = engine().card()
+    return (*found, *([] if card is None else [_measured("GPU:0", card.model)]))
 
 
 def _measured(name: str, model: str) -> Device:
-    import tensorflow as tf
+    from keras import ops, random
 
     products, convolutions = {}, {}
     for kind in ("float32", "bfloat16"):
-        with tf.device(f"/{name}"):
-            square = tf.cast(tf.random.normal((1024, 1024)), kind)
-            image = tf.cast(tf.random.normal((1, 128, 128, 32)), kind)
-            kernel = tf.cast(tf.random.normal((3, 3, 32, 32)), kind)
-            product = tf.function(lambda a=square: tf.reduce_sum(tf.matmul(a, a)))
-            convolution = tf.function(lambda a=image, k=kernel: tf.reduce_sum(tf.nn.conv2d(a, k, 1, "SAME")))
-            products[kind] = 2 * 1024**3 / _seconds(product) / 1e9
-            convolutions[kind] = 2 * 128 * 128 * 9 * 32 * 32 / _seconds(convolution) / 1e9
+        square = ops.cast(random.normal((1024, 1024), seed=0), kind)
+        image = ops.cast(random.normal((1, 128, 128, 32), seed=0), kind)
+        kernel = ops.cast(random.normal((3, 3, 32, 32), seed=0), kind)
+        products[kind] = 2 * 1024**3 / _seconds(lambda a=square: ops.matmul(a, a)) / 1e9  # type: ignore[misc]
+        seconds = _seconds(lambda a=image, k=kernel: ops.conv(a, k, 1, "same"))  # type: ignore[misc]
+        convolutions[kind] = 2 * 128 * 128 * 9 * 32 * 32 / seconds / 1e9
     return Device(name, model, products, convolutions)
 
 
 def _seconds(call: Callable[[], Any]) -> float:
-    """Seconds that a call takes once it is warm: the best of what fits into a third of a second."""
-    call().numpy()
+    """Seconds that a call takes once it is warm, until its sum is on the processor: the best of what fits into a third of a second."""
+    from keras import ops
+
+    def done() -> float:
+        return float(ops.convert_to_numpy(ops.cast(ops.sum(call()), "float32")))
+
+    done()
     best, end = float("inf"), time.perf_counter() + _TIMED_SECONDS
     while time.perf_counter() < end:
         began = time.perf_counter()
-        call().numpy()
+        done()
         best = min(best, time.perf_counter() - began)
     return best
 
@@ -297,34 +294,55 @@ def speed_of() -> tuple[Speed | None, Finding | None]:
 
 
 def find_devices(devices: tuple[Device, ...]) -> Finding:
+    engine = _engine_words()
     if any(device.name.startswith("GPU") for device in devices):
-        return Finding("ok", "TensorFlow uses the graphics card.")
-    if not has_nvidia():
-        return Finding("ok", "no NVIDIA graphics card; superlens runs on the processor.")
-    if platform.system() == "Windows":
-        return Finding(
-            "warn",
-            "there is an NVIDIA card that TensorFlow cannot use on native Windows.",
-            "Install superlens inside WSL2 with pip install 'superlens[gpu]'; see docs/gpu.md.",
-        )
+        return Finding("ok", f"{engine} uses the graphics card.")
+    maker = found_card()
+    if maker is None:
+        return Finding("ok", "no graphics card of NVIDIA, AMD or Apple; superlens runs on the processor.")
     return Finding(
         "warn",
-        "there is an NVIDIA card that TensorFlow does not see.",
-        "Install the CUDA libraries with pip install 'superlens[gpu]', and check the driver with nvidia-smi.",
+        f"there is a graphics card of {maker} that {engine} does not use.",
+        _REACHES[maker][platform.system() == "Windows"],
     )
 
 
-def has_nvidia() -> bool:
-    return shutil.which("nvidia-smi") is not None or Path("/proc/driver/nvidia/version").exists()
+_TORCH = "and give `backend` torch, or set SUPERLENS_BACKEND to it"
+_REACHES = {
+    "NVIDIA": (
+        "Install the CUDA libraries with pip install 'superlens[gpu]', and check the driver with nvidia-smi.",
+        f"Install PyTorch for CUDA from pytorch.org and 'superlens[gpu-torch]', {_TORCH}; or install superlens[gpu] inside WSL2. See docs/gpu.md.",
+    ),
+    "Apple": (f"pip install 'superlens[gpu-torch]', {_TORCH}.",) * 2,
+    "AMD": (f"Install PyTorch for ROCm from pytorch.org, {_TORCH}; see docs/gpu.md.",) * 2,
+}
+"""What reaches a card of each maker; and the same on Windows."""
+
+
+def _engine_words() -> str:
+    from superlens.training import engine
+
+    return engine().words
+
+
+def found_card() -> str | None:
+    """Who made the graphics card of this machine, as far as the system shows it without its libraries."""
+    if platform.system() == "Darwin" and platform.machine() == "arm64":
+        return "Apple"
+    if shutil.which("nvidia-smi") is not None or Path("/proc/driver/nvidia/version").exists():
+        return "NVIDIA"
+    return "AMD" if shutil.which("rocm-smi") is not None or Path("/dev/kfd").exists() else None
 
 
 def _find_threads() -> Finding:
     used, there = _threads(), usable_processors()
     if used < there:
         return Finding(
-            "warn", f"TensorFlow uses {used} of {there} processors.", "Leave out `threads` and unset OMP_NUM_THREADS."
+            "warn",
+            f"{_engine_words()} uses {used} of {there} processors.",
+            "Leave out `threads` and unset OMP_NUM_THREADS.",
         )
-    return Finding("ok", f"TensorFlow uses all {there} processors it may use.")
+    return Finding("ok", f"{_engine_words()} uses all {there} processors it may use.")
 
 
 def find_load(load: float, processors: int) -> Finding:
@@ -350,8 +368,6 @@ def find_disk(free: int) -> Finding:
 
 
 def find_bundled() -> list[Finding]:
-    import keras
-
     from superlens.model import shipped
     from superlens.samples import sample_path
 
@@ -360,12 +376,4 @@ def find_bundled() -> list[Finding]:
         findings.append(Finding("bad", "the pretrained models are missing.", "Reinstall superlens."))
     if not sample_path().is_file():
         findings.append(Finding("bad", "the bundled image is missing.", "Reinstall superlens."))
-    if keras.backend.backend() != "tensorflow":
-        findings.append(
-            Finding(
-                "warn",
-                f"Keras runs on {keras.backend.backend()}, not on TensorFlow.",
-                "Unset KERAS_BACKEND, and set the backend to tensorflow in ~/.keras/keras.json.",
-            )
-        )
     return findings or [Finding("ok", "the pretrained models and the bundled image are there.")]

@@ -23,7 +23,7 @@ from superlens.methods import method as method_named
 from superlens.methods import method_of, methods, predictors, switched
 from superlens.model import ChannelModels, Model, load_model
 from superlens.optics import PSF, Objective
-from superlens.progress import Cancelled, Enough, Progress, Watching, silent
+from superlens.progress import Cancelled, Enough, Progress, Showing, Watching, silent
 from superlens.result import Channel, Result, channel_name
 
 __all__ = [
@@ -98,7 +98,7 @@ def enhance(
     sim : bool
         Whether the images are raw frames of structured illumination; chooses the method for them.
     preset : str
-        "fast", "standard" or "paper"; ignored when ``config`` is given.
+        "fast", "instant", "standard" or "paper"; ignored when ``config`` is given.
     config : Settings, optional
         Like `superlens.ZSDeconvConfig`.
     checkpoint : Path, optional
@@ -127,6 +127,7 @@ def enhance(
 
     def one(planes: list[Image], lens: Optics, settings: Settings, place: Path | None, told: Progress) -> Learned:
         prepared = work.method.prepare(planes, lens, settings)
+        _show_first(work.method, prepared, start, told)
         learned = work.method.learn(prepared, place, told, start)
         if isinstance(told, _OfChannel):
             told.require_more(learned)
@@ -138,6 +139,15 @@ def enhance(
         Result(tuple(channel[i] for channel in made), work.numbers or (), image) for i, image in enumerate(work.images)
     ]
     return results[0] if isinstance(images, Image) else results
+
+
+def _show_first(method: ImageMethod, prepared: Any, start: Model | None, progress: Progress) -> None:
+    """Show a listener that shows pictures what the pretrained model makes of the first image."""
+    begun = method.begun(prepared, start) if isinstance(progress, Showing) else None
+    if begun is None or not isinstance(progress, Showing):
+        return
+    model = begun.model
+    progress.first(lambda: predicting.first_look(method.predictor(model), prepared.observations[0]))
 
 
 def _named(method: str | None, *, sim: bool) -> str | None:
@@ -450,6 +460,10 @@ class _OfChannel:
     def glimpse(self, look: Callable[[], NDArray[np.float32]]) -> None:
         if isinstance(self._progress, Watching):
             self._progress.glimpse(look)
+
+    def first(self, look: Callable[[], Image]) -> None:
+        if isinstance(self._progress, Showing):
+            self._progress.first(look)
 
 
 def _several(images: object) -> list[Image]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -10,6 +11,7 @@ from pathlib import Path
 __all__ = ["processor", "usable_processors", "versions"]
 
 _LIBRARIES = ("superlens", "numpy", "scipy", "keras", "tensorflow", "tifffile")
+_EXTRAS = ("jax", "openvino", "torch")
 
 
 def versions() -> dict[str, str]:
@@ -26,6 +28,9 @@ def versions() -> dict[str, str]:
             told[name] = version(name)
         except PackageNotFoundError:
             told[name] = "not installed"
+    for name in _EXTRAS:
+        with contextlib.suppress(PackageNotFoundError):
+            told[name] = version(name)
     return told
 
 

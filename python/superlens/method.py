@@ -267,6 +267,10 @@ class ImageMethod(Method):
 
         return Prepared(observe(images), optics, settings)
 
+    def begun(self, prepared: Any, start: Model | None = None) -> Learned | None:
+        """A model that can predict before anything is learned, whose answer is shown while learning goes on; None where there is none."""
+        return None
+
     def observe(self, model: Model, image: Image) -> Any:
         """An image as a trained model takes it."""
         from superlens.observing import observe

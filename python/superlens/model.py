@@ -250,9 +250,9 @@ def load_model(path: Path | str) -> Model | ChannelModels:
     SuperlensError
         If the file is missing, cut short, or not ours.
     """
-    from superlens.training import out_of_memory_errors
+    from superlens.training import engine_errors
 
-    with _refused(Path(path), out_of_memory_errors()):
+    with _refused(Path(path)), engine_errors():
         members = _members(Path(path), _MEMBERS)
         return ChannelModels._from(members) if "channels.json" in members else Model._from(members)
 
@@ -265,7 +265,7 @@ def read_header(path: Path | str) -> ModelConfig:
     SuperlensError
         As for `load_model`.
     """
-    with _refused(Path(path), ()):
+    with _refused(Path(path)):
         members = _members(Path(path), ("model.json",))
         return ModelConfig.parsed(members[min(members, key=_channel_of)])
 
@@ -278,7 +278,7 @@ def read_channels(path: Path | str) -> tuple[int, ...] | None:
     SuperlensError
         As for `load_model`.
     """
-    with _refused(Path(path), ()):
+    with _refused(Path(path)):
         members = _members(Path(path), ("channels.json",))
         return _channels(members["channels.json"]) if members else None
 
@@ -350,7 +350,7 @@ class _Missing(SuperlensError):
 
 
 @contextmanager
-def _refused(path: Path, short: tuple[type[BaseException], ...]) -> Iterator[None]:
+def _refused(path: Path) -> Iterator[None]:
     """Say in one line, with the path, what is wrong with a file."""
     try:
         yield
@@ -358,7 +358,7 @@ def _refused(path: Path, short: tuple[type[BaseException], ...]) -> Iterator[Non
         raise
     except SuperlensError as error:
         raise SuperlensError(f"the model {path} can't be used: {error}") from error
-    except (*_DAMAGE, *short) as error:
+    except _DAMAGE as error:
         raise SuperlensError(
             f"{path} is not a superlens model, or it was cut short ({type(error).__name__}); "
             "copy it again, or train one with `superlens train`"

@@ -3,7 +3,7 @@
 Long functions take ``progress``, a plain function of ``(done, total, message)``, and call it every step. Whoever listens (a
 terminal, Fiji, a test) may raise `Cancelled` from it: the working function lets that pass after saving what it has learned.
 A listener that has a method ``glimpse`` too is a `Watching` one: a training offers it
-a look at what the network makes. `silent` listens to nothing; `console` shows a bar with the time left on a terminal or in a notebook, and a
+a look at what the network makes. To one with a method ``first``, a `Showing` one, the first answer is given as soon as there is one. `silent` listens to nothing; `console` shows a bar with the time left on a terminal or in a notebook, and a
 rare log line elsewhere.
 """
 
@@ -20,7 +20,20 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Cancelled", "Enough", "Progress", "Watching", "console", "duration", "in_notebook", "put_away", "silent"]
+    from superlens.image import Image
+
+__all__ = [
+    "Cancelled",
+    "Enough",
+    "Progress",
+    "Showing",
+    "Watching",
+    "console",
+    "duration",
+    "in_notebook",
+    "put_away",
+    "silent",
+]
 
 Progress: TypeAlias = Callable[[int, int, str], None]
 """Called with the steps done, the steps in all, and a short message; may raise `Cancelled`."""
@@ -43,6 +56,23 @@ class Watching(Protocol):
         ----------
         look : callable
             Makes the picture, an array of shape (Y, X) in units of the network; costs a prediction, and may be left uncalled.
+        """
+
+
+@runtime_checkable
+class Showing(Protocol):
+    """A `Progress` that shows a first answer to a person while the work goes on to a better one."""
+
+    def __call__(self, done: int, total: int, message: str) -> None:
+        """Hear where the work is."""
+
+    def first(self, look: Callable[[], Image]) -> None:
+        """Be offered the first answer, such as what the pretrained model makes of an image before it is fine-tuned.
+
+        Parameters
+        ----------
+        look : callable
+            Makes the image; costs a prediction, and may be left uncalled.
         """
 
 
@@ -163,6 +193,16 @@ class _Bar:
         self._stream = stream
         self._bar: Any = None
         self._last = (0, 0)
+
+    def first(self, look: Callable[[], Image]) -> None:
+        """Show the first answer under the bar of a notebook; on a terminal there is no room for it."""
+        if self._stream is not None or not in_notebook():
+            return
+        from IPython.display import HTML, display
+
+        from superlens.showing import figure, middle_plane
+
+        display(HTML(figure(middle_plane(look().data), "pretrained model; fine-tuning goes on")))
 
     def __call__(self, done: int, total: int, message: str) -> None:
         if self._bar is None or self._bar.total != total or done < self._bar.n:

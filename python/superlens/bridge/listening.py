@@ -22,7 +22,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from superlens.image import Image
 from superlens.progress import Enough
+from superlens.showing import middle_plane
 
 __all__ = ["SILENT", "Abandoned", "Listener", "Run", "Runs", "Telling"]
 
@@ -167,10 +169,13 @@ class Telling:
         """Tell what a network makes by now, every few seconds; see `superlens.progress.Watching`."""
         if time.monotonic() - self._previewed < _SECONDS_BETWEEN_PREVIEWS:
             return
+        self._picture(look(), "training")
+
+    def _picture(self, plane: NDArray[np.float32], stage: str) -> None:
         done, total, message = self._latest
-        picture = _grey(look())
+        picture = _grey(plane)
         self._previewed = time.monotonic()
-        info = self._info("training", None, done, total, self._previewed)
+        info = self._info(stage, None, done, total, self._previewed)
         height, width = picture.shape
         info["preview"] = {
             "width": width,
@@ -178,6 +183,11 @@ class Telling:
             "grey": base64.b64encode(picture.tobytes()).decode("ascii"),
         }
         self._listener.update(message, done, total, info)
+
+    def first(self, look: Callable[[], Image]) -> None:
+        """Tell the first answer, of a volume its middle slice; see `superlens.progress.Showing`."""
+        if self._previewed < float("inf"):
+            self._picture(middle_plane(look().data), "predicting")
 
     def loading(self, message: str) -> None:
         """Tell of something that takes a while and cannot be counted."""
@@ -209,7 +219,7 @@ class Telling:
 
     def _follow(self, stage: str, done: int, now: float) -> None:
         self._reached[stage] = done
-        if stage != self._stage or self._first is None or done < self._first[0]:
+        if stage != self._stage or self._first is None or done < self._first[0] or self._first[0] == 0:
             self._stage, self._first = stage, (done, now)
         elif done > self._first[0]:
             self._pace[stage] = (now - self._first[1]) / (done - self._first[0])

@@ -70,6 +70,9 @@ class CallSession:
     def wrote(self, path: Path) -> None:
         """Said in the answer."""
 
+    def first(self, path: Path) -> None:
+        """The picture itself is shown."""
+
     def check(self) -> None:
         """End the call if nothing of it is wanted any more."""
         self._telling.check()

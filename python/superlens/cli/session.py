@@ -70,7 +70,7 @@ class ShellSession(Work):
         logging.basicConfig(format="%(message)s", level=logging.WARNING)
         logging.getLogger("superlens").setLevel(logging.INFO if self._verbose else logging.WARNING)
         logging.getLogger("superlens.progress").setLevel(logging.INFO)
-        hint("Loading TensorFlow...")
+        hint("Loading the networks...")
         with quiet_native_output():
             from superlens.training import device_in_use, select_device
 
@@ -85,6 +85,10 @@ class ShellSession(Work):
         """Print the path."""
         put_away()
         click.echo(os.fsencode(path))
+
+    def first(self, path: Path) -> None:
+        """Say it; a log file has as much use for it as a person."""
+        say(f"First picture: {path} (the pretrained model). Fine-tuning goes on; Ctrl-C keeps what it has learned.")
 
     def check(self) -> None:
         """Nothing ends a request from a shell but its signals."""

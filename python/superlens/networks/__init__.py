@@ -11,6 +11,7 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from superlens.backend import require_backend
 from superlens.errors import SuperlensError
 from superlens.networks.architecture import Architecture
 
@@ -68,6 +69,7 @@ def unregister(name: str) -> None:
 
 def _known() -> dict[str, Architecture]:
     if not _SHIPPED:
+        require_backend()
         for family in _FAMILIES:
             declared = importlib.import_module(f"superlens.networks.{family}").ARCHITECTURES
             _SHIPPED.update({one.name: one for one in declared})

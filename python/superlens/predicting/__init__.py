@@ -8,7 +8,7 @@ stitches.
 
 from superlens.predicting.file import Preview, predict_file, preview
 from superlens.predicting.frames import FramePredictor, predict_frames
-from superlens.predicting.image import as_images, predict_image
+from superlens.predicting.image import as_images, first_look, predict_image
 from superlens.predicting.predictor import Predictor
 from superlens.predicting.request import BlockOptions
 from superlens.predicting.whole import in_windows, predict_whole
@@ -19,6 +19,7 @@ __all__ = [
     "Predictor",
     "Preview",
     "as_images",
+    "first_look",
     "in_windows",
     "predict_file",
     "predict_frames",

@@ -16,7 +16,7 @@ from superlens.io import BlockFormat, BlockWriter, ImageFile, LazyImage, open_bl
 from superlens.observing.haze import Haze
 from superlens.predicting.predictor import Predictor
 from superlens.streaming import BlockPlan, Measured, observe_block, part_of
-from superlens.training import out_of_memory_errors, select_device
+from superlens.training import engine_errors, select_device
 
 __all__ = ["BlockJob", "Opened", "Output", "adapted_model", "keep_haze", "not_written"]
 
@@ -145,10 +145,10 @@ def _do(files: _Files, job: BlockJob, number: int) -> None:
     smooth = None if haze is None else haze.at(0, *block.tile.sources(files.source.yx_shape))
     if smooth is not None:
         counts = counts - smooth
-    short: tuple[type[BaseException], ...] = (MemoryError, *out_of_memory_errors())
     try:
-        found = predictor(counts, sigma, tuple(output.role for output in job.outputs))
-    except short as error:
+        with engine_errors():
+            found = predictor(counts, sigma, tuple(output.role for output in job.outputs))
+    except MemoryError as error:
         sides = " x ".join(map(str, counts.shape))
         raise SuperlensError(
             f"memory ran out in a block of {sides} pixels with its halo; give a smaller `block`, with `restart`."

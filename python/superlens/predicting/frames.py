@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superlens.tiling import choose_tile, map_tiles
-from superlens.training import out_of_memory_errors
+from superlens.training import engine_errors
 
 __all__ = ["FramePredictor", "predict_frames"]
 
@@ -85,12 +85,10 @@ def _in_tiles(predictor: FramePredictor, frame: Array) -> Array:
         bytes_per_pixel=predictor.bytes_per_pixel,
         memory_bytes=_BLOCK_BYTES,
     )
-    made = map_tiles(
-        predictor.network.predict_on_batch,
-        frame,
-        halo=predictor.halo,
-        tile=tile,
-        align=predictor.align,
-        out_of_memory=out_of_memory_errors(),
-    )
+
+    def block(part: Array) -> Array:
+        with engine_errors():
+            return np.asarray(predictor.network.predict_on_batch(part))
+
+    made = map_tiles(block, frame, halo=predictor.halo, tile=tile, align=predictor.align)
     return np.asarray(made)[None]

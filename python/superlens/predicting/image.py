@@ -15,7 +15,7 @@ from superlens.predicting.predictor import Predictor
 from superlens.predicting.whole import predict_whole
 from superlens.progress import Progress
 
-__all__ = ["Also", "as_images", "predict_image"]
+__all__ = ["Also", "as_images", "first_look", "predict_image"]
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 
@@ -61,6 +61,24 @@ def predict_image(
         return together
     haze = observation.stacked(observation.haze, predictor.axes)
     return {**together, "denoised": together["denoised"] + haze, "haze": haze}
+
+
+def first_look(predictor: Predictor, observation: Observation) -> Image:
+    """The most important image that a predictor makes of the middle plane, or of the middle volume, of an observed image.
+
+    Raises
+    ------
+    SuperlensError
+        If the model is not for such images.
+    """
+    predictor.check_fits(observation.image)
+    counts, sigma = (observation.stacked(one, predictor.axes) for one in (observation.in_focus, observation.sigma))
+    middle, (role, scale) = len(counts) // 2, next(iter(predictor.roles.items()))
+    made = predict_whole(predictor, counts[middle], sigma[middle], (role,))[role] / np.float32(predictor.unit)
+    image = observation.image
+    pixel_nm = None if image.pixel_nm is None else image.pixel_nm / scale
+    z_step_nm = image.z_step_nm if predictor.axes == "ZYX" else None
+    return Image(made.astype(np.float32), predictor.axes, pixel_nm=pixel_nm, z_step_nm=z_step_nm, name=image.name)
 
 
 def as_images(

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from superlens.errors import SuperlensError
 from superlens.model import Model, read_header, shipped
 from superlens.networks import build
 from superlens.training import get_weights, set_weights
+from superlens.training.two_stage.turning import averaged
 
-__all__ = ["Start", "beginning_of", "shipped_name", "shipped_start", "start_of"]
+__all__ = ["Start", "answer", "beginning_of", "network_at", "remembered", "shipped_name", "shipped_start", "start_of"]
+
+
+_REMEMBERED_BYTES = 1 << 28
+
+Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +64,7 @@ def shipped_start(network: str) -> Start:
         raise SuperlensError(
             f"there are no shipped weights for network {network!r}; give `from_scratch`, or reinstall superlens if they were there"
         )
-    return Start(name, _loaded(shipped()[name]))
+    return remembered(Start(name, _loaded(shipped()[name])))
 
 
 def beginning_of(network: str, given: Model | None) -> Start:
@@ -84,11 +97,49 @@ def start_of(
     start = beginning_of(config.network, given)
     if made.get("start") != start.name or not fits(start.model):
         return None
-    if start.model.config.network_config == config.network_config:
-        return start.model.network
-    at_scale = build(config.network, config.network_config)
-    set_weights(at_scale, get_weights(start.model.network))
-    return at_scale
+    return network_at(start.model, config.network_config)
+
+
+def network_at(start: Model, arguments: Mapping[str, Any]) -> keras.Model:
+    """The network of a start, at another scale where the arguments ask for one; made once, and changed by nobody."""
+    if start.config.network_config == dict(arguments):
+        return start.network
+    made = _AT_SCALE.setdefault(start.network, {})
+    key = json.dumps(dict(arguments), sort_keys=True)
+    if key not in made:
+        made[key] = build(start.config.network, arguments)
+        set_weights(made[key], get_weights(start.network))
+        if start.network in _ANSWERS:
+            _ANSWERS[made[key]] = OrderedDict()
+    return made[key]
+
+
+_AT_SCALE: WeakKeyDictionary[keras.Model, dict[str, keras.Model]] = WeakKeyDictionary()
+
+
+def answer(network: keras.Model, channels: Array, *, flips: int, align: int) -> list[Array]:
+    """`superlens.training.two_stage.turning.averaged`; what shipped weights made of the same channels lately is not computed again.
+
+    A fine-tuned network is held against its start, whose answer was the first picture.
+    """
+    known = _ANSWERS.get(network)
+    if known is None:
+        return averaged(network, channels, flips=flips, align=align)
+    key = hashlib.sha256(np.ascontiguousarray(channels)).hexdigest() + f" {channels.shape} {flips}"
+    if key not in known:
+        known[key] = averaged(network, channels, flips=flips, align=align)
+        while len(known) > 1 and sum(one.nbytes for made in known.values() for one in made) > _REMEMBERED_BYTES:
+            known.popitem(last=False)
+    return known[key]
+
+
+_ANSWERS: WeakKeyDictionary[keras.Model, OrderedDict[str, list[Array]]] = WeakKeyDictionary()
+
+
+def remembered(start: Start) -> Start:
+    """A start whose weights nobody changes, so that `answer` may remember what they made."""
+    _ANSWERS.setdefault(start.model.network, OrderedDict())
+    return start
 
 
 def _is_start(path: Path, network: str) -> bool:

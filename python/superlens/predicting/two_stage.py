@@ -17,12 +17,12 @@ from superlens.observing.binning import bin_counts, interpolated
 from superlens.observing.conditioning import condition
 from superlens.optics import RESPONSES
 from superlens.predicting.predictor import Predictor
+from superlens.predicting.start import answer
 from superlens.predicting.whole import in_windows
 from superlens.training.two_stage.framing import scaled
 from superlens.training.two_stage.held_out import EDGE
 from superlens.training.two_stage.optics import SharpOptics
 from superlens.training.two_stage.state import TwoStageState
-from superlens.training.two_stage.turning import averaged
 
 __all__ = ["TwoStagePredictor", "Windows"]
 
@@ -162,7 +162,7 @@ class TwoStagePredictor(Predictor):
         return found
 
     def _averaged(self, network: keras.Model, channels: Array) -> list[Array]:
-        return averaged(network, channels, flips=self.flips, align=self.align // self.state.bins)
+        return answer(network, channels, flips=self.flips, align=self.align // self.state.bins)
 
     def _stated_error(self, sharp: Array, before: Array | None, log_sigma: Array) -> Array:
         """Standard deviation of the error of the sharp image, in counts.

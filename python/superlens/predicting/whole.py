@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from superlens.predicting.predictor import Predictor
 from superlens.tiling import choose_tile, map_tiles
-from superlens.training import out_of_memory_errors
+from superlens.training import engine_errors
 
 __all__ = ["in_windows", "predict_whole"]
 
@@ -52,7 +52,8 @@ def predict_whole(
     edge = (0,) * along_z + (predictor.edge,) * 2
 
     def block(part: Array) -> list[Array]:
-        made = predictor(part[0, ..., 0], part[0, ..., 1], wanted)
+        with engine_errors():
+            made = predictor(part[0, ..., 0], part[0, ..., 1], wanted)
         return [made[role][None, ..., None] for role in wanted]
 
     sides = tile or choose_tile(
@@ -66,7 +67,6 @@ def predict_whole(
         tile=sides,
         ends="open",
         edge=edge,
-        out_of_memory=out_of_memory_errors(),
     )
     return {role: values[..., 0] for role, values in zip(wanted, made, strict=True)}
 
@@ -87,5 +87,5 @@ def in_windows(
         What is left out of a result on each side.
     """
     core = tuple(max(min(side, n) - 2 * h, 1) for side, n, h in zip(window, array.shape, halo, strict=False))
-    made = map_tiles(fn, array, halo=tuple(halo), tile=core, out_of_memory=out_of_memory_errors())
+    made = map_tiles(fn, array, halo=tuple(halo), tile=core)
     return made if isinstance(made, tuple) else (made,)

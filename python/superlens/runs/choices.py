@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from superlens.backend import BACKENDS
 from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.parameters import Parameter
 
@@ -120,6 +121,14 @@ DRY_RUN = Parameter(
 
 HOST = (
     Parameter("device", "text", "cpu, gpu or gpu:1; default: the best there is.", "Device", advanced=True),
+    Parameter(
+        "backend",
+        "choice",
+        "Library that computes the networks; default: TensorFlow, or what SUPERLENS_BACKEND says.",
+        "Backend",
+        choices=BACKENDS,
+        advanced=True,
+    ),
     Parameter("threads", "int", "Processor threads; default: all.", "Threads", least=1, advanced=True),
     Parameter("verbose", "flag", "Log each stage of the run on standard error."),
     DRY_RUN,

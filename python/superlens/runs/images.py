@@ -30,6 +30,7 @@ from superlens.runs.delivery import (
     room_for_results,
     saved,
 )
+from superlens.runs.first_picture import showing_first
 from superlens.runs.folders import stem_of
 from superlens.runs.learning import PACE, Learning, chosen, outlines, require_pixel_sizes, training_sources
 from superlens.runs.verb import Outcome, Plan, Request, Source
@@ -55,13 +56,16 @@ def enhance(request: Request) -> Outcome:
     device = request.engine()
     from superlens import enhancing
 
-    with room_for_learning(request, learning, sources) as (place, checkpoint):
+    with (
+        room_for_learning(request, learning, sources) as (place, checkpoint),
+        showing_first(request.session, place, sources[0]) as progress,
+    ):
         results = enhancing.enhance(
             learning.channels.images,
             method=learning.method.name,
             config=learning.settings,
             checkpoint=checkpoint,
-            progress=request.session.progress,
+            progress=progress,
             **learning.channels.arguments(),
         )
         learning.remember(request)

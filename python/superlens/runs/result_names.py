@@ -84,6 +84,10 @@ class ResultNames:
         ending = self.tables if role.table else ".tif"
         return f"{self.prefix}{role.ending}{ending}" if role.alone else f"{stem_of(file)}_{role.ending}{ending}"
 
+    def unfinished(self, file: Path) -> str:
+        """Name of the first picture of an input, which is taken away when the results are there."""
+        return f"{stem_of(file)}_unfinished.tif"
+
     def names(self, files: Sequence[Path], roles: Sequence[str]) -> list[str]:
         """All names that a run writes for inputs, for the roles that will be there, but for the model."""
         shown = [role for role in self.method.gives if role.name in roles or role.table]

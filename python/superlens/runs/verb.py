@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
+from superlens.backend import choose_backend
 from superlens.errors import SuperlensError, printable
 from superlens.parameters import Parameter
 from superlens.runs.choices import ChannelOptics, Reading, gathered
@@ -66,6 +67,9 @@ class Session(Protocol):
 
     def wrote(self, path: Path) -> None:
         """Tell the user that a file is there."""
+
+    def first(self, path: Path) -> None:
+        """Tell the user that a first picture is there, which results will replace."""
 
     def check(self) -> None:
         """End the request if nothing of it is wanted any more."""
@@ -215,6 +219,9 @@ class Request:
     session: Session
     images: Sequence[Source] = ()
     left_out: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        choose_backend(self.given.get("backend"), self.given.get("device"))
 
     def get(self, name: str, otherwise: Any = None) -> Any:
         """What was said of a parameter."""

@@ -65,7 +65,10 @@ def _switches(verb: str) -> tuple[Parameter, ...]:
 
 def _preset(verb: str) -> Parameter:
     known = tuple(dict.fromkeys(preset for one in _of_verb(verb) for preset in one.settings.presets()))
-    told = "fast: fine-tunes the pretrained model, minutes; standard: longer; paper: the original recipe from scratch, hours."
+    told = (
+        "fast: fine-tunes the pretrained model, minutes; instant: takes it as it is, seconds; standard: fine-tunes longer; "
+        "paper: the original recipe from scratch, hours."
+    )
     return Parameter("preset", "choice", told, "Preset", default=known[0], choices=known)
 
 
@@ -221,7 +224,7 @@ def _sim() -> tuple[Parameter, ...]:
         *optics[2:],
         *IMAGE[1:],
         _CHANNEL,
-        *HOST[1:3],
+        *HOST[2:4],
         _STRICT,
     )
 
@@ -365,7 +368,7 @@ VERBS: Mapping[str, Verb] = {
             "Check the installation: what superlens runs on, how fast it is, and what is wrong.",
             "Check the installation: what superlens runs on, how fast it is, and what is wrong.",
             "",
-            lambda: (*_parameters("about", "DOCTOR"), *HOST[:3]),
+            lambda: (*_parameters("about", "DOCTOR"), *HOST[:4]),
             _later("about", "diagnose"),
         ),
     )

@@ -8,11 +8,16 @@ Since the batch of step ``i`` depends on ``i`` alone, a run that was killed and 
 not.
 """
 
+from superlens.backend import require_backend
+
+require_backend()
+
 from superlens.training.backends import (
     Precision,
     best_precision,
     device_in_use,
-    out_of_memory_errors,
+    engine,
+    engine_errors,
     precision,
     select_device,
 )
@@ -30,9 +35,10 @@ __all__ = [
     "Trainer",
     "best_precision",
     "device_in_use",
+    "engine",
+    "engine_errors",
     "fit",
     "get_weights",
-    "out_of_memory_errors",
     "precision",
     "select_device",
     "set_weights",

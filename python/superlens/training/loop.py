@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,7 +14,9 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from superlens.errors import SuperlensError, SuperlensWarning
 from superlens.progress import Cancelled, Progress, Watching, silent
+from superlens.training.backends import engine_errors
 from superlens.training.checkpoint import Checkpoint, State
 from superlens.training.history import History, Plan
 
@@ -85,6 +88,7 @@ class Trainer:
 
     def __init__(self, network: keras.Model, loss: Loss, *, average: float = 0.0) -> None:
         self._network, self._average = network, average
+        self._most: int | None = None  # patches of a batch that memory has room for
         self._trainee = _Trainee(network, loss)
         self._optimizer = keras.optimizers.Adam(
             use_ema=average > 0, ema_momentum=average or None, ema_overwrite_frequency=None
@@ -113,6 +117,8 @@ class Trainer:
         losses: list[Any] = []
         done = first
         try:
+            if first < plan.steps:
+                progress(first, plan.steps, "training")
             for step in range(first, plan.steps):
                 if plan.patience and state.since_best >= plan.patience:
                     state.history.stopped = "patience"
@@ -123,7 +129,7 @@ class Trainer:
                     break
                 optimizer.learning_rate.assign(plan.rate(step, elapsed))
                 x, targets = draw(step)
-                losses.append(float(self._trainee.train_on_batch(x, list(targets))))
+                losses.append(self._step(x, targets))
                 done = step + 1
                 state.require_finite(done, losses[-1])
                 if done % plan.check_every == 0 or done == plan.steps:
@@ -144,6 +150,23 @@ class Trainer:
             state.check(done, float(np.mean(losses)), held_out, time.monotonic() - began, averaged=averaged)
         state.restore_best()
         return state.history
+
+    def _step(self, x: Array, targets: Sequence[Array]) -> float:
+        """One step on a batch, or on as much of it as memory has room for."""
+        while True:
+            most = self._most
+            try:
+                with engine_errors():
+                    return float(self._trainee.train_on_batch(x[:most], [target[:most] for target in targets]))
+            except MemoryError as error:
+                size = len(x[:most])
+                if size == 1:
+                    raise SuperlensError(
+                        f"memory does not suffice to train on a batch of one patch ({error}); give a smaller patch, or another `device`"
+                    ) from error
+                self._most = size // 2
+                text = f"memory is too short to train on {size} patches at once; from here on a step takes {self._most}"
+                warnings.warn(text, SuperlensWarning, stacklevel=4)
 
 
 def _glimpse(network: keras.Model, batch: NDArray[Any]) -> NDArray[np.float32]:

@@ -103,7 +103,9 @@ def _messages(
         )
     if learned.history is not None and learned.model.config.provenance["start"] != "random weights":
         said.append(
-            f"Started from the pretrained model; held-out regions kept {learned.history.blend:.0%} of the fine-tuning to this image. "
+            "The pretrained model was taken as it is, without fine-tuning to this image."
+            if config.steps == 0
+            else f"Started from the pretrained model; held-out regions kept {learned.history.blend:.0%} of the fine-tuning to this image. "
             "`from_scratch` leaves the pretraining out."
         )
     if config.axes == "ZYX":

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from superlens.method import Learned
@@ -15,13 +17,15 @@ from superlens.methods.zsdeconv.recipe import recipe_of
 from superlens.model import Model, ModelConfig
 from superlens.networks import architecture
 from superlens.observing.binning import error_factor, variance_factor
-from superlens.predicting.start import Start, beginning_of
+from superlens.predicting.start import Start, beginning_of, network_at
 from superlens.progress import Progress
 from superlens.training import Checkpoint, History, get_weights
 from superlens.training.two_stage.recipe import TwoStageTraining
 from superlens.training.two_stage.state import TwoStageState
 
-__all__ = ["learn", "training_for"]
+__all__ = ["begun_with", "learn", "training_for"]
+
+_LARGE_PIXELS = 1 << 20
 
 
 def learn(
@@ -56,6 +60,8 @@ def learn(
         origin = beginning_of(config.network, start)
         begun = origin.model
     arguments = _arguments(prepared, begun)
+    if begun is not None and config.steps == 0:
+        return _learned(prepared, network_at(begun, arguments), History(blend=0.0), origin, begun, start)
     again = training is not None
     training = training or training_for(prepared, begun)
     history = training.run(
@@ -64,6 +70,34 @@ def learn(
         recipe=partial(recipe_of, prepared) if again else None,
         checkpoint=None if checkpoint is None else Checkpoint(checkpoint, _digest(prepared)),
     )
+    return _learned(prepared, training.kept, history, origin, begun, start)
+
+
+def begun_with(prepared: Prepared, start: Model | None) -> Learned | None:
+    """The weights that learning begins from, as a model for what was prepared; None where it begins from random ones.
+
+    A large image is shown to it as it is, without its turned copies, so that there is something to see before the learning ends.
+    """
+    config = prepared.config
+    if config.from_scratch:
+        return None
+    if max(int(np.prod(o.counts.shape[-2:])) for o in prepared.observations) > _LARGE_PIXELS:
+        prepared = replace(prepared, config=config.with_changes({"flips": 1}))
+    origin = beginning_of(config.network, start)
+    network = network_at(origin.model, _arguments(prepared, origin.model))
+    return _learned(prepared, network, History(blend=0.0), origin, origin.model, start)
+
+
+def _learned(
+    prepared: Prepared,
+    network: keras.Model,
+    history: History,
+    origin: Start | None,
+    begun: Model | None,
+    start: Model | None,
+) -> Learned:
+    """A network with all that must be known to use it."""
+    config = prepared.config
     state = TwoStageState(
         axes=architecture(config.network).axes,
         scale=config.scale,
@@ -78,8 +112,9 @@ def learn(
         error_factor=error_factor(prepared.observations, prepared.bins),
         settings=config.model_dump(mode="json"),
     )
-    described = _described(prepared, arguments, state, history, "random weights" if origin is None else origin.name)
-    return Learned(Model(described, training.kept, state.arrays()), history, start)
+    arguments, name = _arguments(prepared, begun), "random weights" if origin is None else origin.name
+    described = _described(prepared, arguments, state, history, name)
+    return Learned(Model(described, network, state.arrays()), history, start)
 
 
 def training_for(prepared: Prepared, begun: Model | None) -> TwoStageTraining:

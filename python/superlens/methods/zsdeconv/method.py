@@ -87,6 +87,12 @@ class ZSDeconvNet(ImageMethod):
 
         return learn(prepared, checkpoint, progress, start=start)
 
+    def begun(self, prepared: Prepared, start: Model | None = None) -> Learned | None:
+        """The pretrained model, before it is fine-tuned."""
+        from superlens.methods.zsdeconv.learn import begun_with
+
+        return begun_with(prepared, start) if prepared.config.steps else None
+
     def observe(self, model: Model, image: Image) -> Observation:
         """The image with the camera of the training images."""
         from superlens.methods.zsdeconv.apply import observed

@@ -21,7 +21,7 @@ class ZSDeconvConfig(Settings):
 
     Attributes
     ----------
-    preset : {"fast", "standard", "paper"}
+    preset : {"fast", "instant", "standard", "paper"}
         The recipe the other fields started from.
     network : str
         A two-stage network of `superlens.networks`, for images or for volumes as `axes` says.
@@ -64,7 +64,7 @@ class ZSDeconvConfig(Settings):
         Turned and mirrored copies that a prediction averages over, 1 to 8.
     """
 
-    preset: Literal["fast", "standard", "paper"] = "fast"
+    preset: Literal["fast", "instant", "standard", "paper"] = "fast"
     network: str = "light"
     axes: Literal["auto", "YX", "ZYX"] = "auto"
     scale: Literal[1, 2] = setting(2, label="Scale", help="Fine pixels along a camera pixel; default: 2.")
@@ -132,6 +132,10 @@ class ZSDeconvConfig(Settings):
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
+        if self.from_scratch and self.preset == "instant":
+            raise ValueError(
+                "from_scratch is true and preset instant; expected another preset, since instant takes the pretrained model as it is"
+            )
         fitting = _two_stage("ZYX" if self.axes == "ZYX" else "YX")
         if self.network not in fitting:
             raise ValueError(
@@ -228,6 +232,7 @@ know better, and the penalty would only smooth what they drew.
 
 _FOR_VOLUMES: dict[str, dict[str, Any]] = {
     "fast": {"network": "light-volume", "steps": 60, "batch": 2, "patch": 48, "flips": 4},
+    "instant": {"network": "light-volume", "flips": 4},
     "standard": {"network": "light-volume", "steps": 2000, "batch": 4, "patch": 64},
     "paper": {
         "network": "rcan",
@@ -244,6 +249,7 @@ _FOR_VOLUMES: dict[str, dict[str, Any]] = {
 
 _PRESETS: dict[str, dict[str, Any]] = {
     "fast": {},
+    "instant": {"steps": 0},
     "standard": {"steps": 3000, "batch": 8},
     "paper": {
         "network": "unet",

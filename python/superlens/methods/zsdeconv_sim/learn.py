@@ -14,9 +14,9 @@ from superlens.methods.zsdeconv_sim.recipe import recipe_of
 from superlens.methods.zsdeconv_sim.state import SimState
 from superlens.model import Model, ModelConfig
 from superlens.networks import architecture
-from superlens.predicting.start import Start, beginning_of
+from superlens.predicting.start import Start, beginning_of, network_at
 from superlens.progress import Progress
-from superlens.training import Checkpoint, get_weights
+from superlens.training import Checkpoint, History, get_weights
 from superlens.training.two_stage.recipe import TwoStageTraining
 from superlens.training.two_stage.state import TwoStageState
 
@@ -41,14 +41,18 @@ def learn(prepared: Prepared, checkpoint: Path | None, progress: Progress, start
     origin: Start | None = None if config.from_scratch else beginning_of(config.network, start)
     own = architecture(config.network).arguments(1)
     arguments = own if origin is None else {**origin.model.config.network_config, **own}
-    training = TwoStageTraining(
-        config.network, arguments, partial(recipe_of, prepared), denoise_only=False, seed=config.seed
-    )
-    history = training.run(
-        None if origin is None else get_weights(origin.model.network),
-        progress,
-        checkpoint=None if checkpoint is None else Checkpoint(checkpoint, _digest(prepared)),
-    )
+    if origin is not None and config.steps == 0:
+        network, history = network_at(origin.model, arguments), History(blend=0.0)
+    else:
+        training = TwoStageTraining(
+            config.network, arguments, partial(recipe_of, prepared), denoise_only=False, seed=config.seed
+        )
+        history = training.run(
+            None if origin is None else get_weights(origin.model.network),
+            progress,
+            checkpoint=None if checkpoint is None else Checkpoint(checkpoint, _digest(prepared)),
+        )
+        network = training.kept
     state = SimState(
         config,
         prepared.objective,
@@ -72,7 +76,7 @@ def learn(prepared: Prepared, checkpoint: Path | None, progress: Progress, start
             "start": "random weights" if origin is None else origin.name,
         },
     )
-    return Learned(Model(described, training.kept), history, start)
+    return Learned(Model(described, network), history, start)
 
 
 def _digest(prepared: Prepared) -> str:

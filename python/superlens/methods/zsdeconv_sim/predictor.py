@@ -20,10 +20,9 @@ from superlens.model import Model
 from superlens.networks import architecture
 from superlens.observing.conditioning import condition
 from superlens.predicting import Predictor, predict_whole
-from superlens.predicting.start import start_of
+from superlens.predicting.start import answer, start_of
 from superlens.training.two_stage.framing import scaled
 from superlens.training.two_stage.held_out import EDGE
-from superlens.training.two_stage.turning import averaged
 
 __all__ = ["SimPredictor", "predicted"]
 
@@ -95,7 +94,7 @@ class SimPredictor(Predictor):
         return parameters_of(self.model, self.state, camera)
 
     def _averaged(self, network: keras.Model, channels: Array) -> list[Array]:
-        return averaged(network, channels, flips=self.state.config.flips, align=self.align)
+        return answer(network, channels, flips=self.state.config.flips, align=self.align)
 
     def _original(self, counts: Array, roles: Sequence[str]) -> dict[str, Array]:
         low, high = float(counts.min()), float(counts.max())

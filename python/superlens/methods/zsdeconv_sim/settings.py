@@ -18,7 +18,7 @@ class ZSDeconvSimConfig(Settings):
 
     Attributes
     ----------
-    preset : {"fast", "standard", "paper"}
+    preset : {"fast", "instant", "standard", "paper"}
     network : str
         "light", which is given the noise and the transfer function, or "unet" of the original recipe.
     steps : int
@@ -47,7 +47,7 @@ class ZSDeconvSimConfig(Settings):
         As in `superlens.ZSDeconvConfig`; patches are in pixels of the reconstruction.
     """
 
-    preset: Literal["fast", "standard", "paper"] = "fast"
+    preset: Literal["fast", "instant", "standard", "paper"] = "fast"
     network: Literal["light", "unet"] = "light"
     steps: int = setting(100, label="Most steps", help="Most training steps.", ge=0)
     minutes: float | None = setting(None, label="Most minutes", unit="min", help="Most minutes of training.", gt=0)
@@ -122,6 +122,7 @@ _FROM_NOTHING: dict[str, dict[str, Any]] = {
 
 _PRESETS: dict[str, dict[str, Any]] = {
     "fast": {},
+    "instant": {"steps": 0},
     "standard": {"steps": 2000, "batch": 8, "flips": 8},
     "paper": {
         "network": "unet",

@@ -1,7 +1,12 @@
-"""What is known of a Keras backend by its name: devices, precisions, and how it says that memory is short."""
+"""What is known of the library that Keras computes with: its devices, the precisions that serve, and what its errors mean.
+
+Each library has a file of its own; everything else asks here.
+"""
 
 from __future__ import annotations
 
+import functools
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,30 +16,51 @@ import keras
 
 from superlens.errors import SuperlensError
 from superlens.host import processor, usable_processors
+from superlens.training.backends.engine import Card, Engine, card_of
 
 __all__ = [
+    "Card",
     "Precision",
     "best_precision",
     "device_in_use",
-    "out_of_memory_errors",
+    "engine",
+    "engine_errors",
     "precision",
     "select_device",
 ]
 
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
+_ENGINES = {"tensorflow": "on_tensorflow", "jax": "on_jax", "torch": "on_torch"}
+
+
+@functools.cache
+def engine() -> Engine:
+    """The library that Keras computes with.
+
+    Raises
+    ------
+    SuperlensError
+        If it is one that superlens does not know.
+    """
+    name = keras.backend.backend()
+    if name not in _ENGINES:
+        raise SuperlensError(
+            f"Keras runs on {name}; expected one of {', '.join(_ENGINES)}. Unset KERAS_BACKEND, or set it to one of them"
+        )
+    found: Engine = importlib.import_module(f"superlens.training.backends.{_ENGINES[name]}").ENGINE
+    return found
+
 
 def best_precision() -> Precision:
     """The precision that this hardware trains fastest in without losing range.
 
-    bfloat16 where the processor multiplies bfloat16 matrices (AMX) or a GPU is present, float32 elsewhere.
+    bfloat16 on a card, or a processor, that multiplies matrices of it faster; float32 elsewhere.
     """
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        if tf.config.list_physical_devices("GPU"):
-            return "mixed_bfloat16"
-    return "mixed_bfloat16" if "amx_bf16" in _cpu_flags() else "float32"
+    card = engine().card()
+    if card is not None:
+        return "mixed_bfloat16" if card.bfloat16 else "float32"
+    return "mixed_bfloat16" if engine().fast_bfloat16 and "amx_bf16" in _cpu_flags() else "float32"
 
 
 def _cpu_flags() -> str:
@@ -42,13 +68,29 @@ def _cpu_flags() -> str:
     return path.read_text(errors="replace") if path.exists() else ""
 
 
-def out_of_memory_errors() -> tuple[type[BaseException], ...]:
-    """What the backend raises when a tensor does not fit into memory."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
+@contextmanager
+def engine_errors() -> Iterator[None]:
+    """Turn what the engine raises inside the block into errors that everybody knows.
 
-        return (tf.errors.ResourceExhaustedError,)
-    return ()
+    Raises
+    ------
+    MemoryError
+        When a tensor does not fit into memory.
+    SuperlensError
+        When a graphics card, or its driver, has failed.
+    """
+    try:
+        yield
+    except Exception as error:
+        match engine().trouble(error):
+            case "memory":
+                raise MemoryError(" ".join(str(error).split())[:200]) from error
+            case "card":
+                raise SuperlensError(
+                    f"the graphics card failed ({' '.join(str(error).split())[:200]}). What a checkpoint or a ledger of blocks holds is kept: "
+                    "run again with `resume`, or with `device` cpu"
+                ) from error
+        raise
 
 
 def select_device(device: str | None = None, threads: int | None = None) -> None:
@@ -57,7 +99,7 @@ def select_device(device: str | None = None, threads: int | None = None) -> None
     Parameters
     ----------
     device : str, optional
-        "cpu", "gpu", or "gpu:1"; None takes the first GPU if there is one.
+        "cpu", "gpu", or "gpu:1"; None takes the first card if there is one.
     threads : int, optional
         Processor threads; None takes all.
 
@@ -66,39 +108,23 @@ def select_device(device: str | None = None, threads: int | None = None) -> None
     SuperlensError
         If there is no such device, or the engine already runs.
     """
-    if keras.backend.backend() != "tensorflow":
-        return
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    kind, _, number = (device or "").partition(":")
-    if kind not in ("", "cpu", "gpu") or (number and not number.isdigit()):
-        raise SuperlensError(f"device is {device!r}; expected cpu, gpu or gpu:N")
-    if kind == "gpu" and int(number or 0) >= len(gpus):
-        raise SuperlensError(f"device is {device!r} and {len(gpus)} GPUs are usable; run `superlens doctor` to see why")
+    used = engine()
+    card = card_of(device, used.cards(), used.words)
     try:
-        if kind == "cpu":
-            tf.config.set_visible_devices([], "GPU")
-        elif gpus:
-            tf.config.set_visible_devices([gpus[int(number or 0)]], "GPU")
-        if threads is not None:
-            tf.config.threading.set_intra_op_parallelism_threads(threads)
-            tf.config.threading.set_inter_op_parallelism_threads(max(1, min(2, threads)))
+        used.use(card, threads)
     except RuntimeError as error:
         raise SuperlensError(f"device and threads can't change once the engine runs ({error})") from error
 
 
 def device_in_use() -> str:
-    """Words for the device that networks run on, e.g. ``"GPU, NVIDIA H100"`` or ``"CPU, 8 threads, AMD EPYC"``."""
-    if keras.backend.backend() != "tensorflow":
-        return str(keras.backend.backend())
-    import tensorflow as tf
-
-    gpus = tf.config.get_visible_devices("GPU")
-    if gpus:
-        return f"GPU, {tf.config.experimental.get_device_details(gpus[0]).get('device_name', 'of unknown name')}"
-    threads = tf.config.threading.get_intra_op_parallelism_threads() or usable_processors()
-    return f"CPU, {threads} thread{'s' * (threads != 1)}, {processor()}"
+    """Words for the device that networks run on, e.g. ``"GPU, NVIDIA H100"`` or ``"CPU, 8 threads, AMD EPYC, PyTorch"``."""
+    used = engine()
+    other = "" if used.words == "TensorFlow" else f", {used.words}"
+    card = used.card()
+    if card is not None:
+        return f"GPU, {card.model}{other}"
+    threads = used.threads() or usable_processors()
+    return f"CPU, {threads} thread{'s' * (threads != 1)}, {processor()}{other}"
 
 
 @contextmanager

@@ -103,7 +103,7 @@ class TwoStageTraining:
         fixed = known.layers_of("log_sigma", *(("sharp",) if denoise_only else ()))
         for layer in self._network.layers:
             layer.trainable = not layer.name.startswith(fixed)
-        self._trainer = Trainer(self._network, self._first.loss)
+        self._trainer: Trainer | None = None  # made when it is first needed, since a run may be ended before
 
     def run(
         self,
@@ -133,7 +133,9 @@ class TwoStageTraining:
             set_weights(kept, weights)
             return followed.risks(kept)
 
-        history = self._trainer.fit(
+        trainer = self._trainer or Trainer(self._network, followed.loss)
+        self._trainer = trainer
+        history = trainer.fit(
             followed.draw,
             followed.plan,
             held_out=lambda: float(np.mean(risks(get_weights(network)))),
@@ -142,8 +144,8 @@ class TwoStageTraining:
         )
         weights = get_weights(network)
         if prior is not None:
-            steps = followed.plan.steps
-            weights, history.blend = as_far_as_the_data_ask(prior, weights, risks) if steps else (prior, 0.0)
+            learned = bool(history.records)
+            weights, history.blend = as_far_as_the_data_ask(prior, weights, risks) if learned else (prior, 0.0)
         set_weights(kept, weights)
         if prior is None and followed.levelled and followed.held_out is not None:
             level(kept, followed.held_out)
