@@ -11,6 +11,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if (
+    "PYTEST_XDIST_WORKER" in os.environ
+):  # workers share the processors, and networks of a few pixels gain nothing from threads
+    for _threads in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(_threads, "1")
 
 ROOT = Path(__file__).resolve().parents[1]
 

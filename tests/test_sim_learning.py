@@ -26,7 +26,7 @@ from superlens.simulate import filaments
 from superlens.simulate.structured import ARRANGEMENTS, ideal_pattern, simulate_sim
 from superlens.training.two_stage.recorrupted import Spread
 
-pytestmark = pytest.mark.usefixtures("slim")
+pytestmark = pytest.mark.usefixtures("slim", "untraced")
 
 OBJECTIVE = sl.Objective(na=1.4, wavelength_nm=525)
 PIXEL_NM = 65.0

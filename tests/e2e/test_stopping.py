@@ -21,7 +21,7 @@ _PATIENCE_S = 900.0  # start, compilation and twenty steps; only a bound, reache
 def start(out: Path, *more: str) -> subprocess.Popen[str]:
     """Begin a training that would take far longer than the test."""
     command = [sys.executable, "-c", "from superlens.cli import main; main()", "enhance", str(sample_path())]
-    options = ["--denoise-only", "--from-scratch", "--steps", "4000"]
+    options = ["--denoise-only", "--from-scratch", "--steps", "1600"]
     small = ["--set", "batch=1", "--set", "patch=32", "--set", "flips=1", "--set", "learning_rate=1e-4"]
     return subprocess.Popen(
         [*command, *options, *small, "--out", str(out), *more],

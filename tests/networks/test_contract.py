@@ -239,6 +239,7 @@ def test_saved_and_loaded_gives_the_same(name, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("name", ALL)
 def test_a_training_step_moves_the_weights_and_leaves_them_finite(name):
     network = restless(tiny(name))
