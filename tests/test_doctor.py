@@ -79,7 +79,7 @@ def test_the_command_ends_with_1_only_when_something_is_broken(
 
 @pytest.mark.slow
 def test_the_speed_test_gives_a_forecast() -> None:
-    speed, failure = doctor.speed_of()
+    speed, failure = doctor.speed_of(seconds=0.5)
     assert failure is None
     assert speed is not None
     assert 0 < speed.seconds_a_step < speed.fast_seconds

@@ -248,7 +248,8 @@ def _seconds(call: Callable[[], Any]) -> float:
 class _Watch:
     """Note when each training step and each prediction was done, and stop the training after some seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = _SPEED_SECONDS) -> None:
+        self._seconds = seconds
         self.steps: list[tuple[int, float]] = []
         self.predictions: list[float] = []
 
@@ -258,7 +259,7 @@ class _Watch:
             self.predictions.append(now)
             return
         self.steps.append((done, now))
-        if now - self.steps[0][1] > _SPEED_SECONDS:
+        if now - self.steps[0][1] > self._seconds:
             raise Cancelled
 
     def seconds_a_step(self) -> float:
@@ -273,12 +274,12 @@ class _Watch:
         return once + steps * self.seconds_a_step() + predicting * (_SIDE / _SAMPLE_SIDE) ** 2
 
 
-def speed_of() -> tuple[Speed | None, Finding | None]:
+def speed_of(seconds: float = _SPEED_SECONDS) -> tuple[Speed | None, Finding | None]:
     from superlens.enhancing import enhance, image_method
     from superlens.optics import Objective
     from superlens.samples import sample
 
-    config, watch = image_method(None).settings.of(), _Watch()
+    config, watch = image_method(None).settings.of(), _Watch(seconds)
     began = time.perf_counter()
     try:
         with warnings.catch_warnings():
