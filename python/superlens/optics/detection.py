@@ -90,6 +90,10 @@ class Detection:
         """The same with another damping."""
         return replace(self, damping=damping)
 
+    def with_cutoff(self, cutoff: float) -> Detection:
+        """The same with another cutoff, cycles per camera pixel."""
+        return replace(self, cutoff=cutoff)
+
 
 def _binning(frequency: Floats, scale: int) -> Floats:
     """What the mean over ``scale`` fine pixels does, about the middle of a camera pixel."""

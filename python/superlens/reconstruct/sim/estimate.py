@@ -12,18 +12,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize
 
 from superlens.optics.detection import Detection
 from superlens.optics.patterns import Arrangement, Order, Pattern
 from superlens.reconstruct.sim.bands import Bands, Floats
-from superlens.reconstruct.sim.refine import Refined, coherence_by_damping, refine
+from superlens.reconstruct.sim.refine import Refined, coherence_by_transfer, refine
 from superlens.reconstruct.sim.search import Found, search
 
 __all__ = ["Estimate", "estimate_pattern", "measure_pattern"]
 
 _FIRST_DAMPING = 0.5
 _LEAST_DAMPING = 0.1
+_WRONG_CUTOFF = 0.08  # of the stated cutoff, at most
 _MORE_NOISE = 1.5
 
 
@@ -134,7 +135,7 @@ def _completed(
     if excess > _MORE_NOISE:
         bands = replace(bands, noise=bands.noise * excess)
     if damping is None:
-        bands = replace(bands, detection=_damped(bands, arrangement, [one.order for one in made]))
+        bands = replace(bands, detection=_fitted(bands, arrangement, [one.order for one in made]))
     made = [
         refine(bands, arrangement, b, one.order.frequency, significance=one.order.significance, fixed=True)
         for b, one in enumerate(made)
@@ -171,20 +172,32 @@ def _tied(bands: Bands, arrangement: Arrangement, made: Sequence[Refined]) -> li
     return result
 
 
-def _damped(bands: Bands, arrangement: Arrangement, orders: Sequence[Order]) -> Detection:
-    """The transfer function whose damping makes the bands agree best."""
-    detection = bands.detection
+def _fitted(bands: Bands, arrangement: Arrangement, orders: Sequence[Order]) -> Detection:
+    """The transfer function, of another cutoff and damping, whose bands agree best.
 
+    Bands overlap where each was damped otherwise, so that they agree only when both are told right. An objective is seldom what its label says
+    to some percent, and filters pass more than one wavelength.
+    """
+    told = bands.detection
     weights = np.array([order.modulation**2 for order in orders])
+
+    def of(point: Floats) -> Detection:
+        return told.with_cutoff(told.cutoff * math.exp(point[0])).damped(math.exp(point[1]))
+
+    widest, least = math.log(1 + _WRONG_CUTOFF), math.log(_LEAST_DAMPING)
+    point = np.array([0.0, math.log(told.damping)])
     for _ in range(2):
-        coherence = coherence_by_damping(bands, arrangement, orders, detection)
+        coherence = coherence_by_transfer(bands, arrangement, orders, of(point))
 
-        def disagreement(log: float, coherence: Callable[[float], Floats] = coherence) -> float:
-            return -float(np.average(np.minimum(coherence(math.exp(log)), 2.0), weights=weights))
+        def disagreement(at: Floats, coherence: Callable[[Detection], Floats] = coherence) -> float:
+            return -float(np.average(np.minimum(coherence(of(at)), 2.0), weights=weights))
 
-        best = minimize_scalar(
-            disagreement, bounds=(math.log(_LEAST_DAMPING), 0.0), method="bounded", options={"xatol": 0.03}
-        )
-        value = math.exp(best.x)
-        detection = detection.damped(1.0 if value > 0.97 else value)
-    return detection
+        begin = np.array([point, point + [0.02, 0.0], point + [0.0, 0.3 if point[1] < -0.3 else -0.3]])
+        point = minimize(
+            disagreement,
+            point,
+            method="Nelder-Mead",
+            bounds=[(-widest, widest), (least, 0.0)],
+            options={"initial_simplex": begin, "xatol": 3e-3, "fatol": 1e-6, "maxfev": 80},
+        ).x
+    return of(point)

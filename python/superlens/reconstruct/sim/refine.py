@@ -19,7 +19,7 @@ from superlens.optics.detection import Detection
 from superlens.optics.patterns import Arrangement, Order
 from superlens.reconstruct.sim.bands import Bands, Complex, Floats, taper
 
-__all__ = ["Overlap", "Refined", "coherence_by_damping", "overlap", "refine"]
+__all__ = ["Overlap", "Refined", "coherence_by_transfer", "overlap", "refine"]
 
 _BLOCKS = 64  # along each side, to which the product of two bands is summed up
 _EDGE = 0.03  # of the transfer function, below which a frequency is left out
@@ -162,17 +162,16 @@ def refine(
     return _measured(parts, found, significance, far.excess)
 
 
-def coherence_by_damping(
+def coherence_by_transfer(
     bands: Bands, arrangement: Arrangement, orders: Sequence[Order], detection: Detection
-) -> Callable[[float], Floats]:
-    """Coherence of each order's band with order 0, shape (orders,), as a function of the damping of the transfer function.
+) -> Callable[[Detection], Floats]:
+    """Coherence of each order's band with order 0, shape (orders,), as a function of the transfer function.
 
     Frequencies keep the weights that `detection` gives them, so that values can be compared.
     """
     zero = bands.zero(arrangement)
     power = bands.radial(np.abs(zero) ** 2)
     fy, fx = bands.frequencies
-    ideal = detection.damped(1.0)
     prepared = []
     for b, order in enumerate(orders):
         noises = bands.noise * arrangement.variances[[0, 1 + b]] * np.array([1.0, 4.0])
@@ -181,18 +180,15 @@ def coherence_by_damping(
         some = slice(None, None, max(1, len(weight) // _SAMPLE))
         at, weight = (at[0][some], at[1][some]), weight[some]
         y, x = fy[at[0], 0], fx[0, at[1]]
-        ky, kx = order.frequency
-        near, far = (np.sqrt(v**2 + u**2) / ideal.cutoff for v, u in ((y, x), (y + ky, x + kx)))
-        here, there = ideal.on(y, x) * weight, ideal.on(y + ky, x + kx) * weight
         first, second = np.abs(zero[at]) ** 2 - noises[0], np.abs(moved[at]) ** 2 - noises[1]
-        prepared.append((np.conj(zero[at]) * moved[at], first, second, here, there, near, far))
+        prepared.append((y, x, order.frequency, weight, np.conj(zero[at]) * moved[at], first, second))
 
-    def coherence(damping: float) -> Floats:
+    def coherence(transfer: Detection) -> Floats:
         found = []
-        for product, first, second, here, there, near, far in prepared:
-            h, t = here * damping**near, there * damping**far
-            powers = float(np.sum(first * t**2)), float(np.sum(second * h**2))
-            cross = abs(complex(np.sum(product * (h * t))))
+        for y, x, (ky, kx), weight, product, first, second in prepared:
+            here, there = transfer.on(y, x) * weight, transfer.on(y + ky, x + kx) * weight
+            powers = float(np.sum(first * there**2)), float(np.sum(second * here**2))
+            cross = abs(complex(np.sum(product * (here * there))))
             found.append(cross / math.sqrt(powers[0] * powers[1]) if min(powers) > 0 else 0.0)
         return np.array(found)
 
