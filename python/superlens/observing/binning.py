@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from superlens.camera import Camera, check_noise
-from superlens.observing.observation import Observation
+from superlens.camera import Camera, check_noise, estimate_camera
+from superlens.observing.observation import Observation, noise_variance
 
-__all__ = ["bin_counts", "binned", "bins_for", "error_factor", "interpolated", "variance_factor"]
+__all__ = ["bin_counts", "bin_variance", "binned", "bins_for", "error_factor", "interpolated", "variance_factor"]
 
 _WIDEST = 7.5  # FWHM of a PSF, camera pixels, that a network learns from as it is
 _NARROWEST = 2.0  # FWHM that bins may leave where they are made for the noise: Nyquist sampling
@@ -70,16 +70,23 @@ def _shared(observations: Sequence[Observation], bins: int) -> float:
     return float(np.mean([check.neighbour_correlation for check in checks]))
 
 
-def binned(observation: Observation, bins: int) -> Observation:
+def binned(observation: Observation, bins: int, factor: float | None = None) -> Observation:
     """An observation at so many times fewer pixels along each side; each is the mean of a bin.
 
     Sides that are no multiple lose the rest. A bin with a bad pixel is bad.
+
+    Parameters
+    ----------
+    observation : Observation
+    bins : int
+    factor : float, optional
+        Variance of a bin over that of a pixel; by default `bin_variance` of this observation.
     """
     if bins == 1:
         return observation
     counts, o = bin_counts(observation.counts, bins), observation
     noise = check_noise(counts)
-    factor = variance_factor(o.noise.shared, bins)
+    factor = bin_variance([o], bins) if factor is None else factor
     camera = Camera(o.camera.gain * factor, 0.0, o.camera.read_noise_e / np.sqrt(factor), o.camera.estimated)
     pixel_nm = None if o.image.pixel_nm is None else bins * o.image.pixel_nm
     shape = (*o.image.data.shape[:-2], *counts.shape[-2:])
@@ -93,6 +100,23 @@ def binned(observation: Observation, bins: int) -> Observation:
         noise=noise,
         haze=None if o.haze is None else bin_counts(o.haze, bins),
     )
+
+
+def bin_variance(observations: Sequence[Observation], bins: int) -> float:
+    """Variance of the noise of a bin over that of a pixel.
+
+    Where pixels share noise, differences between near pixels show only part of it, and nothing of what far ones share. The bins, which lie
+    farther apart, are asked as well, and the larger value counts.
+    """
+    stated = variance_factor(observations[0].noise.shared, bins)
+    if bins == 1 or observations[0].noise.shared is None:
+        return stated
+    shown = []
+    for o in observations:
+        counts = bin_counts(o.counts, bins)
+        noise = noise_variance(counts, estimate_camera(counts).camera)
+        shown.append(float(noise.mean() / bin_counts(np.square(o.sigma), bins).mean()))
+    return float(np.clip(np.median(shown), stated, 1.0))
 
 
 def variance_factor(covariance: NDArray[np.float64] | None, bins: int) -> float:

@@ -16,7 +16,7 @@ from superlens.methods.zsdeconv.prepared import Prepared
 from superlens.methods.zsdeconv.recipe import recipe_of
 from superlens.model import Model, ModelConfig
 from superlens.networks import architecture
-from superlens.observing.binning import error_factor, variance_factor
+from superlens.observing.binning import error_factor
 from superlens.predicting.start import Start, beginning_of, network_at
 from superlens.progress import Progress
 from superlens.training import Checkpoint, History, get_weights
@@ -60,7 +60,7 @@ def learn(
         origin = beginning_of(config.network, start)
         begun = origin.model
     arguments = _arguments(prepared, begun)
-    if begun is not None and config.steps == 0:
+    if begun is not None and prepared.steps == 0:
         return _learned(prepared, network_at(begun, arguments), History(blend=0.0), origin, begun, start)
     again = training is not None
     training = training or training_for(prepared, begun)
@@ -108,7 +108,7 @@ def _learned(
         psf=prepared.psf,
         spread=None if begun is None else TwoStageState.of(begun).spread,
         bins=prepared.bins,
-        bin_variance=variance_factor(prepared.observations[0].noise.shared, prepared.bins),
+        bin_variance=prepared.bin_variance,
         error_factor=error_factor(prepared.observations, prepared.bins),
         settings=config.model_dump(mode="json"),
     )

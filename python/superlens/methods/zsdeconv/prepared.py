@@ -13,7 +13,7 @@ from superlens.errors import SuperlensError, require_length_nm
 from superlens.image import Image
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.networks import architecture
-from superlens.observing.binning import binned, bins_for
+from superlens.observing.binning import bin_variance, binned, bins_for
 from superlens.observing.conditioning import Normaliser
 from superlens.observing.observation import Observation, observe
 from superlens.optics import PSF, RESPONSES, Objective, Response
@@ -44,6 +44,8 @@ class Prepared:
         Measured over all images.
     bins : int
         Camera pixels along a bin that the network takes for a pixel.
+    bin_variance : float
+        Variance of the noise of a bin over that of a camera pixel.
     """
 
     config: ZSDeconvConfig
@@ -53,11 +55,31 @@ class Prepared:
     optics: SharpOptics
     normaliser: Normaliser
     bins: int = 1
+    bin_variance: float = 1.0
+
+    @property
+    def steps(self) -> int:
+        """Steps that learning takes: none from the pretrained network where neighbouring pixels share much of their noise.
+
+        Copies of such an image share what differences between near pixels do not show, and a network learns it as if it were structure.
+        """
+        return 0 if self.learns_shared_noise else self.config.steps
+
+    @property
+    def learns_shared_noise(self) -> bool:
+        """Whether more steps would learn noise that neighbouring pixels share."""
+        config = self.config
+        return (
+            config.pairs == "recorrupt"
+            and config.axes == "YX"
+            and not config.from_scratch
+            and any(not o.noise.independent and not o.noise.mild for o in self.observations)
+        )
 
     @property
     def learned_from(self) -> list[Observation]:
         """The observations at the sampling that the network takes."""
-        return [binned(o, self.bins) for o in self.observations]
+        return [binned(o, self.bins, self.bin_variance) for o in self.observations]
 
 
 def prepare(
@@ -104,6 +126,7 @@ def prepare(
             np.concatenate([s.ravel() for s in smooth]), np.concatenate([o.sigma.ravel() for o in observations])
         ),
         bins=bins,
+        bin_variance=bin_variance(observations, bins),
     )
 
 
