@@ -6,9 +6,22 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+import tiny
+from superlens.enhancing import enhance
 from superlens.image import Image
-from superlens.observing.binning import bin_counts, binned, bins_for, error_factor, interpolated, variance_factor
+from superlens.methods.zsdeconv.prepared import prepare
+from superlens.methods.zsdeconv.settings import ZSDeconvConfig
+from superlens.observing.binning import (
+    bin_counts,
+    bin_variance,
+    binned,
+    bins_for,
+    error_factor,
+    interpolated,
+    variance_factor,
+)
 from superlens.observing.observation import observe
+from superlens.training import get_weights
 
 
 def recorded(shared=0.0, side=192, seed=0):
@@ -81,3 +94,30 @@ def test_a_binned_observation_states_its_own_noise():
     again = np.sqrt(half.camera.variance(np.maximum(half.counts, 0)))
     assert np.median(again / half.sigma) == pytest.approx(1, abs=0.1)
     assert binned(seen, 1) is seen
+
+
+def test_bins_show_shared_noise_that_differences_of_near_pixels_miss():
+    """Noise shared by near pixels and, a little, by farther ones; without the latter bins add nothing to what near pixels say."""
+    rng = np.random.default_rng(3)
+    clean = 60 * ndimage.gaussian_filter(rng.random((256, 256)) ** 30, 8) / 0.02 + 140
+    near, far = (ndimage.gaussian_filter(rng.normal(size=clean.shape), width) for width in (0.7, 1.5))
+    noise = 8 * near / near.std()
+    for also, grows in ((np.zeros_like(far), 1.1), (7 * far / far.std(), 1.5)):
+        (seen,) = observe([Image((clean + noise + also).astype(np.float32), "YX", pixel_nm=50.0)])
+        stated, found = variance_factor(seen.noise.shared, 4), bin_variance([seen], 4)
+        true = float(np.var(bin_counts(noise + also, 4)) / np.mean(seen.sigma**2))
+        assert stated <= found < 1.3 * true  # what near pixels say is right to a quarter
+        assert (found > grows * stated) == also.any()
+
+
+def test_an_image_whose_neighbours_share_much_noise_is_not_fine_tuned_and_says_so():
+    """The weights are those of the start; asked for from random weights, it learns."""
+    white, much = recorded(side=96), recorded(shared=0.9, side=96)
+    config = ZSDeconvConfig.of("fast", steps=2, batch=1, patch=32, flips=1, denoise_only=True)
+    assert [prepare([image], None, config).steps for image in (white, much)] == [2, 0]
+    assert prepare([much], None, config.with_changes({"from_scratch": True})).steps == 2
+    start = tiny.start()
+    result = enhance(much, config=config, start=start)
+    assert any("share so much noise" in said for said in result.messages)
+    for kept, begun in zip(get_weights(result.model.network), get_weights(start.network), strict=True):
+        np.testing.assert_array_equal(kept, begun)

@@ -69,7 +69,7 @@ class History:
     best_step : int
         Step whose weights the network holds now.
     stopped : str
-        Why it ended: "steps", "minutes", "patience", "cancelled".
+        Why it ended: "steps", "minutes", "patience", "cancelled"; or why it did not begin: "shared noise".
     blend : float
         How far the kept weights lie on the line from the start (0) to the end of the training (1).
     """

@@ -22,6 +22,7 @@ from superlens.observing.observation import Observation, observe
 from superlens.predicting import as_images, predict_image
 from superlens.progress import Progress
 from superlens.result import Channel
+from superlens.training import History
 from superlens.training.two_stage.optics import SharpOptics
 from superlens.training.two_stage.state import TwoStageState
 
@@ -102,12 +103,7 @@ def _messages(
             "To compare intensities between images, give `offset`."
         )
     if learned.history is not None and learned.model.config.provenance["start"] != "random weights":
-        said.append(
-            "The pretrained model was taken as it is, without fine-tuning to this image."
-            if config.steps == 0
-            else f"Started from the pretrained model; held-out regions kept {learned.history.blend:.0%} of the fine-tuning to this image. "
-            "`from_scratch` leaves the pretraining out."
-        )
+        said.append(_about_learning(learned.history, config))
     if config.axes == "ZYX":
         said.append(_about_depth(observation.image.sizes["Z"], config))
     blur = _blur(state, observation)
@@ -116,6 +112,20 @@ def _messages(
     if config.denoise_only:
         said.append("denoising only: no optics were used and no detail was sharpened")
     return tuple(said)
+
+
+def _about_learning(history: History, config: ZSDeconvConfig) -> str:
+    if history.stopped == "shared noise":
+        return (
+            "Neighbouring pixels share so much noise that fine-tuning would learn it as structure; the pretrained model was taken as it is. "
+            "Give the camera's raw image if there is one"
+        )
+    if config.steps == 0:
+        return "The pretrained model was taken as it is, without fine-tuning to this image."
+    return (
+        f"Started from the pretrained model; held-out regions kept {history.blend:.0%} of the fine-tuning to this image. "
+        "`from_scratch` leaves the pretraining out."
+    )
 
 
 def _earlier_work(image: Image) -> list[str]:

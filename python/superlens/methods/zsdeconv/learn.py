@@ -61,7 +61,8 @@ def learn(
         begun = origin.model
     arguments = _arguments(prepared, begun)
     if begun is not None and prepared.steps == 0:
-        return _learned(prepared, network_at(begun, arguments), History(blend=0.0), origin, begun, start)
+        untouched = History(blend=0.0, stopped="shared noise" if config.steps else "steps")
+        return _learned(prepared, network_at(begun, arguments), untouched, origin, begun, start)
     again = training is not None
     training = training or training_for(prepared, begun)
     history = training.run(

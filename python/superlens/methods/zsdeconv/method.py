@@ -91,7 +91,7 @@ class ZSDeconvNet(ImageMethod):
         """The pretrained model, before it is fine-tuned."""
         from superlens.methods.zsdeconv.learn import begun_with
 
-        return begun_with(prepared, start) if prepared.config.steps else None
+        return begun_with(prepared, start) if prepared.steps else None
 
     def observe(self, model: Model, image: Image) -> Observation:
         """The image with the camera of the training images."""
