@@ -139,7 +139,7 @@ def nothing(seed: int) -> dict[str, Any]:
 
 
 def wrong_na(seed: int) -> dict[str, Any]:
-    """Change of the image when the NA is 3 % wrong, with and without the fit of the damping."""
+    """Change of the image when the NA is 3 % wrong, with and without the fit of cutoff and damping."""
     made = raw(seed, 0.8, 100)
     right = _image(made, 1.0, None)
     return {name: _change(_image(made, 1.03, damping), right) for name, damping in (("fit", None), ("no_fit", 1.0))}
@@ -302,7 +302,7 @@ def page(found: dict[str, Any]) -> str:
             "",
             "## Wrong optics",
             "",
-            f"With an NA that is 3 % too large the image changes by {max(w['fit'] for w in wrong):.1%} (without the fit of the damping by "
+            f"With an NA that is 3 % too large the image changes by {max(w['fit'] for w in wrong):.1%} (without the fit of cutoff and damping by "
             f"{max(w['no_fit'] for w in wrong):.1%}).",
         ]
     sets = {k.partition("/")[2]: v for k, v in found.items() if k.startswith("recorded/")}
@@ -311,20 +311,21 @@ def page(found: dict[str, Any]) -> str:
             "",
             "## Recorded sets",
             "",
-            "With nothing but pixel size, NA and wavelength.",
+            "With nothing but pixel size, NA and wavelength. The cutoff is over 2 NA / wavelength.",
             "",
-            "| set | frames | order | cycles per pixel | direction | z | modulation | coherence | damping |",
-            "|---|---|---|---|---|---|---|---|---|",
+            "| set | frames | order | cycles per pixel | direction | z | modulation | coherence | cutoff | damping |",
+            "|---|---|---|---|---|---|---|---|---|---|",
         ]
     for name, one in sets.items():
         if "refused" in one:
-            lines.append(f"| {name} | refused: {one['refused']} | | | | | | | |")
+            lines.append(f"| {name} | refused: {one['refused']} | | | | | | | | |")
             continue
         for order in one["pattern"]["orders"]:
             length = float(np.hypot(*order["frequency_per_pixel"]))
             lines.append(
                 f"| {name} | {one['layout']} | {order['harmonic']} | {length:.4f} | {order['angle_deg']:.1f}° | {order['significance']:.1f} | "
-                f"{order['modulation']:.3f} ± {order['modulation_error']:.3f} | {order['coherence']:.2f} | {one['detection']['damping']:.2f} |"
+                f"{order['modulation']:.3f} ± {order['modulation_error']:.3f} | {order['coherence']:.2f} | "
+                f"{one['detection']['cutoff_over_stated']:.3f} | {one['detection']['damping']:.2f} |"
             )
     return "\n".join([*lines, *sim_learning.page(found)]) + "\n"
 

@@ -1,6 +1,7 @@
 """The illumination pattern from the raw frames: `estimate_pattern`.
 
-Brightness of the frames, carriers, their modulation and phases, and the damping of the transfer function at which the bands agree best. Nothing is replaced by a usual value: what cannot be measured is told by its error.
+Brightness of the frames, carriers, their modulation and phases, and the cutoff and damping of the transfer function at which the bands
+agree best. Nothing is replaced by a usual value: what cannot be measured shows in its error.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ class Estimate:
     ----------
     pattern : Pattern
     detection : Detection
-        With the damping that was found.
+        With the cutoff and the damping that were found.
+    cutoff_ratio : float
+        The cutoff over that of the stated NA and wavelength.
     found : Found or None
         Of the search; None where the wave vectors were given.
     coherence : ndarray, shape (orders,)
@@ -56,6 +59,7 @@ class Estimate:
     frequency_error: Floats
     phase_error: Floats
     noise: float
+    cutoff_ratio: float = 1.0
 
 
 def estimate_pattern(
@@ -134,6 +138,7 @@ def _completed(
     excess = min(one.excess for one in made)
     if excess > _MORE_NOISE:
         bands = replace(bands, noise=bands.noise * excess)
+    stated = bands.detection.cutoff
     if damping is None:
         bands = replace(bands, detection=_fitted(bands, arrangement, [one.order for one in made]))
     made = [
@@ -149,6 +154,7 @@ def _completed(
         np.array([one.frequency_error for one in made]),
         np.array([one.phase_error for one in made]),
         math.sqrt(bands.noise / (bands.shape[0] * bands.shape[1])),
+        bands.detection.cutoff / stated,
     )
 
 
@@ -173,19 +179,19 @@ def _tied(bands: Bands, arrangement: Arrangement, made: Sequence[Refined]) -> li
 
 
 def _fitted(bands: Bands, arrangement: Arrangement, orders: Sequence[Order]) -> Detection:
-    """The transfer function, of another cutoff and damping, whose bands agree best.
+    """The transfer function whose cutoff and damping make the bands agree best.
 
-    Bands overlap where each was damped otherwise, so that they agree only when both are told right. An objective is seldom what its label says
-    to some percent, and filters pass more than one wavelength.
+    Where two bands overlap, the objective has passed each differently, so they agree only if both are right. The NA of an objective is seldom
+    known to a few percent, and a filter passes more than one wavelength.
     """
-    told = bands.detection
+    stated = bands.detection
     weights = np.array([order.modulation**2 for order in orders])
 
     def of(point: Floats) -> Detection:
-        return told.with_cutoff(told.cutoff * math.exp(point[0])).damped(math.exp(point[1]))
+        return stated.with_cutoff(stated.cutoff * math.exp(point[0])).damped(math.exp(point[1]))
 
     widest, least = math.log(1 + _WRONG_CUTOFF), math.log(_LEAST_DAMPING)
-    point = np.array([0.0, math.log(told.damping)])
+    point = np.array([0.0, math.log(stated.damping)])
     for _ in range(2):
         coherence = coherence_by_transfer(bands, arrangement, orders, of(point))
 

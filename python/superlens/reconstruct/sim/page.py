@@ -247,6 +247,7 @@ def _checks(result: SimResult, image: Array, contrast: Array, frc: float | None)
         ("Max-to-min ratio (MMR)", f"{ratio:.1f} (SIMcheck: below 3 inadequate, 3 to 6 low, 6 to 12 good)"),
         ("Resolution by split FRC", "the halves agree nowhere" if frc is None else f"{frc:.0f} nm"),
         ("Regularisation", weight),
+        ("Cutoff of the detection", f"{result.estimate.cutoff_ratio:.1%} of 2 NA / wavelength"),
         ("Damping of the transfer function", f"{spectrum.detection.damping:.2f}"),
         ("Noise of a raw frame", f"{result.estimate.noise:.3g} counts"),
     ]

@@ -164,6 +164,7 @@ class SimResult:
             },
             "detection": {
                 "cutoff_per_pixel": round(spectrum.detection.cutoff, 6),
+                "cutoff_over_stated": round(estimate.cutoff_ratio, 4),
                 "damping": round(spectrum.detection.damping, 4),
             },
             "regularisation": {
