@@ -55,13 +55,18 @@ class Detection:
     def on(self, fy: NDArray[Any], fx: NDArray[Any]) -> Floats:
         """The transfer function at frequencies that are broadcast to each other."""
         fy, fx = np.asarray(fy, np.float64), np.asarray(fx, np.float64)
-        radius = np.sqrt(fy**2 + fx**2) * (_TABLE / self.cutoff)
-        at = np.minimum(radius, _TABLE).astype(np.int32)
-        table, slopes = _table(self.damping)
-        value: Floats = table[at] + np.minimum(radius - at, 1) * slopes[at]
+        value = self.radial(np.sqrt(fy**2 + fx**2))
         if self.pixel:
             value *= np.sinc(fy)
             value *= np.sinc(fx)
+        return value
+
+    def radial(self, frequency: NDArray[Any]) -> Floats:
+        """The same at distances from frequency 0, without the mean over a pixel."""
+        radius = frequency * (_TABLE / self.cutoff)
+        at = np.minimum(radius, _TABLE).astype(np.int32)
+        table, slopes = _table(self.damping)
+        value: Floats = table[at] + np.minimum(radius - at, 1) * slopes[at]
         return value
 
     def blur(self, scale: int, *, shift: tuple[float, float] = (0.0, 0.0)) -> Transfer:

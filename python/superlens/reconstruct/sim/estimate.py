@@ -204,6 +204,6 @@ def _fitted(bands: Bands, arrangement: Arrangement, orders: Sequence[Order]) -> 
             point,
             method="Nelder-Mead",
             bounds=[(-widest, widest), (least, 0.0)],
-            options={"initial_simplex": begin, "xatol": 3e-3, "fatol": 1e-6, "maxfev": 80},
+            options={"initial_simplex": begin, "xatol": 3e-3, "fatol": 1e-6, "maxfev": 60},
         ).x
     return of(point)

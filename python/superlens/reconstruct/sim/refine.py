@@ -25,7 +25,7 @@ _BLOCKS = 64  # along each side, to which the product of two bands is summed up
 _EDGE = 0.03  # of the transfer function, below which a frequency is left out
 _OUTER = 0.4  # of the cutoff
 _HAZE = 0.1  # of the cutoff
-_SAMPLE = 20_000  # frequencies, by which the damping is found
+_SAMPLE = 10_000  # frequencies, by which cutoff and damping are found
 _MOST = 1e4  # signal-to-noise ratio of a frequency that counts no more
 
 
@@ -180,15 +180,20 @@ def coherence_by_transfer(
         some = slice(None, None, max(1, len(weight) // _SAMPLE))
         at, weight = (at[0][some], at[1][some]), weight[some]
         y, x = fy[at[0], 0], fx[0, at[1]]
-        first, second = np.abs(zero[at]) ** 2 - noises[0], np.abs(moved[at]) ** 2 - noises[1]
-        prepared.append((y, x, order.frequency, weight, np.conj(zero[at]) * moved[at], first, second))
+        beside = y + order.frequency[0], x + order.frequency[1]
+        radii = np.hypot(y, x), np.hypot(*beside)
+        # The mean over a pixel, which no cutoff changes, goes with the weights.
+        first, second = (weight * (np.sinc(v) * np.sinc(u) if detection.pixel else 1) for v, u in ((y, x), beside))
+        powers = np.abs(zero[at]) ** 2 - noises[0], np.abs(moved[at]) ** 2 - noises[1]
+        product = np.conj(zero[at]) * moved[at] * (first * second)
+        prepared.append((*radii, product, powers[0] * second**2, powers[1] * first**2))
 
     def coherence(transfer: Detection) -> Floats:
         found = []
-        for y, x, (ky, kx), weight, product, first, second in prepared:
-            here, there = transfer.on(y, x) * weight, transfer.on(y + ky, x + kx) * weight
-            powers = float(np.sum(first * there**2)), float(np.sum(second * here**2))
-            cross = abs(complex(np.sum(product * (here * there))))
+        for near, far, product, first, second in prepared:
+            here, there = transfer.radial(near), transfer.radial(far)
+            powers = float(first @ there**2), float(second @ here**2)
+            cross = abs(complex(product @ (here * there)))
             found.append(cross / math.sqrt(powers[0] * powers[1]) if min(powers) > 0 else 0.0)
         return np.array(found)
 
