@@ -12,11 +12,13 @@ import keras
 import numpy as np
 
 from superlens.method import Learned
+from superlens.methods.zsdeconv.predictor import predictor_of
 from superlens.methods.zsdeconv.prepared import Prepared
 from superlens.methods.zsdeconv.recipe import recipe_of
 from superlens.model import Model, ModelConfig
 from superlens.networks import architecture
 from superlens.observing.binning import error_factor
+from superlens.predicting.repeats import growth_of_errors
 from superlens.predicting.start import Start, beginning_of, network_at
 from superlens.progress import Progress
 from superlens.training import Checkpoint, History, get_weights
@@ -26,6 +28,7 @@ from superlens.training.two_stage.state import TwoStageState
 __all__ = ["begun_with", "learn", "training_for"]
 
 _LARGE_PIXELS = 1 << 20
+_TURNED = 2  # copies that a prediction is averaged over where only its noise matters
 
 
 def learn(
@@ -71,7 +74,15 @@ def learn(
         recipe=partial(recipe_of, prepared) if again else None,
         checkpoint=None if checkpoint is None else Checkpoint(checkpoint, _digest(prepared)),
     )
-    return _learned(prepared, training.kept, history, origin, begun, start)
+    learned = _learned(prepared, training.kept, history, origin, begun, start)
+    if begin is not None or history.blend == 0:  # the errors are those of the model that it began from
+        return learned
+    predictor = predictor_of(learned.model, start)
+    if "uncertainty" not in predictor.roles:
+        return learned
+    looking = replace(predictor, flips=min(predictor.flips, _TURNED))
+    growth = growth_of_errors(looking, prepared.observations, config.seed)
+    return _learned(prepared, training.kept, history, origin, begun, start, growth=growth)
 
 
 def begun_with(prepared: Prepared, start: Model | None) -> Learned | None:
@@ -96,8 +107,10 @@ def _learned(
     origin: Start | None,
     begun: Model | None,
     start: Model | None,
+    *,
+    growth: float = 1.0,
 ) -> Learned:
-    """A network with all that must be known to use it."""
+    """A network with all that must be known to use it, its stated errors larger by a factor."""
     config = prepared.config
     state = TwoStageState(
         axes=architecture(config.network).axes,
@@ -110,7 +123,7 @@ def _learned(
         spread=None if begun is None else TwoStageState.of(begun).spread,
         bins=prepared.bins,
         bin_variance=prepared.bin_variance,
-        error_factor=error_factor(prepared.observations, prepared.bins),
+        error_factor=growth * error_factor(prepared.observations, prepared.bins),
         settings=config.model_dump(mode="json"),
     )
     arguments, name = _arguments(prepared, begun), "random weights" if origin is None else origin.name
