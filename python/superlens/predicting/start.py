@@ -125,7 +125,7 @@ def answer(network: keras.Model, channels: Array, *, flips: int, align: int) -> 
     known = _ANSWERS.get(network)
     if known is None:
         return averaged(network, channels, flips=flips, align=align)
-    key = hashlib.sha256(np.ascontiguousarray(channels)).hexdigest() + f" {channels.shape} {flips}"
+    key = hashlib.sha256(np.ascontiguousarray(channels).data).hexdigest() + f" {channels.shape} {flips}"
     if key not in known:
         known[key] = averaged(network, channels, flips=flips, align=align)
         while len(known) > 1 and sum(one.nbytes for made in known.values() for one in made) > _REMEMBERED_BYTES:

@@ -45,7 +45,8 @@ class _Torch(Engine):
         if kind == "cpu":
             return None
         at = {"cuda": torch.cuda.current_device, "xpu": torch.xpu.current_device}.get(kind, lambda: 0)()
-        return self.cards()[at]
+        cards = self.cards()
+        return cards[int(at)]
 
     def threads(self) -> int | None:
         return int(torch.get_num_threads())
