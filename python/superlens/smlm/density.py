@@ -11,16 +11,20 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from superlens.errors import SuperlensError
 
-__all__ = ["Peaks", "find_peaks", "histogram", "spikes"]
+__all__ = ["Peaks", "find_peaks", "histogram", "maxima", "spikes"]
 
 Array = NDArray[np.float32]
+Ints = NDArray[np.int64]
 
 _NOTHING = 1e-3
 """Share of a maximum that empty neighbours count as."""
+
+_LEAST = float(np.finfo(np.float32).tiny)
+"""What counts as more than nothing."""
 
 _WIDEST = 20.0
 """Pixels: standard deviation at which the top of a peak counts as flat."""
@@ -141,12 +145,9 @@ def find_peaks(density: Array, threshold: float, fine_nm: float, *, radius: int 
     >>> peaks.positions_nm, peaks.mass
     (array([[30., 15.]]), array([8.], dtype=float32))
     """
-    side = 2 * radius + 1
-    bounded = np.pad(np.maximum(np.asarray(density, np.float32), 0), radius)
-    highest = ndimage.maximum_filter(bounded, side, mode="constant")
-    row, column = np.nonzero((bounded == highest) & (bounded >= threshold) & (bounded > 0))
-    first = _first_of_neighbours(row, column, radius)
-    row, column = row[first], column[first]
+    bounded = np.maximum(np.asarray(density, np.float32), 0)
+    _, row, column = maxima(bounded[None], max(threshold, _LEAST), radius)
+    bounded, row, column = np.pad(bounded, radius), row + radius, column + radius
     offset = np.arange(-radius, radius + 1)
     window = bounded[row[:, None, None] + offset[:, None], column[:, None, None] + offset]
     x, wide = _top(window[:, radius, radius - 1 : radius + 2])
@@ -164,12 +165,40 @@ def _top(three: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return np.clip(0.5 * (after - before) / bend, -0.5, 0.5), 1.0 / np.sqrt(bend)
 
 
-def _first_of_neighbours(row: NDArray[np.int64], column: NDArray[np.int64], radius: int) -> NDArray[np.bool_]:
+def maxima(images: Array, least: float, radius: int = 1) -> tuple[Ints, Ints, Ints]:
+    """Pixels that are the largest in a square of ``2 * radius + 1`` pixels of their image; of equal neighbours the first in reading order.
+
+    Parameters
+    ----------
+    images : ndarray, shape (T, Y, X), float32
+    least : float
+        Value that a maximum must reach.
+    radius : int
+
+    Returns
+    -------
+    frame, row, column : ndarray of int, shape (N,)
+    """
+    highest = images
+    for axis in (1, 2):
+        line = np.moveaxis(highest, axis, 0)
+        made = line.copy(order="K")
+        for step in range(1, radius + 1):
+            np.maximum(made[step:], line[:-step], out=made[step:])
+            np.maximum(made[:-step], line[step:], out=made[:-step])
+        highest = np.moveaxis(made, 0, axis)
+    frame, row, column = np.nonzero((images >= least) & (images == highest))
+    first = _first_of_neighbours(frame, row, column, radius)
+    return frame[first], row[first], column[first]
+
+
+def _first_of_neighbours(frame: Ints, row: Ints, column: Ints, radius: int) -> NDArray[np.bool_]:
     """Of maxima that are neighbours, hence equal, keep the first in reading order."""
     kept = np.ones(len(row), bool)
-    for i in range(len(row)):
-        if not kept[i]:
-            continue
-        near = slice(i + 1, int(np.searchsorted(row, row[i] + radius, side="right")))
-        kept[near] &= np.abs(column[near] - column[i]) > radius
+    if len(row) < 2:
+        return kept
+    place = np.stack([frame * (2 * radius + 2), row, column], axis=1)
+    near = cKDTree(place).query_pairs(radius + 0.5, p=np.inf, output_type="ndarray")
+    for earlier, later in near[np.lexsort((near[:, 1], near[:, 0]))]:
+        kept[later] &= not kept[earlier]
     return kept

@@ -6,20 +6,23 @@ where it was found, by how reliable the finding is. Where molecules are far apar
 Cramer-Rao bound; where they are crowded the finding decides.
 
 In: frames in detected photons, and for each molecule its frame and place. Out: a `Refined`, row for row. Each sweep moves every molecule
-by a step of its own (Fisher scoring on blocks of three), held back by how much it overlaps with others, so that the sweeps settle.
+by a step of its own (Fisher scoring on blocks of three), held back by how much it overlaps with others, so that the sweeps settle. The
+image of a molecule is a product of one profile down and one across, so that all sums over its pixels are products of small matrices, for
+all molecules of some frames at once.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.special import ndtr
 
-__all__ = ["Refined", "crowding_of", "refine"]
+__all__ = ["JointFit", "Refined", "Windows", "crowding_of", "refine", "together"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -28,6 +31,8 @@ _REACH = 3.5  # standard deviations to each side of a molecule that are fitted
 _TILE = 16  # pixels between the knots of the background
 _FARTHEST = 0.75  # standard deviations: the most that a molecule moves in one sweep
 _DIMMEST = 0.05  # of the usual brightness
+_MOLECULES, _FRAMES = 600, 16
+"""About as many are fitted at a time: the cache of a processor holds their windows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +57,10 @@ class Refined:
     background: Floats
     bound: Floats
     crowding: Floats
+
+    def where(self, chosen: NDArray[np.bool_]) -> Refined:
+        """Some of them."""
+        return Refined(*(getattr(self, part.name)[chosen] for part in fields(self)))
 
 
 def refine(
@@ -80,7 +89,7 @@ def refine(
         Standard deviation of the image of a molecule, pixels.
     photons : float or ndarray, shape (N,)
         Usual photons of a molecule.
-    background : float or ndarray, shape (Y, X)
+    background : float or ndarray, shape (Y, X) or (T, Y, X)
         Usual photons of a pixel besides.
     read_noise_e : float
     found_within : float or ndarray, shape (N,)
@@ -93,117 +102,222 @@ def refine(
     Returns
     -------
     Refined
+        Each frame's by itself: the others do not matter.
     """
-    state = _State(np.asarray(frames, np.float64), frame, np.array(positions, np.float64), sigma, read_noise_e)
     usual = np.broadcast_to(np.asarray(photons, np.float64), len(frame))
-    state.light = usual.copy()
-    state.floor = np.broadcast_to(np.asarray(background, np.float64), state.frames.shape).copy()
-    crowding = crowding_of(frame, state.place, sigma)
-    found = state.place.copy()
-    tightness = np.broadcast_to(1.0 / np.square(np.asarray(found_within, np.float64)), len(frame))
-    for _ in range(sweeps):
-        state.sweep(found, tightness, crowding, (1.0 + caution * crowding) ** 2, (usual, float(np.mean(background))))
-    bound = state.bound()
-    rows, columns = state.pixels()
-    inside = (
-        frame,
-        np.clip(rows, 0, state.frames.shape[1] - 1),
-        np.clip(columns, 0, state.frames.shape[2] - 1),
-    )
-    return Refined(state.place[:, 0], state.place[:, 1], state.light, state.floor[inside], bound, crowding)
+    within = np.broadcast_to(np.asarray(found_within, np.float64), len(frame))
+    floor = np.broadcast_to(np.asarray(background, np.float64), np.shape(frames))
+    made = np.empty((6, len(frame)))
+    for shown, rows, at in together(frame):
+        some = (at, np.asarray(positions[rows], np.float64), usual[rows], within[rows])
+        fit = JointFit(frames[shown].astype(np.float64), floor[shown], *some, sigma, read_noise_e, caution)
+        for _ in range(sweeps):
+            fit.sweep()
+        made[:, rows] = *fit.place.T, fit.light, fit.floors(), fit.bound(), fit.crowding
+    return Refined(*made)
 
 
-class _State:
-    """Molecules and background of some frames, on their way to explaining them."""
+def together(frame: Ints) -> Iterator[tuple[Ints, Ints, Ints]]:
+    """Take molecules a few frames at a time.
 
-    def __init__(self, frames: Floats, frame: Ints, place: Floats, sigma: float, read_noise_e: float) -> None:
-        self.frames, self.frame, self.place = frames, frame, place
-        self._sigma, self._read = sigma, read_noise_e**2
-        self._half = math.ceil(_REACH * sigma)
-        self.light = np.empty(0)
-        self.floor = np.empty(0)
+    Parameters
+    ----------
+    frame : ndarray of int, shape (N,)
+        Frame of each molecule.
 
-    def pixels(self) -> tuple[Ints, Ints]:
-        """Rows and columns of the pixels that the molecules lie in."""
-        column, row = np.floor(self.place).astype(np.int64).T
-        return row, column
+    Yields
+    ------
+    frames : ndarray of int, shape (T,)
+        Frames with some hundred molecules in all.
+    rows : ndarray of int, shape (M,)
+        Which molecules are theirs.
+    at : ndarray of int, shape (M,)
+        The frame of each of them among ``frames``.
 
-    def _windows(self) -> tuple[Ints, NDArray[np.bool_], Floats, Floats, Floats]:
-        """Flat pixel indices of each molecule's window, which of them lie in the frame, its image of sum 1, and its slopes."""
-        row, column = self.pixels()
-        offset = np.arange(-self._half, self._half + 1)
-        y, x = row[:, None] + offset, column[:, None] + offset
-        _, height, width = self.frames.shape
-        inside = ((y >= 0) & (y < height))[:, :, None] & ((x >= 0) & (x < width))[:, None, :]
-        index = (self.frame[:, None, None] * height + np.clip(y, 0, height - 1)[:, :, None]) * width
-        index = index + np.clip(x, 0, width - 1)[:, None, :]
-        down, down_slope = self._profile(self.place[:, 1:] - y)
-        across, across_slope = self._profile(self.place[:, :1] - x)
-        image = down[:, :, None] * across[:, None, :]
-        return (
-            index,
-            inside,
-            image * inside,
-            down[:, :, None] * across_slope[:, None, :] * inside,
-            down_slope[:, :, None] * across[:, None, :] * inside,
-        )
+    Examples
+    --------
+    >>> [(shown.tolist(), rows.tolist(), at.tolist()) for shown, rows, at in together(np.array([7, 2, 7]))]
+    [([2, 7], [1, 0, 2], [0, 1, 1])]
+    """
+    order = np.argsort(frame, kind="stable")
+    lit, ends = np.unique(frame[order], return_index=True)
+    ends = np.append(ends, len(order))
+    start = 0
+    while start < len(lit):
+        most = int(np.searchsorted(ends, ends[start] + _MOLECULES, side="right")) - 1
+        stop = min(max(start + 1, most), start + _FRAMES)
+        rows = order[ends[start] : ends[stop]]
+        yield lit[start:stop], rows, np.searchsorted(lit[start:stop], frame[rows])
+        start = stop
 
-    def _profile(self, away: Floats) -> tuple[Floats, Floats]:
-        """Share of light on pixels whose near edges are so far away, and its slope with the place."""
-        far, near = (away - 1.0) / self._sigma, away / self._sigma
-        slope = (np.exp(-0.5 * near**2) - np.exp(-0.5 * far**2)) / (math.sqrt(2 * math.pi) * self._sigma)
-        return ndtr(near) - ndtr(far), slope
 
-    def _model(self, index: Ints, image: Floats) -> Floats:
-        light = np.bincount(index.ravel(), (self.light[:, None, None] * image).ravel(), self.frames.size)
-        return np.asarray(self.floor + light.reshape(self.frames.shape))
+@dataclass(slots=True, eq=False)
+class JointFit:
+    """Molecules and background of some frames, on their way to explaining them.
 
-    def sweep(
-        self, found: Floats, tightness: Floats, crowding: Floats, doubt: Floats, usual: tuple[Floats, float]
-    ) -> None:
+    Attributes
+    ----------
+    frames : ndarray, shape (T, Y, X), float64, detected photons
+    floor : ndarray, shape (T, Y, X)
+        Background of each pixel, the usual one to begin with.
+    frame : ndarray of int, shape (N,)
+    place : ndarray, shape (N, 2), columns x and y, pixels
+        Where they were found, to begin with.
+    light : ndarray, shape (N,)
+        Photons, the usual ones to begin with.
+    within : ndarray, shape (N,)
+        Standard deviation of the found places, pixels.
+    sigma, read_noise_e, caution : float
+        See `refine`.
+    crowding : ndarray, shape (N,)
+        See `Refined`.
+    """
+
+    frames: Floats
+    floor: Floats
+    frame: Ints
+    place: Floats
+    light: Floats
+    within: Floats
+    sigma: float
+    read_noise_e: float = 0.0
+    caution: float = 0.0
+    crowding: Floats = field(init=False)
+    _found: Floats = field(init=False)
+    _usual: Floats = field(init=False)
+    _level: Floats = field(init=False)
+    _knots: list[tuple[Ints, Floats]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.crowding = crowding_of(self.frame, self.place, self.sigma)
+        self._found, self._usual = self.place, self.light
+        self._level = self.floor.mean(axis=(1, 2), keepdims=True)
+        self._knots = [_between_knots(side) for side in self.frames.shape[1:]]
+
+    def sweep(self) -> None:
         """Move every molecule by one step, then the background."""
-        index, _, image, by_x, by_y = self._windows()
-        model = self._model(index, image)
-        weight = 1.0 / np.maximum(model + self._read, 1e-3)
-        residual = ((self.frames - model) * weight).ravel()[index]
-        w = weight.ravel()[index]
-        slopes = np.stack([self.light[:, None, None] * by_x, self.light[:, None, None] * by_y, image])
-        gradient = np.einsum("knij,nij->nk", slopes, residual)
-        fisher = np.einsum("knij,nij,lnij->nkl", slopes, w, slopes, optimize=True)
-        own = 1.0 / (0.5 * usual[0]) ** 2
+        windows = self.windows()
+        model = self.model(windows)
+        weight = self.weight(model)
+        residual = (self.frames - model) * weight
+        gradient = windows.slopes(residual, self.light)
+        fisher = windows.fisher(weight, self.light)
+        doubt = (1.0 + self.caution * self.crowding) ** 2
+        tightness, own = 1.0 / self.within**2, 1.0 / (0.5 * self._usual) ** 2
         gradient[:, :2] /= doubt[:, None]
         fisher[:, :2, :] /= doubt[:, None, None]
-        gradient[:, :2] -= tightness[:, None] * (self.place - found)
-        gradient[:, 2] -= own * (self.light - usual[0])
-        fisher *= (1.0 + crowding)[:, None, None]
+        gradient[:, :2] -= tightness[:, None] * (self.place - self._found)
+        gradient[:, 2] -= own * (self.light - self._usual)
+        fisher *= (1.0 + self.crowding)[:, None, None]
         fisher[:, 0, 0] += tightness
         fisher[:, 1, 1] += tightness
         fisher[:, 2, 2] += own
         step = np.linalg.solve(fisher, gradient[:, :, None])[:, :, 0]
-        most = _FARTHEST * self._sigma
+        most = _FARTHEST * self.sigma
         self.place = self.place + np.clip(step[:, :2], -most, most)
-        self.light = np.maximum(self.light + step[:, 2], _DIMMEST * usual[0])
-        self._raise_floor((self.frames - model) * weight, weight, usual[1])
+        self.light = np.maximum(self.light + step[:, 2], _DIMMEST * self._usual)
+        self._raise_floor(residual, weight)
 
-    def _raise_floor(self, residual: Floats, weight: Floats, usual: float) -> None:
-        """Follow slow residuals with the background; without evidence it stays at the usual one."""
+    def windows(self, slopes: int = 1) -> Windows:
+        """What each molecule sends to the pixels around it, with so many derivatives along its place."""
         _, height, width = self.frames.shape
-        rows, columns = (np.arange(0, side, min(_TILE, side)) for side in (height, width))
-        up = np.add.reduceat(np.add.reduceat(residual, rows, axis=1), columns, axis=2)
-        sure = np.add.reduceat(np.add.reduceat(weight, rows, axis=1), columns, axis=2)
-        prior = 1.0 / (0.3 * usual + 2.0) ** 2
-        steps = up / (sure + prior)
-        zoomed = ndimage.zoom(
-            steps, (1, height / len(rows), width / len(columns)), order=1, mode="nearest", grid_mode=True
+        half = math.ceil(_REACH * self.sigma)
+        offset = np.arange(-half, half + 1)
+        y, x = (pixel[:, None] + offset for pixel in self._pixels())
+        index = (self.frame[:, None] * height + np.clip(y, 0, height - 1)) * width
+        return Windows(
+            index[:, :, None] + np.clip(x, 0, width - 1)[:, None, :],
+            _profile(self.place[:, 1:] - y, self.sigma, slopes) * ((y >= 0) & (y < height))[:, :, None],
+            _profile(self.place[:, :1] - x, self.sigma, slopes) * ((x >= 0) & (x < width))[:, :, None],
         )
-        self.floor = np.maximum(self.floor + 0.7 * zoomed, 0.0)
+
+    def model(self, windows: Windows) -> Floats:
+        """Expected photons, shape (T, Y, X)."""
+        light = np.bincount(windows.index.ravel(), windows.images(self.light).ravel(), self.frames.size)
+        return np.asarray(self.floor + light.reshape(self.frames.shape))
+
+    def weight(self, model: Floats) -> Floats:
+        """One over the variance of each pixel, for the photons expected there."""
+        return np.asarray(1.0 / np.maximum(model + self.read_noise_e**2, 1e-3))
+
+    def floors(self) -> Floats:
+        """Background of the pixel that each molecule lies in, or of the nearest one."""
+        row, column = (np.clip(at, 0, side - 1) for at, side in zip(self._pixels(), self.frames.shape[1:], strict=True))
+        return np.asarray(self.floor[self.frame, row, column])
 
     def bound(self) -> Floats:
         """Least standard deviation of x and y from the light of each molecule, pixels."""
-        index, _, image, by_x, by_y = self._windows()
-        w = (1.0 / np.maximum(self._model(index, image) + self._read, 1e-3)).ravel()[index]
-        fisher = [np.einsum("nij,nij,nij->n", s, s, w) for s in (by_x, by_y)]
-        return np.asarray(np.sqrt(0.5 * sum(1.0 / np.maximum(self.light**2 * f, 1e-12) for f in fisher)), np.float64)
+        windows = self.windows()
+        fisher = windows.fisher(self.weight(self.model(windows)), self.light)
+        return np.asarray(np.sqrt(0.5 * sum(1.0 / np.maximum(fisher[:, i, i], 1e-12) for i in (0, 1))), np.float64)
+
+    def _pixels(self) -> tuple[Ints, Ints]:
+        """Rows and columns of the pixels that the molecules lie in."""
+        column, row = np.floor(self.place).astype(np.int64).T
+        return row, column
+
+    def _raise_floor(self, residual: Floats, weight: Floats) -> None:
+        """Follow slow residuals with the background; without evidence it stays at the usual one."""
+        (rows, down), (columns, across) = self._knots
+        up, sure = (np.add.reduceat(np.add.reduceat(a, rows, axis=1), columns, axis=2) for a in (residual, weight))
+        prior = 1.0 / (0.3 * self._level + 2.0) ** 2
+        self.floor = np.maximum(self.floor + 0.7 * (down @ (up / (sure + prior)) @ across.T), 0.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Windows:
+    """The pixels around molecules, and their images there, each the product of one profile down and one across.
+
+    Attributes
+    ----------
+    index : ndarray of int, shape (N, S, S)
+        Of the pixels in all frames, flat; those beyond the field stand for the nearest ones in it.
+    down, across : ndarray, shape (N, S, D)
+        Share of the light on each row and column, and its derivatives along the place; 0 beyond the field.
+    """
+
+    index: Ints
+    down: Floats
+    across: Floats
+
+    def images(self, light: Floats) -> Floats:
+        """Photons of each molecule on its pixels, shape (N, S, S)."""
+        return np.asarray((light[:, None] * self.down[:, :, 0])[:, :, None] * self.across[:, None, :, 0])
+
+    def slopes(self, residual: Floats, light: Floats) -> Floats:
+        """Slope of the likelihood with x, y and photons, shape (N, 3), for residuals over their variance."""
+        sums = self.down.transpose(0, 2, 1) @ residual.ravel()[self.index] @ self.across
+        return np.stack([light * sums[:, 0, 1], light * sums[:, 1, 0], sums[:, 0, 0]], axis=1)
+
+    def fisher(self, weight: Floats, light: Floats) -> Floats:
+        """Information on x, y and photons, shape (N, 3, 3), for one over the variance of each pixel."""
+        down, across = (line[:, :, _FIRST] * line[:, :, _SECOND] for line in (self.down, self.across))
+        sums = down.transpose(0, 2, 1) @ weight.ravel()[self.index] @ across
+        made = np.empty((len(light), 3, 3))
+        made[:, 0, 0], made[:, 1, 1], made[:, 2, 2] = light**2 * sums[:, 0, 2], light**2 * sums[:, 2, 0], sums[:, 0, 0]
+        made[:, 0, 1] = made[:, 1, 0] = light**2 * sums[:, 1, 1]
+        made[:, 0, 2] = made[:, 2, 0] = light * sums[:, 0, 1]
+        made[:, 1, 2] = made[:, 2, 1] = light * sums[:, 1, 0]
+        return made
+
+
+_FIRST, _SECOND = [0, 0, 1], [0, 1, 1]
+"""Products of a profile and its slope: profile squared, profile times slope, slope squared."""
+
+
+def _profile(away: Floats, sigma: float, slopes: int) -> Floats:
+    """Share of light on pixels whose near edges are so far away, shape (N, S, 1 + slopes), and its derivatives along the place."""
+    edges = np.concatenate([away, away[:, -1:] - 1.0], axis=1) / sigma
+    bell = np.exp(-0.5 * edges**2) / (math.sqrt(2 * math.pi) * sigma)
+    lines = [ndtr(edges), bell, -edges * bell / sigma][: 1 + slopes]
+    return np.asarray(-np.diff(np.stack(lines, axis=-1), axis=1))
+
+
+def _between_knots(side: int) -> tuple[Ints, Floats]:
+    """First pixels of the tiles along a side, and the matrix that draws straight lines between their values, shape (side, tiles)."""
+    first = np.arange(0, side, min(_TILE, side))
+    lines = ndimage.zoom(np.eye(len(first)), (side / len(first), 1), order=1, mode="nearest", grid_mode=True)
+    return first, lines
 
 
 def crowding_of(frame: Ints, place: Floats, sigma: float) -> Floats:

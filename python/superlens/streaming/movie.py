@@ -18,9 +18,9 @@ from superlens.io import LazyImage, open_image
 from superlens.io.metadata import UnnamedFrames
 from superlens.simulate.likeness import Likeness, compare_with_simulation
 from superlens.smlm.estimation import Known, MovieEstimate, estimate_movie, sample_frames
-from superlens.smlm.usual import UsualFrame
+from superlens.smlm.usual import JudgedFrames, UsualFrame
 
-__all__ = ["Recording", "check_movie", "compared", "estimate_conditions", "frames_of", "open_movie"]
+__all__ = ["Recording", "check_movie", "compared", "estimate_conditions", "frames_of", "open_movie", "typical_frames"]
 
 Array = NDArray[np.float32]
 
@@ -128,13 +128,16 @@ def estimate_conditions(movie: Recording, known: Known, span: tuple[int, int]) -
     return _estimated(movie, known, frames_of(movie, numbers), numbers)
 
 
-def compared(movie: Recording, told: MovieEstimate, span: tuple[int, int]) -> Likeness:
-    """Whether a movie that is simulated with an estimate looks like the real one."""
-    sample = frames_of(movie, _sampled(movie, span))
-    electrons = np.asarray(told.camera.to_electrons(sample), np.float32)
-    judged = told.judged(electrons)
-    electrons = told.flat(electrons[judged.alike], judged.where(judged.alike))
-    return compare_with_simulation(electrons, told, movie.pixel_nm or 1.0, rng=np.random.default_rng(0))
+def typical_frames(movie: Recording, told: MovieEstimate, span: tuple[int, int]) -> tuple[Array, JudgedFrames]:
+    """Frames spread over ``span``, shape (T, Y, X), electrons, and how they compare with the usual one."""
+    electrons = np.asarray(told.camera.to_electrons(frames_of(movie, _sampled(movie, span))), np.float32)
+    return electrons, told.judged(electrons)
+
+
+def compared(electrons: Array, judged: JudgedFrames, told: MovieEstimate, pixel_nm: float) -> Likeness:
+    """Whether a movie that is simulated with an estimate looks like the real one, of which some frames were judged."""
+    even = told.flat(electrons[judged.alike], judged.where(judged.alike))
+    return compare_with_simulation(even, told, pixel_nm, rng=np.random.default_rng(0))
 
 
 def _sampled(movie: Recording, span: tuple[int, int]) -> NDArray[np.int64]:

@@ -5,28 +5,22 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from superlens.errors import SuperlensError
 from superlens.image import Image
-from superlens.methods.deepstorm.calibrate import CAUTION, found_within
-from superlens.methods.deepstorm.detect import Detector
-from superlens.methods.deepstorm.frames import peak_share
-from superlens.methods.deepstorm.stating import signs_of
+from superlens.methods.deepstorm.reading import Reader
 from superlens.model import Model
 from superlens.progress import Cancelled, Progress, silent
 from superlens.result import Channel, Result
 from superlens.smlm import Drift, Localizations, correct_drift, estimate_drift, frc_of_halves, link, render_gaussian
-from superlens.smlm.balance import LightBalance
 from superlens.smlm.estimation import MovieEstimate
-from superlens.smlm.refining import crowding_of, refine
 from superlens.smlm.usual import JudgedFrames
-from superlens.streaming.movie import Recording, check_movie, compared, frames_of
+from superlens.streaming.movie import Recording, check_movie, compared, frames_of, typical_frames
 
 if TYPE_CHECKING:
     from superlens.report import Provenance, Verdict
@@ -40,24 +34,6 @@ Floats = NDArray[np.float64]
 
 _AT_ONCE = 4_000_000
 """Pixels of the frames that are worked on together, at most."""
-
-_AS_TRAINED = 0.08
-"""Relative difference of the width of molecules, in pixels, up to which frames are not rescaled."""
-
-_RESCALED = (0.4, 2.5)
-
-_COLUMNS = (
-    "frame",
-    "x_nm",
-    "y_nm",
-    "photons",
-    "sigma_nm",
-    "background",
-    "background_std",
-    "uncertainty_nm",
-    "probability",
-)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Localized:
@@ -202,11 +178,13 @@ def localize_movie(
     """
     count, height, width = check_movie(movie)
     first, last = _span(frames, count)
-    reader = _Reader.of(model, told, movie)
-    likeness = compared(movie, told, (first, last))
+    electrons, judged = typical_frames(movie, told, (first, last))
+    assert movie.pixel_nm is not None
+    reader = Reader.of(model, told, movie.pixel_nm, electrons, judged)
+    likeness = compared(electrons, judged, told, movie.pixel_nm)
     messages = [*filter(None, [why]), *told.messages, *likeness.messages]
     rows, done = [], first
-    at_once = max(1, min(_AT_ONCE // (height * width), 64))
+    at_once = max(1, min(_AT_ONCE // (height * width), 64 if reader.lone is None else 256))
     try:
         for start in range(first, last, at_once):
             stop = min(start + at_once, last)
@@ -259,153 +237,3 @@ def _span(frames: tuple[int, int] | None, count: int) -> tuple[int, int]:
             f"frames is {first}:{last}; expected first and last between 1 and {count}, the frames of the movie"
         )
     return first - 1, last
-
-
-@dataclass(slots=True, eq=False)
-class _Reader:
-    """Reads frames with a model, and keeps the sums of frames and of density maps.
-
-    ``zoom`` is by how much frames are enlarged so that molecules are as wide as in training; 1 where they nearly are.
-    """
-
-    detector: Detector
-    told: MovieEstimate
-    pixel_nm: float
-    zoom: float
-    frames: int = 0
-    _light: Floats | None = None
-    _maps: Floats | None = None
-    _judged: list[JudgedFrames] = field(default_factory=list)
-    _balance: LightBalance = LightBalance()
-
-    @classmethod
-    def of(cls, model: Model, told: MovieEstimate, movie: Recording) -> _Reader:
-        detector, pixel_nm = Detector.of(model), movie.pixel_nm or 1.0
-        ours, theirs = detector.config.sigma_pixels, told.sigma_nm / pixel_nm
-        low, high = _RESCALED
-        if not low <= ours / theirs <= high:
-            raise SuperlensError(
-                f"molecules are {told.sigma_nm:.0f} nm wide (sigma), {theirs:.2f} pixels of {pixel_nm:g} nm, and the model takes {ours:g} "
-                f"pixels; expected {ours / high:.2f} to {ours / low:.2f}. Check `pixel_nm`, or train a model on this movie"
-            )
-        return cls(detector, told, pixel_nm, 1.0 if abs(ours / theirs - 1) <= _AS_TRAINED else ours / theirs)
-
-    def read(self, counts: Array, start: int) -> dict[str, NDArray[Any]]:
-        """Rows of the table for frames, shape (T, Y, X), of which the first has the index ``start``."""
-        told, detector = self.told, self.detector
-        electrons = np.asarray(told.camera.to_electrons(counts), np.float32)
-        judged = told.judged(electrons)
-        self._judged.append(judged)
-        lit = np.flatnonzero(~judged.dark)
-        if not len(lit):
-            return {name: np.empty(0, np.int64 if name == "frame" else np.float64) for name in _COLUMNS}
-        counts, electrons, judged = counts[lit], electrons[lit], judged.where(lit)
-        even = told.flat(electrons, judged)
-        usual = told.photons_in(lit + start)
-        seen: Array = even
-        photons: float | Array = told.photons if told.trend is None else usual.astype(np.float32)[:, None, None]
-        sigma = told.sigma_nm / self.pixel_nm
-        if self.zoom != 1.0:
-            seen = ndimage.zoom(seen, (1, self.zoom, self.zoom), order=3, mode="nearest", grid_mode=True)
-            photons = photons * (
-                peak_share(sigma) / peak_share(detector.config.sigma_pixels)
-            )  # enlarged, a peak stays as high
-        maps = detector.maps(seen, photons, told.background)
-        self._add(counts, maps)
-        found = detector.read(maps)
-        frame = found.frame
-        places = found.places * (np.array(electrons.shape[:0:-1]) / np.array(seen.shape[:0:-1]))
-        wider = sigma / detector.config.sigma_pixels
-        refined = refine(
-            electrons,
-            frame,
-            places,
-            sigma=sigma,
-            photons=usual[frame],
-            background=told.floors(judged),
-            read_noise_e=told.camera.read_noise_e,
-            found_within=wider * found_within(detector, crowding_of(frame, places, sigma)),
-            caution=CAUTION,
-        )
-        error = wider * detector.law(signs_of(refined.bound / wider, refined.crowding, found.height, found.width))
-        limits = np.array(electrons.shape[:0:-1]) * self.pixel_nm
-        rows = {
-            "frame": lit[frame] + start + 1,
-            "x_nm": np.clip(refined.x * self.pixel_nm, 0, limits[0]),
-            "y_nm": np.clip(refined.y * self.pixel_nm, 0, limits[1]),
-            "photons": told.excess * refined.photons,
-            "sigma_nm": np.full(len(frame), told.sigma_nm),
-            "background": told.excess * refined.background,
-            "background_std": told.excess * np.sqrt(refined.background + told.camera.read_noise_e**2),
-            "uncertainty_nm": error * self.pixel_nm,
-            "probability": np.clip(found.height, 0, 1).astype(np.float64),
-        }
-        self._balance = self._balance.with_frames(even, told, refined.photons)
-        order = np.lexsort((refined.x, frame))
-        return {name: values[order] for name, values in rows.items()}
-
-    def _add(self, counts: Array, maps: Array) -> None:
-        light, density = (stack.sum(axis=0, dtype=np.float64) for stack in (counts, maps))
-        self._light = light if self._light is None else self._light + light
-        self._maps = density if self._maps is None else self._maps + density
-        self.frames += len(counts)
-
-    @property
-    def judged(self) -> JudgedFrames:
-        """All frames that were read, held against the usual one."""
-        return JudgedFrames.joined(self._judged)
-
-    def contradictions(self) -> tuple[str, ...]:
-        """Why what was found can't be right."""
-        return self._balance.contradictions
-
-    def mean(self, name: str) -> Image:
-        """Mean of the frames that hold light, counts."""
-        if self._light is None:
-            raise SuperlensError("no frame holds light; nothing was found")
-        return Image((self._light / self.frames).astype(np.float32), "YX", pixel_nm=self.pixel_nm, name=name)
-
-    def density(self, name: str, about: Mapping[str, Any]) -> Image:
-        """Sum of the maps on the fine grid of the camera: molecules a pixel."""
-        if self._light is None or self._maps is None:
-            raise SuperlensError("no frame holds light; nothing was found")
-        upsampling, total = self.detector.config.upsampling, self._maps
-        if self.zoom != 1.0:
-            ratio = [side / (upsampling * own) for side, own in zip(total.shape, self._light.shape, strict=True)]
-            total = ndimage.zoom(total, [1 / r for r in ratio], order=1, mode="nearest", grid_mode=True)
-            total = np.maximum(total, 0) * math.prod(ratio)
-        shift = self.detector.config.label_shift
-        if shift:
-            total = ndimage.shift(total, shift, order=1, mode="constant")
-        history = {"superlens": {"what": "sum of density maps, molecules a pixel", **about}}
-        return Image(total.astype(np.float32), "YX", pixel_nm=self.pixel_nm / upsampling, name=name, history=history)
-
-    def parameters(self) -> dict[str, Any]:
-        """What frames were read with, true photons and gain where the camera multiplies electrons."""
-        told, detector = self.told, self.detector
-        return {
-            "pixel_nm": self.pixel_nm,
-            "sigma_nm": round(told.sigma_nm, 2),
-            "photons": round(told.excess * told.photons, 1),
-            "background": round(told.excess * told.background, 2),
-            "density_um2": round(told.density_um2, 3),
-            "camera_gain": told.camera.gain / told.excess,
-            "camera_multiplies": told.excess > 1,
-            "camera_offset": told.camera.offset,
-            "camera_read_noise_e": told.camera.read_noise_e,
-            "sources": dict(told.sources),
-            "threshold": detector.threshold,
-            "upsampling": detector.config.upsampling,
-            "rescaled": round(self.zoom, 4),
-        }
-
-    def messages(self, first: int) -> tuple[str, ...]:
-        """What the user should know of how frames were read, of which the first has the index ``first``."""
-        unlike = self.judged.messages(first + 1)
-        if self.zoom == 1.0:
-            return unlike
-        return (
-            *unlike,
-            f"molecules are {self.told.sigma_nm / self.pixel_nm:.2f} pixels wide and the model was trained for "
-            f"{self.detector.config.sigma_pixels:g}: frames were rescaled by {self.zoom:.2f} for the network",
-        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import keras
 import numpy as np
@@ -46,6 +46,15 @@ class Found:
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    def where(self, chosen: NDArray[np.bool_]) -> Found:
+        """Some of them."""
+        return Found(self.frame[chosen], self.places[chosen], self.height[chosen], self.width[chosen])
+
+    @classmethod
+    def joined(cls, parts: list[Found]) -> Found:
+        """One after the other."""
+        return cls(*(np.concatenate([getattr(part, one.name) for part in parts]) for one in fields(cls)))
 
 
 def peaks(density: Array, threshold: float, upsampling: int) -> Peaks:
