@@ -455,10 +455,10 @@ def test_a_width_that_no_rescaling_reaches_names_the_training_command(sparse: tu
 
 
 def test_an_empty_result_is_a_valid_table(sparse: tuple[Movie, Localized]) -> None:
-    made, found = sparse
+    _, found = sparse
     state = DeepStormState.of(found.model).with_changes({"threshold": 1e6})
     deaf = dataclasses.replace(found.model, config=found.model.config.with_changes({"state": state.stored()}))
-    empty = localize(made.frames, deaf)
+    empty = localize(movie(4.0, frames=8).frames, deaf)
     assert isinstance(empty.localizations, Localizations) and len(empty.localizations) == len(empty.linked) == 0
     assert any("no molecule was found" in message for message in empty.messages)
     assert empty.rendered().data.sum() == 0

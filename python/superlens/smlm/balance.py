@@ -59,6 +59,10 @@ class LightBalance:
             self.unsure + _UNSURE * noise * even.size,
         )
 
+    def plus(self, more: LightBalance) -> LightBalance:
+        """The sums of both."""
+        return LightBalance(self.held + more.held, self.found + more.found, self.unsure + more.unsure)
+
     @property
     def contradictions(self) -> tuple[str, ...]:
         """Why what was found can't be right; empty as a rule."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 
 from superlens.errors import SuperlensError
 from superlens.image import Image
-from superlens.methods.deepstorm.reading import Reader
+from superlens.methods.deepstorm.reading import Part, Reader
 from superlens.model import Model
 from superlens.progress import Cancelled, Progress, silent
 from superlens.result import Channel, Result
@@ -34,6 +36,10 @@ Floats = NDArray[np.float64]
 
 _AT_ONCE = 4_000_000
 """Pixels of the frames that are worked on together, at most."""
+
+_FRAMES, _SPARSE_FRAMES = 60, 240
+"""The most frames that are; of sparse ones the network sees little."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Localized:
@@ -184,11 +190,10 @@ def localize_movie(
     likeness = compared(electrons, judged, told, movie.pixel_nm)
     messages = [*filter(None, [why]), *told.messages, *likeness.messages]
     rows, done = [], first
-    at_once = max(1, min(_AT_ONCE // (height * width), 64 if reader.lone is None else 256))
+    at_once = max(1, min(_AT_ONCE // (height * width), _SPARSE_FRAMES if reader.lone is not None else _FRAMES))
     try:
-        for start in range(first, last, at_once):
-            stop = min(start + at_once, last)
-            rows.append(reader.read(frames_of(movie, slice(start, stop)), start))
+        for stop, part in _read_ahead(reader, movie, range(first, last, at_once), last):
+            rows.append(reader.keep(part))
             done = stop
             progress(done - first, last - first, f"{sum(len(r['frame']) for r in rows)} molecules")
     except Cancelled:
@@ -225,6 +230,20 @@ def localize_movie(
         judged=reader.judged,
         contradictions=(*told.contradictions, *likeness.contradictions, *reader.contradictions()),
     )
+
+
+def _read_ahead(reader: Reader, movie: Recording, starts: range, last: int) -> Iterator[tuple[int, Part]]:
+    """One past the last frame of each block, and what was read in it; while the network looks at one block, another one is fitted."""
+    with ThreadPoolExecutor(2) as pool:
+        pending: deque[tuple[int, Future[Part]]] = deque()
+        for start in starts:
+            stop = min(start + starts.step, last)
+            pending.append((stop, pool.submit(reader.read, frames_of(movie, slice(start, stop)), start)))
+            if len(pending) == 2:
+                at, job = pending.popleft()
+                yield at, job.result()
+        for at, job in pending:
+            yield at, job.result()
 
 
 def _span(frames: tuple[int, int] | None, count: int) -> tuple[int, int]:

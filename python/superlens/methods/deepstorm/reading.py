@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields, replace
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -28,10 +30,10 @@ from superlens.networks import architecture
 from superlens.smlm.balance import LightBalance
 from superlens.smlm.estimation import MovieEstimate
 from superlens.smlm.refining import Refined, crowding_of, refine
-from superlens.smlm.sifting import LoneSpots, Sifted, sift
+from superlens.smlm.sifting import LoneSpots, Sifted, error_of, sift
 from superlens.smlm.usual import JudgedFrames
 
-__all__ = ["Reader"]
+__all__ = ["Part", "Reader"]
 
 Array = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -48,6 +50,9 @@ _SPARSE = 0.3
 
 _WORTH = 0.4
 """Share of the pixels that the network must see, up to which a movie is read as a sparse one."""
+
+_SHOWN = 49_152
+"""Pixels that the network is shown at a time: its features of so many stay in the cache of a processor."""
 
 _TRIED = 128  # frames by which this is decided
 
@@ -89,6 +94,13 @@ class _Block:
         """Frames of these indices in the movie, which were judged."""
         return cls(electrons, told.flat(electrons, judged), told.floors(judged), told.photons_in(numbers))
 
+    def where(self, some: slice) -> _Block:
+        """Some of the frames."""
+        floors = self.floors
+        if isinstance(floors, np.ndarray) and floors.ndim == 3 and len(floors) > 1:
+            floors = floors[some]
+        return _Block(self.electrons[some], self.even[some], floors, self.photons[some])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Molecules:
@@ -100,9 +112,36 @@ class _Molecules:
     height: NDArray[np.floating]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """What was read in a block of frames.
+
+    Attributes
+    ----------
+    rows : dict of str to ndarray, shape (N,)
+        Columns of the table.
+    judged : JudgedFrames
+        The frames, held against the usual one.
+    light : ndarray, shape (Y, X), or None
+        Sum of the frames that hold light, counts; None where none does.
+    maps : ndarray, shape (fine Y, fine X), or None
+        Sum of their density maps, on the grid of the network.
+    balance : LightBalance
+        Of these frames alone.
+    """
+
+    rows: dict[str, NDArray[Any]]
+    judged: JudgedFrames
+    light: Floats | None = None
+    maps: Floats | None = None
+    balance: LightBalance = LightBalance()
+
+
 @dataclass(slots=True, eq=False)
 class Reader:
     """Reads frames with a model, and keeps the sums of frames and of density maps.
+
+    `read` changes nothing, so that blocks may be read at the same time; `keep` adds them up.
 
     Attributes
     ----------
@@ -127,6 +166,7 @@ class Reader:
     _maps: Floats | None = None
     _judged: list[JudgedFrames] = field(default_factory=list)
     _balance: LightBalance = LightBalance()
+    _engine: Lock = field(default_factory=Lock)
 
     @classmethod
     def of(cls, model: Model, told: MovieEstimate, pixel_nm: float, electrons: Array, judged: JudgedFrames) -> Reader:
@@ -163,21 +203,16 @@ class Reader:
         """Standard deviation of the image of a molecule, camera pixels."""
         return self.told.sigma_nm / self.pixel_nm
 
-    def read(self, counts: Array, start: int) -> dict[str, NDArray[Any]]:
-        """Rows of the table for frames, shape (T, Y, X), of which the first has the index ``start``."""
+    def read(self, counts: Array, start: int) -> Part:
+        """Read frames, shape (T, Y, X), of which the first has the index ``start``."""
         told = self.told
         electrons = np.asarray(told.camera.to_electrons(counts), np.float32)
         judged = told.judged(electrons)
-        self._judged.append(judged)
         lit = np.flatnonzero(~judged.dark)
         if not len(lit):
-            return {name: np.empty(0, np.int64 if name == "frame" else np.float64) for name in _COLUMNS}
-        light = counts[lit].sum(axis=0, dtype=np.float64)
-        self._light = light if self._light is None else self._light + light
-        self.frames += len(lit)
+            return Part({name: np.empty(0, np.int64 if name == "frame" else np.float64) for name in _COLUMNS}, judged)
         block = _Block.of(electrons[lit], judged.where(lit), told, lit + start)
-        found = self._searched(block) if self.lone is None else self._sifted(block, self.lone)
-        self._balance = self._balance.with_frames(block.even, told, found.refined.photons)
+        found, maps = self._searched(block) if self.lone is None else self._sifted(block, self.lone)
         limits = np.array(electrons.shape[:0:-1]) * self.pixel_nm
         refined, frame = found.refined, found.frame
         rows = {
@@ -192,17 +227,49 @@ class Reader:
             "probability": np.clip(found.height, 0, 1).astype(np.float64),
         }
         order = np.lexsort((refined.x, frame))
-        return {name: values[order] for name, values in rows.items()}
+        balance = LightBalance().with_frames(block.even, told, refined.photons)
+        light = counts[lit].sum(axis=0, dtype=np.float64)
+        return Part({name: values[order] for name, values in rows.items()}, judged, light, maps, balance)
+
+    def keep(self, part: Part) -> dict[str, NDArray[Any]]:
+        """Add a block to the sums; the blocks come in order. Returns its rows of the table."""
+        self._judged.append(part.judged)
+        if part.light is not None and part.maps is not None:
+            self._light = part.light if self._light is None else self._light + part.light
+            self._maps = part.maps if self._maps is None else self._maps + part.maps
+            self.frames += int((~part.judged.dark).sum())
+            self._balance = self._balance.plus(part.balance)
+        return part.rows
 
     # -- crowded frames -----------------------------------------------------------------------------------------------
 
-    def _searched(self, block: _Block) -> _Molecules:
-        """Show whole frames to the network."""
-        seen = self._seen(block.even)
-        maps = self.detector.maps(seen, self._brightness(block.photons), self.told.background)
-        self._add(maps.sum(axis=0, dtype=np.float64))
-        found = self.detector.read(maps)
-        return self._refined(block, self._on_camera(found, block.even.shape))
+    def _searched(self, block: _Block) -> tuple[_Molecules, Floats]:
+        """Show whole frames to the network, a few at a time; meanwhile those that it has seen are read."""
+        seen, brightness = self._seen(block.even), self._brightness(block.photons)
+        count = len(seen)
+        at_once = max(1, _SHOWN // math.prod(seen.shape[1:]))
+        jobs = []
+        with ThreadPoolExecutor(1) as reading:
+            for start in range(0, count, at_once):
+                which = np.minimum(
+                    np.arange(start, start + at_once), count - 1
+                )  # of one number, as networks are compiled for
+                maps = self._maps_of(seen[which], brightness[which])
+                some = slice(start, min(start + at_once, count))
+                jobs.append(reading.submit(self._read_maps, block.where(some), maps[: some.stop - start]))
+            parts = [job.result() for job in jobs]
+        found = _joined([replace(one, frame=one.frame + at_once * k) for k, (one, _) in enumerate(parts)])
+        return found, np.sum([total for _, total in parts], axis=0)
+
+    def _maps_of(self, seen: Array, brightness: Array) -> Array:
+        """Density maps of frames or parts of them, one call of the engine at a time."""
+        with self._engine:
+            return self.detector.maps(seen, brightness, self.told.background)
+
+    def _read_maps(self, block: _Block, maps: Array) -> tuple[_Molecules, Floats]:
+        """The molecules in density maps, and the sum of these."""
+        found = self._on_camera(self.detector.read(maps), block.even.shape)
+        return self._refined(block, found), maps.sum(axis=0, dtype=np.float64)
 
     def _refined(self, block: _Block, found: Found, alone: tuple[Ints, Floats] | None = None) -> _Molecules:
         """Fit what was found, and single molecules of the same frames with it: their frames and places."""
@@ -225,7 +292,7 @@ class Reader:
         )
         count = len(found)
         signs = signs_of(refined.bound[:count] / wider, refined.crowding[:count], found.height, found.width)
-        error = np.concatenate([wider * self.detector.law(signs), refined.bound[count:]])
+        error = np.concatenate([wider * self.detector.law(signs), error_of(refined)[count:]])
         return _Molecules(frame, refined, error, np.concatenate([found.height, np.ones(len(frame) - count)]))
 
     def _seen(self, even: Array) -> Array:
@@ -276,22 +343,25 @@ class Reader:
             read_noise_e=self.told.camera.read_noise_e,
         )
 
-    def _sifted(self, block: _Block, lone: LoneSpots) -> _Molecules:
+    def _sifted(self, block: _Block, lone: LoneSpots) -> tuple[_Molecules, Floats]:
         """Fit single molecules by themselves, and show the network where there are others."""
         sifted = self._spots(block)
         mask, alone = cores(sifted, lone.judge(sifted), block.even.shape, self.sigma)
-        crowded = mask.any(axis=(1, 2))
+        crowded = np.asarray(mask.any(axis=(1, 2)))
         places = sifted.places
-        self._add(self._drawn(places[alone], block.even.shape))
+        maps = self._drawn(places[alone], block.even.shape)
         apart = alone & ~crowded[sifted.frame]
         made = _Molecules(
-            sifted.frame[apart], sifted.fitted.where(apart), sifted.fitted.bound[apart], np.ones(int(apart.sum()))
+            sifted.frame[apart],
+            sifted.fitted.where(apart),
+            error_of(sifted.fitted.where(apart)),
+            np.ones(int(apart.sum())),
         )
         if not crowded.any():
-            return made
+            return made, maps
         beside = alone & ~apart
-        found = self._in_cores(block, mask, np.flatnonzero(crowded))
-        return _joined(made, self._refined(block, found, (sifted.frame[beside], places[beside])))
+        found = self._in_cores(block, mask, np.flatnonzero(crowded), maps)
+        return _joined([made, self._refined(block, found, (sifted.frame[beside], places[beside]))]), maps
 
     def _drawn(self, places: Floats, shape: tuple[int, ...]) -> Floats:
         """The density of single molecules, as the network is trained to answer it."""
@@ -299,8 +369,8 @@ class Reader:
         scale = upsampling * np.array([width / shape[2], height / shape[1]])
         return shared_spikes(places * scale, (height * upsampling, width * upsampling)).astype(np.float64)
 
-    def _in_cores(self, block: _Block, mask: Mask, crowded: Ints) -> Found:
-        """What the network finds in the marked parts of frames."""
+    def _in_cores(self, block: _Block, mask: Mask, crowded: Ints, total: Floats) -> Found:
+        """What the network finds in the marked parts of frames; its density there is added to the sum of all maps."""
         known = architecture(self.detector.config.network)
         seen, marked = self._seen(block.even[crowded]), mask[crowded]
         if self.zoom != 1.0:
@@ -315,22 +385,23 @@ class Reader:
         windows, parts = windows_of(marked, known.halo, known.align)
         brightness = self._brightness(block.photons[crowded])
         found = [
-            self._in_windows(some, count, seen, parts, brightness) for some, count in shown_together(windows)
+            self._in_windows(some, count, (seen, brightness, parts), total) for some, count in shown_together(windows)
         ]
         one = Found.joined(found)
         return self._on_camera(replace(one, frame=crowded[one.frame]), block.even.shape)
 
     def _in_windows(
-        self, windows: list[Window], count: int, seen: Array, parts: NDArray[np.int32], brightness: Array
+        self, windows: list[Window], count: int, about: tuple[Array, Array, NDArray[np.int32]], total: Floats
     ) -> Found:
         """What the network finds in windows of one shape, each in its own part, filled up to a number of them."""
+        seen, brightness, parts = about
         frame = np.array([one.frame for one in windows])
         filled = [*windows, *windows[:1] * (count - len(windows))]
         shown = np.stack([seen[one.frame, one.rows, one.columns] for one in filled])
         of_each = brightness[[one.frame for one in filled]]
-        maps = self.detector.maps(shown, of_each, self.told.background)[: len(windows)]
+        maps = self._maps_of(shown, of_each)[: len(windows)]
         own = np.stack([one.marks(parts) for one in windows])
-        self._add_windows(maps, own, windows)
+        self._add_windows(maps, own, windows, total)
         found = self.detector.read(maps)
         column, row = np.floor(found.places).astype(np.int64).T
         sides = np.array(own.shape[1:])
@@ -341,21 +412,15 @@ class Reader:
 
     # -- sums ---------------------------------------------------------------------------------------------------------
 
-    def _add(self, maps: Floats) -> None:
-        self._maps = maps if self._maps is None else self._maps + maps
-
-    def _add_windows(self, maps: Array, own: Mask, windows: list[Window]) -> None:
-        """Add the marked parts of density maps of windows to the sum."""
-        assert self._maps is not None
+    def _add_windows(self, maps: Array, own: Mask, windows: list[Window], total: Floats) -> None:
+        """Add the marked parts of density maps of windows to a sum of maps."""
         times = self.detector.config.upsampling
         for density, marks, one in zip(maps, own, windows, strict=True):
-            rows, columns = (
-                slice(side.start * times, min(side.stop * times, whole))
-                for side, whole in zip((one.rows, one.columns), self._maps.shape, strict=True)
-            )
-            within = self._maps[rows, columns]
-            marked = np.kron(marks, np.ones((times, times), np.float32))
-            within += (density * marked)[: within.shape[0], : within.shape[1]]
+            within = total[
+                one.rows.start * times : one.rows.stop * times, one.columns.start * times : one.columns.stop * times
+            ]
+            marked = density * marks.repeat(times, axis=0).repeat(times, axis=1)
+            within += marked[: within.shape[0], : within.shape[1]]
 
     @property
     def judged(self) -> JudgedFrames:
@@ -418,8 +483,10 @@ class Reader:
         )
 
 
-def _joined(first: _Molecules, second: _Molecules) -> _Molecules:
-    refined = Refined(*(np.concatenate([getattr(one.refined, part.name) for one in (first, second)]) for part in fields(Refined)))
-    rest = (np.concatenate([getattr(one, name) for one in (first, second)]) for name in ("frame", "error", "height"))
-    frame, error, height = rest
+def _joined(parts: list[_Molecules]) -> _Molecules:
+    """Molecules of several kinds, or of several frames, one after the other."""
+    refined = Refined(*(np.concatenate([getattr(one.refined, part.name) for one in parts]) for part in fields(Refined)))
+    frame, error, height = (
+        np.concatenate([getattr(one, name) for one in parts]) for name in ("frame", "error", "height")
+    )
     return _Molecules(frame, refined, error, height)

@@ -121,8 +121,8 @@ def windows_of(mask: Mask, halo: int, align: int) -> tuple[list[Window], NDArray
     parts, _ = ndimage.label(mask, in_frame)
     found: dict[int, list[Window]] = {}
     for number, (frame, *sides) in enumerate(ndimage.find_objects(parts), 1):
-        spans = _spans(sides, halo, align, mask.shape[1:])
-        found.setdefault(frame.start, []).append(Window(frame.start, *spans, number))
+        rows, columns = _spans(sides, halo, align, mask.shape[1:])
+        found.setdefault(frame.start, []).append(Window(frame.start, rows, columns, number))
     height, width = mask.shape[1:]
     made = []
     for frame, windows in found.items():
