@@ -109,6 +109,15 @@ def test_frames_do_not_know_of_each_other(sparse: tuple[Movie, Sifted, LoneSpots
     np.testing.assert_allclose(whole.signs[order], part.signs[again], atol=1e-6)
 
 
+def test_a_background_may_be_one_number_an_image_or_of_each_frame(sparse: tuple[Movie, Sifted, LoneSpots]) -> None:
+    movie, *_ = sparse
+    frames = movie.frames.data[:6] - np.float32(100.0)
+    one = sift(frames, **KNOWN)
+    for shape in ((SIDE, SIDE), (6, 1, 1), (6, SIDE, SIDE)):
+        other = sift(frames, **{**KNOWN, "background": np.full(shape, 20.0, np.float32)})
+        np.testing.assert_allclose(other.places, one.places, atol=1e-5)
+
+
 def test_molecules_of_many_widths_are_not_told_from_pairs() -> None:
     scene = SmlmScene(yx_shape=(SIDE, SIDE), blinking=Independent(0.1), spots=GaussianSpots(110.0, 40.0), sensor=CAMERA)
     movie = simulate_smlm(40, scene, rng=np.random.default_rng(7))

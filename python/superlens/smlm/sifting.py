@@ -178,7 +178,7 @@ def rises(
     ----------
     excess : ndarray, shape (T, Y, X), photons
         Frames above their background.
-    variance : float or ndarray, shape (Y, X) or (T, Y, X)
+    variance : float or ndarray, shape (Y, X), (T, Y, X) or (T, 1, 1)
         Of each pixel.
     sigma : float
         Standard deviation of the image, pixels.
@@ -194,7 +194,7 @@ def rises(
     line = np.diff(ndtr((np.arange(-half, half + 2) - 0.5) / sigma))
     gathered = _along_both(np.asarray(excess, np.float32), line)
     of_noise = np.asarray(variance, np.float32)
-    whole = np.broadcast_to(of_noise, excess.shape[-2:]) if of_noise.ndim < 3 else of_noise
+    whole = np.broadcast_to(of_noise, excess.shape if of_noise.ndim == 3 else excess.shape[1:])
     noise = np.sqrt(np.maximum(_along_both(whole, line**2), 1e-12))
     height = np.asarray(gathered / noise, np.float32)
     frame, row, column = maxima(height, least)
@@ -207,7 +207,7 @@ def rises(
         axis=1,
     )
     at = (frame, row, column) if noise.ndim == 3 else (row, column)
-    light = gathered[frame, row, column] / noise[at] ** 2 * np.broadcast_to(whole, noise.shape)[at]
+    light = gathered[frame, row, column] / noise[at] ** 2 * whole[at]
     return Spots(frame, place, top, np.asarray(light, np.float64))
 
 
@@ -228,7 +228,7 @@ def sift(
         Standard deviation of the image of a molecule, pixels.
     photons : float or ndarray, shape (T,)
         Usual photons of a molecule.
-    background : float or ndarray, shape (Y, X) or (T, Y, X)
+    background : float or ndarray, shape (Y, X), (T, Y, X) or (T, 1, 1)
         Usual photons of a pixel besides.
     read_noise_e : float
 
