@@ -256,15 +256,15 @@ def test_what_an_image_is_too_dim_to_be_asked_is_no_support(ideal: Result) -> No
     for missing, said in (
         (
             {"blur_over_psf": math.nan, "blur_over_psf_least": 0.6, "blur_over_psf_most": 2.1},
-            "PSFs 0.6 to 2.1 times as wide explain it as well,",
+            "PSFs 0.6 to 2.1 times as wide fit it as well",
         ),
         (
             {"blur_over_psf": math.nan, "blur_over_psf_least": 1.1, "blur_over_psf_most": 1.7},
-            "PSFs 1.1 to 1.7 times as wide explain it better,",
+            "PSFs 1.1 to 1.7 times as wide fit it better",
         ),
         (
             {"blur_over_psf": math.nan, "blur_over_psf_least": 0.55, "blur_over_psf_most": 0.95},
-            "PSFs 0.55 to 0.95 times as wide explain it better,",
+            "PSFs 0.55 to 0.95 times as wide fit it better",
         ),
         ({"blur_over_psf": math.nan, "blur_over_psf_most": math.nan}, "too small, too even or sampled too coarsely"),
         ({"flux_ratio": math.nan, "flux_tolerance": math.nan}, "less light than the uncertainty of its own mean"),

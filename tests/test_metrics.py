@@ -369,7 +369,7 @@ def _real(name):
     return root / name
 
 
-# -- the blur beside the PSF ---------------------------------------------------------------------------------------------
+# -- the blur compared with the PSF ---------------------------------------------------------------------------------------------
 
 
 def blurred(kind: str, fwhm_nm: float, *, photons: float = 300.0, told_nm: float | None = None) -> BlurWidth:

@@ -124,6 +124,7 @@ def test_a_dry_run_says_what_is_decided_for_a_stack(superlens: Shell, tmp_path: 
     path = write(tmp_path / "stack.tif", cell(0, (3, 24, 24), "ZYX", z_step_nm=300.0))
     told = superlens("enhance", path, "--na", 1.3, "--wavelength-nm", 525, "--out", tmp_path / "out", "--dry-run")
     assert told.exit_code == 0 and "assumed:  each slice is taken as an image of its own" in told.output
+    assert "assumed:  widefield, NA 1.3, 525 nm, immersion index 1.33\n" in told.output
 
 
 def test_the_verdict_is_said_in_the_terminal(superlens: Shell, folder: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ Where the ranges come from:
 * **Beyond the response.** Beyond the narrowed PSF's cutoff the response of volumes passes nothing, and that of images what its core does. No
   specimen is rougher than points, so what is there cannot be more than the core passes at the roughness of the octave below. The rest is noise
   or an artefact of the grid; half a percent of the power is an amplitude of 7 % of the contrast.
-* **Blur beside the PSF.** Where the spectrum decides: of 486 simulated images of every kind, of 5 to 2000 photons, 3 did not fit their own PSF.
+* **Blur compared with the PSF.** Where the spectrum decides: of 486 simulated images of every kind, of 5 to 2000 photons, 3 did not fit their own PSF.
   Where the image does not decide, any PSF may fit. That speaks neither against the PSF nor for it: in a dim image no other check notices a PSF of
   half the right width, so the verdict is a closer look.
 * **Not computed.** A check that could not be computed supports no sharpened result: an image that is too dim for it needs a closer look.
@@ -170,13 +170,13 @@ def _blur(numbers: Mapping[str, float]) -> Metric:
     elif math.isfinite(most) and not math.isfinite(value):
         how = "as well" if least <= 1 <= most else "better"
         meaning = (
-            f"The image does not decide: PSFs {least:.2g} to {most:.2g} times as wide explain it {how}, for want of light or of fine detail. "
-            "That speaks neither for nor against NA, wavelength and pixel size; look them up."
+            f"The image is too dim, or has too little fine detail, for this check: PSFs {least:.2g} to {most:.2g} times as wide fit it {how}. "
+            "Make sure yourself that NA, wavelength and pixel size are right."
         )
     elif not math.isfinite(value):
         meaning = "The image is too small, too even or sampled too coarsely to show the width of its PSF."
     grade = _grade(value, _BLUR, (0.8, 1.25), "warn")
-    return Metric("blur beside the PSF", value, "", "0.89 to 1.12", grade, meaning, section="psf")
+    return Metric("blur compared with the PSF", value, "", "0.89 to 1.12", grade, meaning, section="psf")
 
 
 _BLUR = (1 / 1.12, 1.12)

@@ -38,7 +38,7 @@ def deepstorm(*, upsampling: int = 8, widths: tuple[int, int, int, int] = (32, 6
     Returns
     -------
     keras.Model
-        Layers are named as in the original, so that its weights can be told where they belong.
+        Layers are named as in the original, so that its weights can be matched by name.
 
     Raises
     ------

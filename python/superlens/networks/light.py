@@ -1,4 +1,4 @@
-"""A light two-stage network that is told the noise and the point spread function.
+"""A light two-stage network that takes the noise and the point spread function as inputs.
 
 The first stage denoises, the second sharpens to a stated resolution and doubles the sampling, as in ZS-DeconvNet; three things make
 it small and steady.

@@ -1,4 +1,4 @@
-"""From an image to an observation: which part of the counts is light, how far they may be off, and what a network is told of both."""
+"""From an image to an observation: which part of the counts is light, how noisy it is, and what a network gets of both."""
 
 from superlens.observing.conditioning import Normaliser, WienerBank, condition
 from superlens.observing.correction import even_sensor, without_stripes

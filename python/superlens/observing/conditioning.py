@@ -1,4 +1,4 @@
-"""What a network is told besides the image: its noise, and what its PSF lets through.
+"""What a network gets besides the image: its noise, and what its PSF lets through.
 
 Between an `Image` and a conditioned network lies one small step that training, zero-shot adaptation and prediction must do in exactly
 the same way. In: a plane or a volume in counts above the offset, the standard deviation of its noise, and the PSF. Out: the channels

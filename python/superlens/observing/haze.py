@@ -2,7 +2,7 @@
 
 In a wide-field microscope most of the light may come from above and below the focus. It is smooth, much wider than any block that a
 network sees, and no deconvolution of one plane can put it back into its structures. So it is found once for the whole image, on a grid
-of cells half as wide as the PSF, and the model of the recorded image becomes ``blur(sharp) + haze + noise``. What tells haze from structures in focus is
+of cells half as wide as the PSF, and the model of the recorded image becomes ``blur(sharp) + haze + noise``. What distinguishes haze from structures in focus is
 how much fine contrast a region has for its light.
 
 In: a plane in counts above the offset, the standard deviation of its noise, and the width of the PSF. Out: what each cell shows

@@ -57,7 +57,7 @@ class Observation:
     defects : tuple of str
         Faults of the image by their usual names, and what to do about them; among the messages as well.
     haze : ndarray, shape (N, Y, X), float32, counts, or None
-        Out-of-focus light, where it was told apart; part of `counts`.
+        Out-of-focus light, where it was separated; part of `counts`.
     """
 
     image: Image

@@ -29,7 +29,7 @@ class Exposed:
     ----------
     noisy : ndarray, shape ([Z,] Y, X), float32, electrons
     sigma : ndarray, shape ([Z,] Y, X), float32, electrons
-        Standard deviation of the noise, as well as a camera that was measured tells it.
+        Standard deviation of the noise, as well as it is known from a measured camera.
     clean : ndarray, shape ([Z,] Y, X), electrons
     sharp : ndarray, shape ([Z,] 2 * Y, 2 * X), electrons
     normaliser : Normaliser

@@ -2,7 +2,7 @@
 
 As `superlens.starts.images`, with three differences: the specimen fills a volume, the point spread functions are those of random
 objectives (wide-field, confocal, light-sheet, two-photon) at random sampling, and the network begins from the weights of the one for
-images, which already know how a slice looks. What is learned is what the slices above and below tell.
+images, which already know how a slice looks. What is left to learn is what the slices above and below add.
 
 In: seeds and numbers. Out: the weights of ``networks.light`` for volumes. The shipped ones are made by
 ``python -m superlens.starts.volumes``.

@@ -55,7 +55,7 @@ class Adapter:
         made = learned.model.config.provenance
         before = model.config.provenance
         # What the model is measured against stays the shipped start, so a step of adaptation that was not taken does not hide the others.
-        told = {"adapted_to": image.name, "adapted_steps": made["steps"], "adapted_blend": made["blend"]}
+        adapted = {"adapted_to": image.name, "adapted_steps": made["steps"], "adapted_blend": made["blend"]}
         blend = made["blend"] or before.get("blend", 0.0)
-        settled = model.config.with_changes({"provenance": {**before, **told, "blend": blend}})
+        settled = model.config.with_changes({"provenance": {**before, **adapted, "blend": blend}})
         return Model(settled, learned.model.network, model.arrays)

@@ -29,7 +29,7 @@ from superlens.training.two_stage.state import TwoStageState
 __all__ = ["apply", "observed"]
 
 _MOST_PLANES = 8
-"""Planes that tell the width of the blur."""
+"""Planes from which the width of the blur is measured."""
 
 Array = NDArray[np.float32]
 

@@ -27,5 +27,18 @@ def forecast(settings: ZSDeconvConfig, images: Sequence[Image], optics: Objectiv
         patch_pixels=settings.batch * settings.patch**2,
         steps=settings.steps,
         room_bytes=network.training_bytes,
-        notes=(note,) if note else (),
+        notes=tuple(filter(None, (_seen_through(optics), note))),
     )
+
+
+def _seen_through(optics: Objective | PSF | None) -> str:
+    """The optics in a line, with what is assumed of them."""
+    if isinstance(optics, PSF):
+        return f"PSF: {optics.source}"
+    if optics is None:
+        return ""
+    index = f"immersion index {optics.immersion_index:g}"
+    words = [optics.modality, f"NA {optics.na:g}", f"{optics.wavelength_nm:g} nm", index]
+    if optics.modality == "confocal":
+        words.append(f"pinhole {optics.pinhole_au:g} Airy units")
+    return ", ".join(words)

@@ -20,7 +20,7 @@ __all__ = ["held_out_copies", "original_pairs", "pairs_of"]
 def pairs_of(
     config: ZSDeconvConfig, recordings: Sequence[Recording], sides: Sequence[int], beside: int, denoise: Denoise
 ) -> Pairs:
-    """Of a network that is told the noise: photons dealt out, neighbouring frames, or interleaved slices.
+    """For a network that takes the noise as an input: photons dealt out, neighbouring frames, or interleaved slices.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ __all__ = ["ZSDeconvPredictor", "parameters_of", "predictor_of", "require_zsdeco
 
 
 class ZSDeconvPredictor(TwoStagePredictor):
-    """See `TwoStagePredictor`; with the words and numbers that the history of an image tells."""
+    """See `TwoStagePredictor`; with the words and numbers for the history of an image."""
 
     def parameters(self, camera: Camera) -> dict[str, Any]:
         """Settings, optics and camera."""
@@ -56,7 +56,7 @@ def predictor_of(model: Model, start: Model | None = None) -> ZSDeconvPredictor:
 
 
 def _kind(state: TwoStageState) -> Response | None:
-    """The response that a model states, whatever its degree, which the network is told."""
+    """The response that a model states. Its degree may vary, because the network takes it as an input."""
     return None if state.response is None else state.response._replace(lateral=1.0)
 
 
@@ -96,15 +96,15 @@ def _target_of(state: TwoStageState) -> dict[str, Any]:
     if psf is None:
         return {"line_fwhm_nm": None, "carried_per_um": None}
     sharp = None if response is None else response.of(psf)
-    told: dict[str, Any] = {
+    stated: dict[str, Any] = {
         "line_fwhm_nm": None if sharp is None else round(sharp.line_fwhm_nm, 1),
         "carried_per_um": round(psf.carried_per_um(state.pixel_nm), 3),
     }
     if psf.fwhm_z_nm is not None:
         wide = None if sharp is None else sharp.line_fwhm_z_nm
-        told |= {
+        stated |= {
             "z_step_nm": psf.z_step_nm,
             "psf_fwhm_z_nm": round(psf.fwhm_z_nm, 1),
             "line_fwhm_z_nm": None if wide is None else round(wide, 1),
         }
-    return told
+    return stated

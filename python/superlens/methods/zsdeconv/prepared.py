@@ -131,20 +131,20 @@ def prepare(
 
 
 def told_apart(observation: Observation, psf: PSF | None, config: ZSDeconvConfig) -> Observation:
-    """An observation with its haze told apart, where the settings ask for it and a plane can tell."""
+    """An observation with its haze separated, where the settings ask for it and the plane allows it."""
     asked = haze_of(psf, config)
     return observation if asked is None else separated(observation, *asked)
 
 
 def haze_of(psf: PSF | None, config: ZSDeconvConfig) -> tuple[Literal["auto", "separate", "keep"], float] | None:
-    """When to tell haze apart, and the FWHM of the PSF in camera pixels; None where planes or network cannot tell."""
+    """When to separate haze, and the FWHM of the PSF in camera pixels; None where planes or network do not allow it."""
     if psf is None or config.axes == "ZYX" or architecture(config.network).inputs != "conditioned":
         return None
     return config.haze, psf.fwhm_nm / (psf.pixel_nm * config.scale)
 
 
 def bins_of(observations: Sequence[Observation], psf: PSF | None, config: ZSDeconvConfig) -> int:
-    """Camera pixels along a bin; only planes are binned, for a network that is told their optics and their noise."""
+    """Camera pixels along a bin; only planes are binned, for a network that takes their optics and their noise as inputs."""
     if config.axes == "ZYX" or config.pairs == "temporal" or architecture(config.network).inputs != "conditioned":
         return 1
     return bins_for(observations, None if psf is None else psf.fwhm_nm / (psf.pixel_nm * config.scale))

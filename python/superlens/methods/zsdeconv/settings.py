@@ -29,7 +29,7 @@ class ZSDeconvConfig(Settings):
         Whether every plane is an image of its own, or the slices of a stack are a volume; "auto" asks the images.
     pairs : {"recorrupt", "interleave", "temporal"}
         Where noisy pairs come from: one image re-corrupted into two; the even and odd slices of a stack, with a term that amends the gap
-        between them (volumes only); or neighbouring frames of a scene that stands still (images and a network that is told the noise only).
+        between them (volumes only); or neighbouring frames of a scene that stands still (only images, and only networks that take the noise as an input).
     scale : {1, 2}
         Fine pixels in a camera pixel along each axis.
     steps : int
@@ -42,8 +42,8 @@ class ZSDeconvConfig(Settings):
     from_scratch : bool
         Do not begin from the shipped weights.
     haze : {"keep", "separate", "auto"}
-        Whether smooth out-of-focus light is told apart: never, always, or where the image shows much of it. Images only. It is kept unless
-        asked for, since one plane can't tell haze from a dense or dim specimen for certain.
+        Whether smooth out-of-focus light is separated: never, always, or where the image shows much of it. Images only. By default it is
+        kept, because one plane can't distinguish haze from a dense or dim specimen for certain.
     sharpen : float
         How many times narrower than the PSF the sharp image's response is, where the network states one. Images only.
     offset, gain, read_noise_e : float or None
@@ -147,8 +147,8 @@ class ZSDeconvConfig(Settings):
                 f"pairs is interleave and axes {self.axes}; expected ZYX, since it is slices that are interleaved"
             )
         if self.pairs == "temporal" and (plain or self.axes != "YX"):
-            told = [name for name in _two_stage("YX") if architecture(name).inputs == "conditioned"]
-            raise ValueError(f"pairs is temporal and network {self.network}; expected {' or '.join(told)}")
+            able = [name for name in _two_stage("YX") if architecture(name).inputs == "conditioned"]
+            raise ValueError(f"pairs is temporal and network {self.network}; expected {' or '.join(able)}")
         if plain and self.axes == "ZYX" and self.pairs != "interleave":
             raise ValueError(
                 f"network is {self.network} and pairs {self.pairs}; expected interleave, which its recipe is made of"
@@ -188,8 +188,8 @@ class ZSDeconvConfig(Settings):
         """Write the settings as YAML; while it is open whether stacks are volumes, only those that were asked for, since it decides the others."""
         if self.axes != "auto":
             return super().to_yaml()
-        told = self.model_dump(mode="json", include={"preset", *self._asked})
-        text: str = yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
+        named = self.model_dump(mode="json", include={"preset", *self._asked})
+        text: str = yaml.safe_dump(named, sort_keys=False, allow_unicode=True)
         return text
 
     def for_axes(self, axes: Literal["YX", "ZYX"]) -> ZSDeconvConfig:

@@ -48,9 +48,9 @@ def apply(learned: Learned, observation: SimObservation, progress: Progress) -> 
 
 
 def _as_image(like: Image, values: NDArray[Any], role: str, parameters: Mapping[str, Any]) -> Image:
-    told = {"what": SimPredictor.words[role], **parameters}
+    note = {"what": SimPredictor.words[role], **parameters}
     data = np.asarray(values, np.float32).reshape(like.data.shape)
-    return replace(like, data=data, history={**like.history, "superlens": told})
+    return replace(like, data=data, history={**like.history, "superlens": note})
 
 
 def _pattern(observation: SimObservation) -> dict[str, Any]:

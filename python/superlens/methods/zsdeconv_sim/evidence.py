@@ -166,7 +166,7 @@ def _checks(numbers: dict[str, float]) -> tuple[Metric, ...]:
             "",
             f"above {_COHERENT:g}",
             "ok" if coherence >= _COHERENT else "warn" if math.isfinite(coherence) else "info",
-            "How far each shifted band and the wide field are one image where they overlap. Low values mean ghost lines beside bright structures; the network cannot tell them from structure, and sharpens them.",
+            "How far each shifted band and the wide field are one image where they overlap. Low values mean ghost lines beside bright structures; the network cannot distinguish them from structure, and sharpens them.",
         ),
         Metric(
             "correlation of the raw noise",

@@ -114,7 +114,7 @@ class ZSDeconvNetSim(ImageMethod):
         )
 
     def outline(self, image: Image, scale: int) -> Image:
-        """One plane of twice the pixels for each set of frames, as far as the number of planes tells."""
+        """One plane of twice the pixels for each set of frames, as far as the number of planes says."""
         data, axes = image.data, image.axes
         along = [axis for axis in axes if axis not in "CYX"]
         planes = int(np.prod([image.sizes[axis] for axis in along])) if along else 1

@@ -56,24 +56,24 @@ class SimState:
         """
         if model.config.method != "zsdeconv-sim":
             raise SuperlensError(f"the model was made by {model.config.method}; expected one made by zsdeconv-sim")
-        told = _Stored(**model.config.state)
-        config = ZSDeconvSimConfig(**told.settings)
+        stored = _Stored(**model.config.state)
+        config = ZSDeconvSimConfig(**stored.settings)
         spectrum = Spectrum(
-            Pattern.of(told.pattern),
-            Detection(told.cutoff, told.damping),
-            attenuation=Attenuation(told.attenuation),
-            leaks=tuple(told.leaks),
+            Pattern.of(stored.pattern),
+            Detection(stored.cutoff, stored.damping),
+            attenuation=Attenuation(stored.attenuation),
+            leaks=tuple(stored.leaks),
         )
         camera = Camera(
-            told.camera["gain"], told.camera["offset"], told.camera["read_noise_e"], frozenset(told.estimated)
+            stored.camera["gain"], stored.camera["offset"], stored.camera["read_noise_e"], frozenset(stored.estimated)
         )
         return cls(
             config,
-            Objective(**told.objective),
-            SimOptics.of(spectrum, config.weight, config.narrower, told.pixel_nm),
-            Normaliser(told.level, told.contrast),
+            Objective(**stored.objective),
+            SimOptics.of(spectrum, config.weight, config.narrower, stored.pixel_nm),
+            Normaliser(stored.level, stored.contrast),
             camera,
-            told.spread,
+            stored.spread,
         )
 
     def stored(self) -> dict[str, Any]:
