@@ -384,7 +384,7 @@ def test_a_model_is_chosen_by_what_the_movie_tells_and_says_why() -> None:
     chosen = choose_model(told)
     assert chosen.fits and "molecules per square micrometre" in chosen.why
     dim = choose_model(dataclasses.replace(told, photons=60.0))
-    assert not dim.fits and "train one on this movie" in dim.why
+    assert not dim.fits and "train a model on this movie" in dim.why
 
 
 def test_of_two_models_the_one_whose_light_it_is_is_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -400,7 +400,7 @@ def test_of_two_models_the_one_whose_light_it_is_is_chosen(tmp_path: Path, monke
     for photons, name, other in ((2000.0, "a", "b is for 100 to 800"), (200.0, "b", "a is for 600 to 6000")):
         chosen = choose_model(dataclasses.replace(told, photons=photons))
         assert chosen.name == f"deepstorm-{name}" and chosen.fits
-        assert f"of the others, deepstorm-{other} photons" in chosen.why
+        assert f"Of the others, deepstorm-{other} photons" in chosen.why
 
 
 def test_the_settings_for_a_movie_lie_around_what_it_tells() -> None:

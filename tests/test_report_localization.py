@@ -208,15 +208,17 @@ def test_one_frame_is_enough(density_um2: float) -> None:
 
 
 def test_drift_that_was_not_found_is_a_sentence() -> None:
-    course = DriftCourse(np.arange(1, 6), np.zeros((5, 2)), note="12 localizations are too few to measure a drift.")
+    course = DriftCourse(
+        np.arange(1, 6), np.zeros((5, 2)), note="No drift was corrected: 12 localizations are too few to measure it."
+    )
     page = Page(render_localizations(dataclasses.replace(FEW, drift=course)))
-    assert "12 localizations are too few to measure a drift." in page.words
+    assert "No drift was corrected: 12 localizations are too few to measure it." in page.words
     assert "Drift of the specimen over time" not in page.values("aria-label")
     assert "no drift corrected" in page.words
 
 
 def test_a_message_that_stands_in_its_section_is_told_once() -> None:
-    note = "a drift of 2.0 nm is not above twice its own error of 1.5 nm; none was corrected."
+    note = "No drift was corrected: 2.0 nm is not above twice its own error of 1.5 nm."
     course = DriftCourse(np.arange(1, 6), np.zeros((5, 2)), note=note)
     page = Page(render_localizations(dataclasses.replace(FEW, drift=course, messages=(note, "the table is dense"))))
     assert page.words.count(note[1:]) == 1

@@ -1,7 +1,7 @@
 """What the site does to the pages.
 
 The README is its first page, a link to a file outside ``docs/`` becomes the name of that file, and an executed notebook becomes a page with
-what its cells showed.
+what its cells showed, and an option stays on one line.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTSIDE = re.compile(r"\[([^\]]+)\]\(\.\./[^)]*\)")
+OPTION = re.compile(r"(?<=[\s>])--[a-z][\w-]*(?![^<>]*>)")
 NOTEBOOK = re.compile(r"(\[(?!this notebook)[^\]]*\]\()([\w-]+)\.ipynb\)")
 
 
@@ -35,6 +36,11 @@ def on_files(files: Files, config: Any) -> Files:
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
     """Name files of the repository that are no pages instead of linking to them; lead to the page of a notebook, not to its file."""
     return NOTEBOOK.sub(r"\1\2.md)", OUTSIDE.sub(r"`\1`", markdown))
+
+
+def on_page_content(html: str, page: Any, config: Any, files: Files) -> str:
+    """Keep the name of an option on one line; browsers break lines after its hyphens."""
+    return OPTION.sub(r'<span class="option">\g<0></span>', html)
 
 
 def of_notebook(path: Path) -> tuple[str, dict[str, bytes]]:

@@ -12,10 +12,12 @@ import pytest
 from click.testing import Result
 
 from html_page import Page
+from superlens.cli.session import ShellSession
 from superlens.evidence.plain import PlainEvidence
 from superlens.image import Image
 from superlens.io import read, write
 from superlens.report import Verdict
+from superlens.runs import images
 
 Shell = Callable[..., Result]
 
@@ -88,6 +90,24 @@ def test_the_files_of_a_folder_are_one_image_when_asked(
     assert told["shape"] == [4, 24, 24]
 
 
+def test_a_folder_in_a_folder_is_named_and_not_read(superlens: Shell, tmp_path: Path) -> None:
+    for name in ("cells/a.tif", "cells/day 2/b.tif", "cells/out/a_sr.tif", "cells/.cache/c.tif"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        write(tmp_path / name, cell(0))
+    (tmp_path / "cells" / "notes").mkdir()
+    out = tmp_path / "out"
+    before = superlens("enhance", tmp_path / "cells", *TOY, "--out", out, "--dry-run")
+    done = superlens("enhance", tmp_path / "cells", *TOY, "--out", out)
+    assert done.exit_code == 0, done.output
+    for said in (before.output, done.stderr):
+        assert said.count("left out:") == 1
+        assert "left out: day 2, " in said
+    told = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    assert not (out / "index.html").exists()
+    assert list(map(Path, told["left_out"])) == [tmp_path / "cells" / "day 2"]
+    assert [Path(one["input"]).name for one in told["results"]] == ["a.tif"]
+
+
 def test_a_folder_of_frames_is_no_movie_until_it_is_said(superlens: Shell, frames: Path, tmp_path: Path) -> None:
     done = superlens("localize", frames, "--out", tmp_path / "out")
     assert done.exit_code == 2 and "4 files" in done.stderr and "--sequence T" in done.stderr
@@ -150,6 +170,21 @@ def test_warnings_of_a_run_stand_in_its_record_and_report(superlens: Shell, tmp_
     assert html.escape(warned[0]) in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
+def test_threads_are_set_before_a_model_is_loaded(
+    superlens: Shell, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, order = tmp_path / "m.zip", []
+    assert superlens("train", folder / "a.tif", *TOY, "--model", model).exit_code == 0
+    engine, load = ShellSession.engine, images.load_once
+    monkeypatch.setattr(ShellSession, "engine", lambda *given: order.append("threads") or engine(*given))
+    monkeypatch.setattr(images, "load_once", lambda *given: order.append("model") or load(*given))
+    for more in ((), ("--dry-run",)):
+        order.clear()
+        done = superlens("predict", folder / "b.tif", "--model", model, "--out", tmp_path / "out", *more)
+        assert done.exit_code == 0, done.output
+        assert order[:2] == ["threads", "model"]  # TensorFlow refuses to change them afterwards
+
+
 def test_a_folder_has_an_index_of_its_reports_with_verdicts(superlens: Shell, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = superlens("enhance", folder, *TOY, "--out", out)
@@ -159,6 +194,7 @@ def test_a_folder_has_an_index_of_its_reports_with_verdicts(superlens: Shell, fo
     assert [value for value in page.values("href") if not value.startswith("#")] == ["a_report.html", "b_report.html"]
     assert len([value for value in page.values("src") if value.startswith("data:image/png")]) == 4
     assert page.words.count("Look closer") == 2
+    assert "Left out" in page.words and "blank.tif" in page.words and "cut.tif" in page.words
     again = superlens("enhance", folder / "a.tif", folder / "b.tif", *TOY, "--out", out)
     assert again.exit_code == 0 and sorted(path.name for path in out.glob("*index.html")) == ["index.html"]
 

@@ -36,7 +36,7 @@ class IndexRow:
     pictures: Sequence[tuple[str, Array]] = field(default=())
 
 
-def render_index(rows: Sequence[IndexRow], *, title: str, created: datetime) -> str:
+def render_index(rows: Sequence[IndexRow], *, title: str, created: datetime, left_out: Sequence[str] = ()) -> str:
     """Turn the rows of a run into one self-contained page that can be sorted by name and by verdict.
 
     Parameters
@@ -44,6 +44,8 @@ def render_index(rows: Sequence[IndexRow], *, title: str, created: datetime) -> 
     rows : sequence of IndexRow
     title : str
     created : datetime
+    left_out : sequence of str
+        Name and reason of each file or folder that was not worked on.
 
     Returns
     -------
@@ -71,7 +73,9 @@ def render_index(rows: Sequence[IndexRow], *, title: str, created: datetime) -> 
         }
         for row in rows
     ]
-    return template("index.html.j2").render(rows=shown, title=title, created=created, summary=_summary(rows))
+    return template("index.html.j2").render(
+        rows=shown, title=title, created=created, summary=_summary(rows), left_out=left_out
+    )
 
 
 def _summary(rows: Sequence[IndexRow]) -> str:

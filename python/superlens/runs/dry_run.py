@@ -31,10 +31,7 @@ def preview(request: Request) -> Outcome:
     if reads is None:
         reads = [(path, request.reading) for path in request.files if str(path) not in request.left_out]
     lines = [line for path, said in reads for line in _of_file(request, path, said)]
-    lines += [
-        f"left out: {why}" if Path(path).name in why else f"left out: {Path(path).name}, {why}"
-        for path, why in request.left_out.items()
-    ]
+    lines += request.absent()
     lines += [f"assumed:  {note}" for note in plan.notes]
     lines += [_output(request, made, made.role) for made in plan.made]
     lines += [_output(request, made, f"{made.role} of {made.image.name}") for made in plan.batch]

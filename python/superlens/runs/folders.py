@@ -18,7 +18,7 @@ from pathlib import Path
 
 from superlens.errors import SuperlensError, SuperlensWarning
 
-__all__ = ["OUTPUT_ENDINGS", "TABLES", "OutputFolder", "find_inputs", "megabytes", "stem_of"]
+__all__ = ["OUTPUT_ENDINGS", "TABLES", "OutputFolder", "find_inputs", "megabytes", "nested_folders", "stem_of"]
 
 OUTPUT_ENDINGS = ("_sr.tif", "_denoised.tif", "_uncertainty.tif")
 """Ends of the names of our own images; such files in an input folder are passed over."""
@@ -62,6 +62,44 @@ def find_inputs(paths: Sequence[Path]) -> list[Path]:
         )
     _refuse_same_names(files)
     return files
+
+
+def nested_folders(paths: Sequence[Path], files: Sequence[Path]) -> list[Path]:
+    """List folders with images of their own in the folders that are meant, which are not read.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files and folders, as given.
+    files : sequence of Path
+        What `find_inputs` made of them.
+
+    Returns
+    -------
+    list of Path
+        Without hidden folders, and without those that hold nothing but earlier results. Empty for a folder whose images lie in its
+        sub-folders alone, as an acquisition stores its positions.
+    """
+    from superlens.io import IMAGE_SUFFIXES, is_zarr
+
+    read = {file.parent for file in files}
+    inner = [
+        one
+        for path in dict.fromkeys(paths)
+        if path in read
+        for one in sorted(path.iterdir())
+        if not one.name.startswith(".")
+    ]
+    return [
+        one
+        for one in inner
+        if one.is_dir()
+        and not is_zarr(one)
+        and one not in paths
+        and any(
+            file.suffix.lower() in IMAGE_SUFFIXES and not file.name.endswith(OUTPUT_ENDINGS) for file in one.iterdir()
+        )
+    ]
 
 
 def megabytes(count: float) -> str:

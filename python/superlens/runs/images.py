@@ -159,11 +159,11 @@ def taught(request: Request, target: Path, learned: Any, room: int, device: str)
 
 def predict(request: Request) -> Outcome:
     """Apply a trained model to images, one after the other."""
+    device = request.engine()  # before a model is loaded, which fixes the number of threads
     request = request.for_method(_method_of(loaded(request)))
     sources = [replace(s, image=one_or_several(s.image, request.get("channel", ()))) for s in request.sources()]
     if request.path("out") is None and len(sources) > 1:
         raise SuperlensError(f"there are {len(sources)} images; name a folder in `out` for their results.")
-    device = request.engine()
     trained = loaded(request)
     method = _method_of(trained)
     from superlens import enhancing

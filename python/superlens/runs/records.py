@@ -26,7 +26,7 @@ from superlens.report import IndexRow, Provenance, render_index
 from superlens.result import Channel, Result
 from superlens.runs.folders import stem_of
 from superlens.runs.result_names import ResultNames, digest_of, identity_of
-from superlens.runs.verb import Session, Source
+from superlens.runs.verb import Session, Source, why_left_out
 from superlens.training import device_in_use
 
 __all__ = ["SCHEMA", "Record", "plain"]
@@ -133,7 +133,12 @@ class Record:
         text = json.dumps(plain(told), indent=1, ensure_ascii=False, allow_nan=False)
         (folder / self._place.record).write_text(text + "\n", encoding="utf-8")
         if self._place.index is not None:
-            page = render_index(self._rows, title="Results of superlens", created=datetime.now().astimezone())
+            page = render_index(
+                self._rows,
+                title="Results of superlens",
+                created=datetime.now().astimezone(),
+                left_out=why_left_out(self._left_out),
+            )
             (folder / self._place.index).write_text(page, encoding="utf-8")
         return self._place.record
 

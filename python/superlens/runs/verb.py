@@ -20,7 +20,7 @@ from superlens.backend import choose_backend
 from superlens.errors import SuperlensError, printable
 from superlens.parameters import Parameter
 from superlens.runs.choices import ChannelOptics, Reading, gathered
-from superlens.runs.folders import OutputFolder, find_inputs
+from superlens.runs.folders import OutputFolder, find_inputs, nested_folders
 
 if TYPE_CHECKING:
     from superlens.image import Image
@@ -30,7 +30,21 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["Made", "Outcome", "Plan", "Request", "Session", "Sheet", "Source", "Verb"]
+_NESTED = "a folder inside a folder is not read; name it to include it"
+
+__all__ = ["Made", "Outcome", "Plan", "Request", "Session", "Sheet", "Source", "Verb", "why_left_out"]
+
+
+def why_left_out(paths: Mapping[str, str]) -> list[str]:
+    """Name and reason of each path, in a line.
+
+    Examples
+    --------
+    >>> why_left_out({"cells/a.png": "a.png holds colours", "cells/old": "not read"})
+    ['a.png holds colours', 'old, not read']
+    """
+    named = ((Path(path).name, why) for path, why in paths.items())
+    return [why if name in why else f"{name}, {why}" for name, why in named]
 
 
 class Session(Protocol):
@@ -266,7 +280,11 @@ class Request:
     def files(self) -> list[Path]:
         """The image files that are named, and those in folders; with `sequence`, the folders that are images."""
         named = [Path(path) for path in self.get("inputs", ())]
-        return named if self.get("sequence") else find_inputs(named) if named else []
+        if self.get("sequence") or not named:
+            return named
+        found = find_inputs(named)
+        self.left_out.update((str(path), _NESTED) for path in nested_folders(named, found))
+        return found
 
     def tried(self, path: Path, work: Callable[[], T]) -> T | None:
         """Do something with one of the files; one of several in a folder that cannot be worked on is left out, and told."""
@@ -280,7 +298,7 @@ class Request:
 
     def absent(self) -> list[str]:
         """What was left out, in lines for the user."""
-        return [f"{Path(path).name} is left out: {why}" for path, why in self.left_out.items()]
+        return [f"left out: {line}" for line in why_left_out(self.left_out)]
 
     def required(self, found: list[Source]) -> list[Source]:
         """Refuse a request of which nothing is left.
@@ -289,9 +307,10 @@ class Request:
         ------
         SuperlensError
         """
-        if not found and self.left_out:
-            path, why = next(iter(self.left_out.items()))
-            raise SuperlensError(f"none of the {len(self.left_out)} images can be worked on; {Path(path).name}: {why}")
+        refused = {path: why for path, why in self.left_out.items() if why != _NESTED}
+        if not found and refused:
+            path, why = next(iter(refused.items()))
+            raise SuperlensError(f"none of the {len(refused)} images can be worked on; {Path(path).name}: {why}")
         if not found:
             raise SuperlensError("there is no image; open one, or name a file in `inputs`.")
         return found

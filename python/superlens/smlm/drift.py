@@ -93,7 +93,7 @@ def estimate_drift(table: Localizations, *, segments: int | None = None, reach_n
     number = segments or min(len(table) // _LEAST, _MOST_SEGMENTS)
     last = table.last_frame
     if number < 2 or last < number:
-        return _none(last, f"{len(table)} localizations are too few to measure a drift; none was corrected.")
+        return _none(last, f"No drift was corrected: {len(table)} localizations are too few to measure it.")
     edges = np.linspace(int(table["frame"].min()) - 1, last, number + 1)
     part = np.clip(np.searchsorted(edges, table["frame"], side="left") - 1, 0, number - 1)
     places = table.positions_nm - table.positions_nm.min(axis=0)
@@ -102,14 +102,14 @@ def estimate_drift(table: Localizations, *, segments: int | None = None, reach_n
     halves = [_positions(places[block == i], part[block == i], number, reach_nm) for i in (0, 1)]
     if whole is None or halves[0] is None or halves[1] is None:
         return _none(
-            last, "the movie's parts have no structure in common that a drift could be measured by; none was corrected."
+            last, "No drift was corrected: the parts of the movie share no structure by which it could be measured."
         )
     error = float(np.sqrt(np.mean((halves[0] - halves[1]) ** 2))) / 2
     size = float(np.sqrt(np.mean(whole**2)))
     if not size > _SURE * error:
         return _none(
             last,
-            f"a drift of {size:.1f} nm is not above twice its own error of {error:.1f} nm; none was corrected.",
+            f"No drift was corrected: {size:.1f} nm is not above twice its own error of {error:.1f} nm.",
             error,
         )
     middles = 0.5 * (edges[:-1] + edges[1:] + 1)
@@ -123,7 +123,7 @@ def estimate_drift(table: Localizations, *, segments: int | None = None, reach_n
         whole,
         error,
         True,
-        f"the specimen moved by {span[0]:.0f} nm in x and {span[1]:.0f} nm in y, known to {error:.1f} nm; this was corrected.",
+        f"Corrected a drift of {span[0]:.0f} nm in x and {span[1]:.0f} nm in y, known to {error:.1f} nm.",
     )
 
 

@@ -28,7 +28,7 @@ class Chosen:
     name : str
     model : Model
     why : str
-        One sentence.
+        In words.
     fits : bool
         Whether the movie lies in the range of its training.
     """
@@ -60,14 +60,14 @@ def choose_model(told: MovieEstimate) -> Chosen:
     fits = outside <= math.log(_MARGIN)
     low, high = config.density_um2
     why = (
-        f"{name} was taken: it was trained for {low:g} to {high:g} molecules per square micrometre of {config.photons[0]:g} to "
-        f"{config.photons[1]:g} photons, and the movie has about {crowding(told, config):.2g} and {told.photons:.0f}"
+        f"Used the model {name}, trained for {low:g} to {high:g} molecules per square micrometre and {config.photons[0]:g} to "
+        f"{config.photons[1]:g} photons; this movie has about {crowding(told, config):.2g} and {told.photons:.0f}."
     )
     others = [f"{n} is for {c.photons[0]:g} to {c.photons[1]:g}" for _, _, n, c in options[1:]]
     if others:
-        why += f"; of the others, {', '.join(others)} photons"
+        why += f" Of the others, {', '.join(others)} photons."
     if not fits:
-        why += "; that is outside, so expect less, and train one on this movie"
+        why += " That lies outside its training: expect less, or train a model on this movie."
     return Chosen(name, Model.load(shipped()[name]), why, fits)
 
 
@@ -95,7 +95,7 @@ def beyond_training(told: MovieEstimate, config: DeepStormConfig, pixel_nm: floa
         ("width of a molecule", sigma, (config.sigma_pixels, config.sigma_pixels), " pixels (sigma)"),
     )
     return tuple(
-        f"The {name} of this movie is about {value:.3g}{unit}; the model was trained for {_range(limits)}. Train a model on this movie."
+        f"The {name} of this movie is about {_shown(value)}{unit}; the model was trained for {_range(limits)}. Train a model on this movie."
         for name, value, limits, unit in rows
         if not limits[0] / _MARGIN <= value <= limits[1] * _MARGIN
     )
@@ -106,6 +106,10 @@ def _range(limits: tuple[float, float]) -> str:
     if low == high:
         return f"{high:g}"
     return f"{low:g} to {high:g}" if low else f"up to {high:g}"
+
+
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def crowding(told: MovieEstimate, config: DeepStormConfig) -> float:
