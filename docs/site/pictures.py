@@ -59,7 +59,7 @@ def field(kind: str, photons: float, optics: sl.Objective, pixel_nm: float, seed
         ("recorded", scene.observed.data),
         ("denoised", result.denoised.data),
         ("super-resolved", result.image.data),
-        ("truth, as fine", simulate.truth_at_resolution(scene)),
+        ("truth, as sharp", simulate.truth_at_resolution(scene)),
     ]
     return row(panels, 128 * pixel_nm / 1000)
 
