@@ -15,7 +15,7 @@ from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 @pytest.mark.parametrize(
     ("preset", "changes", "match"),
     [
-        ("slow", {}, "preset is 'slow'; expected one of fast, standard, paper"),
+        ("slow", {}, "preset is 'slow'; expected one of fast, instant, standard, paper"),
         ("fast", {"patch": 40}, "patch is 40"),
         ("fast", {"scale": 3}, "scale is 3"),
         ("fast", {"flips": 9}, "flips is 9"),
