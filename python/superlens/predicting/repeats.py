@@ -20,7 +20,7 @@ from superlens.predicting.whole import predict_whole
 
 __all__ = ["growth_of_errors"]
 
-_SIDES = (8, 192, 192)  # slices, rows, columns of the part that is looked at
+_SIDES = {2: (192, 192), 3: (8, 96, 96)}  # ([slices,] rows, columns) of the part that is looked at
 _MOST = 3  # images that are looked at
 _SHARE = 0.9545  # of normal deviates, within two standard deviations
 
@@ -68,7 +68,7 @@ def _middle(values: NDArray[Any]) -> NDArray[np.float32]:
     """The middle of the first image or volume, at most so large."""
     one = values[0]
     cut = tuple(
-        slice((n - min(n, m)) // 2, (n + min(n, m)) // 2) for n, m in zip(one.shape, _SIDES[-one.ndim :], strict=True)
+        slice((n - min(n, m)) // 2, (n + min(n, m)) // 2) for n, m in zip(one.shape, _SIDES[one.ndim], strict=True)
     )
     return np.asarray(one[cut], np.float32)
 

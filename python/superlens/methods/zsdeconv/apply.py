@@ -31,6 +31,8 @@ __all__ = ["apply", "observed"]
 _MOST_PLANES = 8
 """Planes from which the width of the blur is measured."""
 
+_GROWN = 1.2  # times, from which a growth of the stated errors is said
+
 Array = NDArray[np.float32]
 
 
@@ -104,6 +106,12 @@ def _messages(
         )
     if learned.history is not None and learned.model.config.provenance["start"] != "random weights":
         said.append(_about_learning(learned.history, config))
+    growth = learned.model.config.provenance.get("error_growth", 1.0)
+    if learned.history is not None and growth > _GROWN:
+        said.append(
+            f"Enhanced from two independent halves of the light, the image differed {growth:.2g} times as much as the pretrained model's errors "
+            "say; the uncertainty was raised by that factor"
+        )
     if config.axes == "ZYX":
         said.append(_about_depth(observation.image.sizes["Z"], config))
     blur = _blur(state, observation)

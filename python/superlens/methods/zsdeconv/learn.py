@@ -127,7 +127,7 @@ def _learned(
         settings=config.model_dump(mode="json"),
     )
     arguments, name = _arguments(prepared, begun), "random weights" if origin is None else origin.name
-    described = _described(prepared, arguments, state, history, name)
+    described = _described(prepared, arguments, state, history, name, growth)
     return Learned(Model(described, network, state.arrays()), history, start)
 
 
@@ -158,7 +158,7 @@ def _digest(prepared: Prepared) -> str:
 
 
 def _described(
-    prepared: Prepared, arguments: dict[str, Any], state: TwoStageState, history: History, start: str
+    prepared: Prepared, arguments: dict[str, Any], state: TwoStageState, history: History, start: str, growth: float
 ) -> ModelConfig:
     from superlens import __version__
 
@@ -175,5 +175,6 @@ def _described(
             "stopped": history.stopped,
             "blend": history.blend,
             "start": start,
+            "error_growth": round(growth, 3),
         },
     )
