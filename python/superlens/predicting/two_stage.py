@@ -169,11 +169,10 @@ class TwoStagePredictor(Predictor):
 
         `log_sigma` is from the weights that the calibration was made with: those of the start, where there was one.
         """
-        factor = self.state.normaliser.contrast * (self.state.spread or 1.0) * self.state.error_factor
-        stated = np.exp(log_sigma) * factor
+        stated = np.exp(log_sigma) * self.state.normaliser.contrast * (self.state.spread or 1.0)
         if before is not None:  # of two images that are D apart at least one is off by D / 2
             stated = np.maximum(stated, np.abs(sharp - before) / 2)
-        return np.asarray(stated, np.float32)
+        return np.asarray(stated * self.state.error_factor, np.float32)
 
     def _windowed(self, counts: Array) -> dict[str, Array]:
         """In windows of the size of the training patches, scaled as they were."""
