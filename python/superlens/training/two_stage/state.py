@@ -56,7 +56,7 @@ class TwoStageState:
     bin_variance : float
         Variance of the noise of a bin's mean over that of a pixel.
     error_factor : float
-        Factor of the stated uncertainty for noise that neighbouring pixels, or bins, share.
+        Factor of the stated uncertainty: for noise that neighbouring pixels, or bins, share, and for noise that fine-tuning has followed.
     settings : mapping
         Those of the method, in plain values.
     """
