@@ -242,6 +242,8 @@ def cells() -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
     for photons in (5, 50):
         yield f"flat/{photons}", lambda p=photons: sim_learning.flat(p, 0)
     data = os.environ.get("SIM_DATA")
+    if data:
+        yield "dim/dl-sim", lambda: sim_learning.dim(Path(data) / "dl-sim")
     for name, (file, *facts) in RECORDED.items() if data else ():
         yield f"recorded/{name}", lambda f=file, a=facts: recorded(Path(str(data)) / f, *a)
     for seed in range(200):
