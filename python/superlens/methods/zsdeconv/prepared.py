@@ -73,7 +73,8 @@ class Prepared:
             config.pairs == "recorrupt"
             and config.axes == "YX"
             and not config.from_scratch
-            and any(not o.noise.independent and not o.noise.mild for o in self.observations)
+            and 2 * sum(not o.noise.independent and not o.noise.mild for o in self.observations)
+            > len(self.observations)
         )
 
     @property
