@@ -2,6 +2,9 @@
 
 superlens demo --out out/demo
 python tests/quality/demo_picture.py out/demo docs/pictures/demo.png
+
+The picture of the quickstart, ``docs/pictures/report.png``, is the page of the same run in a browser:
+chromium --headless --hide-scrollbars --window-size=1280,930 --screenshot=report.png out/demo/report.html
 """
 
 from __future__ import annotations
