@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_NESTED = "a folder inside a folder is not read; name it to include it"
+_NESTED = "is a folder inside a folder and is not read; name it to include it"
 
 __all__ = ["Made", "Outcome", "Plan", "Request", "Session", "Sheet", "Source", "Verb", "why_left_out"]
 
@@ -40,8 +40,8 @@ def why_left_out(paths: Mapping[str, str]) -> list[str]:
 
     Examples
     --------
-    >>> why_left_out({"cells/a.png": "a.png holds colours", "cells/old": "not read"})
-    ['a.png holds colours', 'old, not read']
+    >>> why_left_out({"cells/a.png": "a.png holds colours", "cells/b.tif": "all pixels are equal"})
+    ['a.png holds colours', 'b.tif, all pixels are equal']
     """
     named = ((Path(path).name, why) for path, why in paths.items())
     return [why if name in why else f"{name}, {why}" for name, why in named]
@@ -283,7 +283,7 @@ class Request:
         if self.get("sequence") or not named:
             return named
         found = find_inputs(named)
-        self.left_out.update((str(path), _NESTED) for path in nested_folders(named, found))
+        self.left_out.update((str(path), f"{path.name} {_NESTED}") for path in nested_folders(named, found))
         return found
 
     def tried(self, path: Path, work: Callable[[], T]) -> T | None:
@@ -307,7 +307,7 @@ class Request:
         ------
         SuperlensError
         """
-        refused = {path: why for path, why in self.left_out.items() if why != _NESTED}
+        refused = {path: why for path, why in self.left_out.items() if not why.endswith(_NESTED)}
         if not found and refused:
             path, why = next(iter(refused.items()))
             raise SuperlensError(f"none of the {len(refused)} images can be worked on; {Path(path).name}: {why}")
