@@ -6,6 +6,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -16,7 +17,7 @@ from superlens.errors import SuperlensError
 from superlens.networks import Architecture, architecture, build, names, register
 from superlens.observing.conditioning import BANK_RADIUS, BANK_RADIUS_Z
 from superlens.tiling import map_tiles
-from superlens.training import Plan, fit, get_weights, set_weights
+from superlens.training import Plan, fit, get_weights, outputs_of, set_weights
 
 TINY = {
     "haze": {"channels": 3, "width": 4},
@@ -205,7 +206,7 @@ def test_tiled_is_whole(name):
         "ends": "open",
     }
     whole, tiled = (
-        map_tiles(network.predict_on_batch, x, tile=tile, **about)
+        map_tiles(partial(outputs_of, network), x, tile=tile, **about)
         for tile in (None, (3,) * volume + (tall, 2 * known.align))
     )
     for a, b in zip(whole, tiled, strict=True) if isinstance(whole, tuple) else [(whole, tiled)]:

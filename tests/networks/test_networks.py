@@ -8,7 +8,7 @@ import pytest
 
 from superlens.errors import SuperlensError
 from superlens.networks import architecture, build
-from superlens.training import get_weights, set_weights
+from superlens.training import get_weights, outputs_of, set_weights
 
 SMALL = {"light": {"channels": 3, "widths": (4, 4, 4)}, "unet": {"base_channels": 4}}
 
@@ -154,6 +154,21 @@ def test_a_network_gives_the_same_digits_whatever_shapes_it_saw_before():
     rng = np.random.default_rng(0)
     batch, *others = (rng.normal(size=(1, side, side, 3)).astype(np.float32) for side in (32, 16, 24, 40))
     for other in others:
-        warm.predict_on_batch(other)
-    for once, again in zip(fresh.predict_on_batch(batch), warm.predict_on_batch(batch), strict=True):
+        outputs_of(warm, other)
+    for once, again in zip(outputs_of(fresh, batch), outputs_of(warm, batch), strict=True):
         np.testing.assert_array_equal(once, again)
+
+
+def test_networks_of_one_structure_keep_their_own_weights_and_follow_their_changes():
+    """They share what was compiled, and nothing else."""
+    one, other = build("light", {"channels": 3, "widths": (4,)}), build("light", {"channels": 3, "widths": (4,)})
+    batch = np.random.default_rng(0).normal(size=(2, 16, 12, 3)).astype(np.float32)
+    for network in (one, other):
+        for made, direct in zip(outputs_of(network, batch), network(batch), strict=True):
+            np.testing.assert_allclose(made, direct, rtol=0, atol=1e-5)
+    before = outputs_of(other, batch)[1]
+    set_weights(one, get_weights(other))
+    np.testing.assert_array_equal(outputs_of(one, batch)[1], before)
+    set_weights(one, [0 * w for w in get_weights(one)])
+    assert np.abs(outputs_of(one, batch)[1] - before).max() > 0
+    np.testing.assert_array_equal(outputs_of(other, batch)[1], before)

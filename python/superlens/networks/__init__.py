@@ -91,41 +91,11 @@ def build(name: str, config: Mapping[str, Any]) -> keras.Model:
     SuperlensError
         If the name is unknown or the configuration does not fit it.
     """
-    import keras
-
     make = architecture(name).make
     try:
         network = make(**config)
         network.compile(jit_compile=False)  # on a processor, XLA's convolutions are many times slower
-        if keras.backend.backend() == "tensorflow":  # the others do so anyway
-            _trace_shapes_apart(network)
         return network
     except (TypeError, ValueError) as error:
         why = " ".join(str(error).split())
         raise SuperlensError(f"network {name!r} does not take this configuration: {why}") from error
-
-
-_MOST_SHAPES = 16
-
-
-def _trace_shapes_apart(network: keras.Model) -> None:
-    """Compile prediction for each shape of a batch by itself.
-
-    From the second shape on Keras compiles for all shapes at once, and that rounds otherwise: the last digits of an image would depend on
-    the images before it.
-    """
-    import keras
-
-    compiled: dict[tuple[tuple[int, ...], ...], Any] = {}
-
-    def predict(*arguments: Any) -> Any:
-        shapes = tuple(tuple(leaf.shape) for leaf in keras.tree.flatten(arguments[-1]))
-        if shapes not in compiled:
-            network.make_predict_function(force=True)
-            compiled[shapes] = network.predict_function
-            network.predict_function = predict
-            if len(compiled) > _MOST_SHAPES:
-                del compiled[next(iter(compiled))]
-        return compiled[shapes](*arguments)
-
-    network.predict_function = predict

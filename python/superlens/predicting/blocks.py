@@ -16,7 +16,7 @@ from superlens.io import BlockFormat, BlockWriter, ImageFile, LazyImage, open_bl
 from superlens.observing.haze import Haze
 from superlens.predicting.predictor import Predictor
 from superlens.streaming import BlockPlan, Measured, observe_block, part_of
-from superlens.training import engine_errors, select_device
+from superlens.training import select_device
 
 __all__ = ["BlockJob", "Opened", "Output", "adapted_model", "keep_haze", "not_written"]
 
@@ -146,8 +146,7 @@ def _do(files: _Files, job: BlockJob, number: int) -> None:
     if smooth is not None:
         counts = counts - smooth
     try:
-        with engine_errors():
-            found = predictor(counts, sigma, tuple(output.role for output in job.outputs))
+        found = predictor(counts, sigma, tuple(output.role for output in job.outputs))
     except MemoryError as error:
         sides = " x ".join(map(str, counts.shape))
         raise SuperlensError(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from superlens.tiling import choose_tile, map_tiles
-from superlens.training import engine_errors
+from superlens.training import outputs_of
 
 __all__ = ["FramePredictor", "predict_frames"]
 
@@ -61,7 +62,7 @@ def predict_frames(predictor: FramePredictor, frames: Array) -> Array:
     if per_frame <= _BLOCK_BYTES:
         at_once = max(1, int(_BLOCK_BYTES // per_frame))
         parts = [
-            predictor.network.predict_on_batch(_shown(padded, range(i, min(i + at_once, count)), predictor.neighbours))
+            outputs_of(predictor.network, _shown(padded, range(i, min(i + at_once, count)), predictor.neighbours))[0]
             for i in range(0, count, at_once)
         ]
     else:
@@ -85,10 +86,7 @@ def _in_tiles(predictor: FramePredictor, frame: Array) -> Array:
         bytes_per_pixel=predictor.bytes_per_pixel,
         memory_bytes=_BLOCK_BYTES,
     )
-
-    def block(part: Array) -> Array:
-        with engine_errors():
-            return np.asarray(predictor.network.predict_on_batch(part))
-
-    made = map_tiles(block, frame, halo=predictor.halo, tile=tile, align=predictor.align)
+    (made,) = map_tiles(
+        partial(outputs_of, predictor.network), frame, halo=predictor.halo, tile=tile, align=predictor.align
+    )
     return np.asarray(made)[None]

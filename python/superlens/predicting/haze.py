@@ -18,6 +18,7 @@ from superlens.observing.haze import Cells, Haze, cell_side, cells_of, cells_wit
 from superlens.observing.observation import Observation
 from superlens.streaming import Measured, observe_block
 from superlens.tiling import Tile
+from superlens.training import outputs_of
 
 __all__ = ["HazeMode", "find_haze", "find_haze_of_file", "haze_share_of_cells", "separated"]
 
@@ -92,7 +93,7 @@ def haze_share_of_cells(cells: Cells, fwhm_px: float) -> Array:
     for quarters in range(4):
         for step in (1, -1):
             turned = np.ascontiguousarray(np.rot90(framed, quarters)[:, ::step])
-            said = np.asarray(_network().predict_on_batch(turned[None]))[0, ..., 0]
+            said = outputs_of(_network(), turned[None])[0][0, ..., 0]
             total += np.rot90(said[:, ::step], -quarters)
     return np.asarray(total[:height, :width] / 8, np.float32)
 

@@ -19,6 +19,7 @@ from superlens.optics import RESPONSES
 from superlens.predicting.predictor import Predictor
 from superlens.predicting.start import answer
 from superlens.predicting.whole import in_windows
+from superlens.training import outputs_of
 from superlens.training.two_stage.framing import scaled
 from superlens.training.two_stage.held_out import EDGE
 from superlens.training.two_stage.optics import SharpOptics
@@ -120,7 +121,7 @@ class TwoStagePredictor(Predictor):
             found = self._windowed(counts)
         else:
             normaliser = self.state.normaliser
-            outputs = self.model.network.predict_on_batch(normaliser.forward(counts)[None, ..., None])
+            outputs = outputs_of(self.model.network, normaliser.forward(counts)[None, ..., None])
             made = (normaliser.backward(one[0, ..., 0]) for one in outputs)
             found = dict(zip(self._known.outputs, made, strict=True))
         return {role: found[role] for role in roles}
@@ -181,7 +182,7 @@ class TwoStagePredictor(Predictor):
         low, high = float(counts.min()), float(counts.max())
 
         def block(part: Array) -> list[Array]:
-            made = network.predict_on_batch(np.pad(part, ((0, 0), *((p, p) for p in padding), (0, 0))))
+            made = outputs_of(network, np.pad(part, ((0, 0), *((p, p) for p in padding), (0, 0))))
             factors = (1, 1, 1), (1, scale, scale)
             return [
                 one[(slice(None), *(slice(p * f, -p * f) for p, f in zip(padding, by, strict=True)))]

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from superlens.predicting.predictor import Predictor
 from superlens.tiling import choose_tile, map_tiles
-from superlens.training import engine_errors
 
 __all__ = ["in_windows", "predict_whole"]
 
@@ -52,8 +51,7 @@ def predict_whole(
     edge = (0,) * along_z + (predictor.edge,) * 2
 
     def block(part: Array) -> list[Array]:
-        with engine_errors():
-            made = predictor(part[0, ..., 0], part[0, ..., 1], wanted)
+        made = predictor(part[0, ..., 0], part[0, ..., 1], wanted)
         return [made[role][None, ..., None] for role in wanted]
 
     sides = tile or choose_tile(

@@ -24,6 +24,7 @@ from superlens.training.backends import (
 from superlens.training.checkpoint import Checkpoint, get_weights, set_weights
 from superlens.training.history import History, Plan, Record
 from superlens.training.loop import Draw, Trainer, fit
+from superlens.training.outputs import outputs_of
 
 __all__ = [
     "Checkpoint",
@@ -39,6 +40,7 @@ __all__ = [
     "engine_errors",
     "fit",
     "get_weights",
+    "outputs_of",
     "precision",
     "select_device",
     "set_weights",

@@ -19,6 +19,7 @@ from superlens.progress import Cancelled, Progress, Watching, silent
 from superlens.training.backends import engine_errors
 from superlens.training.checkpoint import Checkpoint, State
 from superlens.training.history import History, Plan
+from superlens.training.outputs import outputs_of
 
 __all__ = ["Draw", "Trainer", "fit"]
 
@@ -171,8 +172,7 @@ class Trainer:
 
 def _glimpse(network: keras.Model, batch: NDArray[Any]) -> NDArray[np.float32]:
     """The finest output of a network, of a volume its middle plane."""
-    outputs = network.predict_on_batch(batch)
-    finest = max(outputs if isinstance(outputs, list | tuple) else [outputs], key=np.size)
+    finest = max(outputs_of(network, batch), key=np.size)
     picture = np.asarray(finest[0, ..., 0], np.float32)
     return picture if picture.ndim == 2 else picture[len(picture) // 2]
 
@@ -194,4 +194,5 @@ class _Trainee(keras.Model):
     ) -> Any:
         # Where a fused ReLU makes zeros of what is not a number, the loss of a step does not show it; the weights do at the next one.
         watched = 0.0 * sum(ops.sum(variable) for variable in self.trainable_variables)
-        return self._loss(y, y_pred) + watched
+        targets = keras.tree.map_structure(ops.convert_to_tensor, y)  # PyTorch gets them as they were given
+        return self._loss(targets, y_pred) + watched

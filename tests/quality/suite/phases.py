@@ -197,7 +197,7 @@ def predicting(size: str) -> dict[str, Any]:
         predict_whole(predictor, observation.counts[0], observation.sigma[0], roles)
 
     first = _seconds(once)
-    again, bound = min(_seconds(once) for _ in range(3)), bound_gflops()
+    again, bound = min(_seconds(once) for _ in range(2)), bound_gflops()
     flop = convolution_flop(model.network, (1, *image.data.shape[-2:]))
     return {
         "first": first,

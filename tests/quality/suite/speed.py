@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from .store import ROOT, Cell, Outcome
 
@@ -28,14 +31,14 @@ def cells() -> list[Cell]:
     """All cells, the short ones first."""
     enhanced = {"bundled": "image", "512": "image", "20x256": "stack", "2048": "image", "1000x64": "movie"}
     return [
-        Cell("imports", imports, {"repeats": 5}),
+        Cell("imports", imports, {"repeats": 3}),
         *(
             Cell(f"enhance/{size}", phases, {"what": kind, "size": size}, shipped=True)
             for size, kind in enhanced.items()
         ),
         Cell("training/256", phases, {"what": "training", "size": "256"}, shipped=True),
         Cell("predict/2048", phases, {"what": "predict", "size": "2048"}, shipped=True),
-        Cell("paired/bundled", paired, {"repeats": 3}, shipped=True),
+        Cell("paired/bundled", paired, {"repeats": 2}, shipped=True),
     ]
 
 
@@ -45,7 +48,7 @@ def phases(what: str, size: str) -> Outcome:
 
 
 def imports(repeats: int) -> Outcome:
-    """Median seconds of fresh processes that load a part of what a run needs."""
+    """Median processor seconds of fresh processes that load a part of what a run needs."""
     names = ("superlens", "tensorflow", "keras", "superlens.enhancing", "superlens.runs.records")
     told: dict[str, float | str | None] = {"python": _median(["-c", "pass"], repeats)}
     told |= {name.replace(".", "_"): _median(["-c", f"import superlens, {name}"], repeats) for name in names}
@@ -58,24 +61,26 @@ def paired(repeats: int) -> Outcome:
     before = os.environ.get(BEFORE)
     if before is None:
         raise RuntimeError(f"{BEFORE} is not set; it names the checkout to compare with")
-    found: dict[str, list[float]] = {"before": [], "first": [], "whole": []}
+    earlier, now = [], []
     for _ in range(repeats):
-        found["before"].append(_command(Path(before))["whole"])
-        for name, seconds in _command(ROOT).items():
-            found[name].append(seconds)
-    ratios = {
-        f"{name}_of_before": statistics.median(a / b for a, b in zip(found[name], found["before"], strict=True))
-        for name in ("first", "whole")
+        earlier.append(_command(Path(before)))
+        now.append(_command(ROOT))
+    told: dict[str, float | str | None] = {
+        f"before_{n}": statistics.median(run[n] for run in earlier) for n in ("whole", "whole_wall")
     }
-    return Outcome({**{f"{name}_seconds": statistics.median(seconds) for name, seconds in found.items()}, **ratios})
+    told |= {name: statistics.median(run[name] for run in now) for name in now[0]}
+    for name in now[0]:
+        whole = "whole_wall" if name.endswith("wall") else "whole"
+        told[f"{name}_of_before"] = statistics.median(a[name] / b[whole] for a, b in zip(now, earlier, strict=True))
+    return Outcome(told)
 
 
 def _command(checkout: Path) -> dict[str, float]:
-    """Seconds from the start of ``superlens enhance`` to its first picture, where it shows one, and to its end."""
+    """Processor seconds of ``superlens enhance`` to its first picture, where it shows one, and to its end; and the wall seconds of both."""
     sample = ROOT / "python" / "superlens" / "samples" / "microtubules_low_light.tif"
     with tempfile.TemporaryDirectory() as folder:
         arguments = ["enhance", str(sample), *_OPTICS, "--out", folder]
-        began = time.perf_counter()
+        began, spent = time.perf_counter(), _children()
         process = subprocess.Popen(
             [sys.executable, "-c", _MAIN, *arguments],
             env=_environment(checkout),
@@ -87,19 +92,27 @@ def _command(checkout: Path) -> dict[str, float]:
         for line in process.stderr or ():
             lines.append(line)
             if first is None and line.startswith("First picture"):
-                first = time.perf_counter() - began
+                times = psutil.Process(process.pid).cpu_times()
+                first = times.user + times.system, time.perf_counter() - began
         if process.wait():
             raise RuntimeError(f"superlens enhance ended with {process.returncode}: {''.join(lines)[-600:]}")
-        whole = time.perf_counter() - began
-    return {"first": whole if first is None else first, "whole": whole}
+        whole = _children() - spent, time.perf_counter() - began
+    first = first or whole
+    return {"first": first[0], "whole": whole[0], "first_wall": first[1], "whole_wall": whole[1]}
+
+
+def _children() -> float:
+    """Processor seconds of all processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _median(arguments: list[str], repeats: int) -> float:
     seconds = []
     for _ in range(repeats):
-        began = time.perf_counter()
+        began = _children()
         _output([sys.executable, *arguments])
-        seconds.append(time.perf_counter() - began)
+        seconds.append(_children() - began)
     return statistics.median(seconds)
 
 

@@ -21,6 +21,7 @@ from superlens.networks import architecture
 from superlens.observing.conditioning import condition
 from superlens.predicting import Predictor, predict_whole
 from superlens.predicting.start import answer, start_of
+from superlens.training import outputs_of
 from superlens.training.two_stage.framing import scaled
 from superlens.training.two_stage.held_out import EDGE
 
@@ -100,7 +101,7 @@ class SimPredictor(Predictor):
         low, high = float(counts.min()), float(counts.max())
         p, sides = ORIGINAL_PADDING, counts.shape
         frame = [(p, p + -side % self.align) for side in sides]
-        made = self.model.network.predict_on_batch(np.pad(scaled(counts, (low, high)), frame)[None, ..., None])
+        made = outputs_of(self.model.network, np.pad(scaled(counts, (low, high)), frame)[None, ..., None])
         inner = tuple(slice(p, p + side) for side in sides)
         outputs = architecture(self.model.config.network).outputs
         back = (one[0, ..., 0][inner] * np.float32(high - low) + np.float32(low) for one in made)

@@ -5,9 +5,14 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from superlens.errors import SuperlensError
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["Card", "Engine", "Trouble", "card_of"]
 
@@ -66,6 +71,11 @@ class Engine(abc.ABC):
     @abc.abstractmethod
     def threads(self) -> int | None:
         """Threads that were chosen; None for as many as there are processors."""
+
+    def outputs(self, network: keras.Model, batch: NDArray[np.float32]) -> Sequence[Any]:
+        """The outputs of a network for a batch."""
+        made = network.predict_on_batch(batch)
+        return made if isinstance(made, list | tuple) else [made]
 
     @abc.abstractmethod
     def trouble(self, error: BaseException) -> Trouble | None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
+import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from superlens.training.backends.engine import Card, Engine, Trouble
 
@@ -38,6 +42,10 @@ class _TensorFlow(Engine):
     def threads(self) -> int | None:
         return int(tf.config.threading.get_intra_op_parallelism_threads()) or None
 
+    def outputs(self, network: keras.Model, batch: NDArray[np.float32]) -> Sequence[Any]:
+        values = [[v.value for v in some] for some in (network.trainable_variables, network.non_trainable_variables)]
+        return [one.numpy() for one in _graph(network)(*values, batch)]
+
     def trouble(self, error: BaseException) -> Trouble | None:
         if isinstance(error, tf.errors.ResourceExhaustedError):
             return "memory"
@@ -45,6 +53,36 @@ class _TensorFlow(Engine):
 
 
 _FAILED = (tf.errors.InternalError, tf.errors.UnknownError, tf.errors.UnavailableError, tf.errors.AbortedError)
+
+
+_STRUCTURES: WeakKeyDictionary[keras.Model, str] = WeakKeyDictionary()
+_GRAPHS: dict[str, Callable[..., Any]] = {}
+
+
+def _graph(network: keras.Model) -> Callable[..., Any]:
+    """A function of weights and a batch of any shape, compiled once for all networks of one structure.
+
+    Keras compiles for the shape of the first batch, and for all shapes from the second on, which rounds otherwise.
+    """
+    counts = len(network.trainable_variables), len(network.non_trainable_variables)
+    if network not in _STRUCTURES:
+        _STRUCTURES[network] = f"{network.to_json()}"
+    key = f"{counts} {_STRUCTURES[network]}"
+    if key not in _GRAPHS:
+
+        def run(trainable: Any, fixed: Any, batch: Any) -> list[Any]:
+            made, _ = network.stateless_call(trainable, fixed, batch, training=False)
+            return list(made) if isinstance(made, list | tuple) else [made]
+
+        signature = [
+            *(
+                [tf.TensorSpec(v.shape, v.dtype) for v in some]
+                for some in (network.trainable_variables, network.non_trainable_variables)
+            ),
+            tf.TensorSpec(network.inputs[0].shape, tf.float32),
+        ]
+        _GRAPHS[key] = tf.function(run, input_signature=signature, autograph=False, jit_compile=False)
+    return _GRAPHS[key]
 
 
 def _card(device: Any) -> Card:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superlens.observing.conditioning import Normaliser, WienerBank, condition
+from superlens.training.outputs import outputs_of
 from superlens.training.two_stage.pairs import Pair, Pairs
 from superlens.training.two_stage.recordings import Recording
 from superlens.training.two_stage.recorrupted import sigma_of
@@ -100,7 +101,8 @@ class ConditionedPatches:
     def denoised(self, first_stage: Any, recording: Recording) -> Array:
         """The first stage of the conditioned recording."""
         channels = condition(recording.in_focus, sigma_of(recording), self._normaliser, self._whole_bank)
-        made = np.asarray(first_stage.predict_on_batch(aligned(channels, self._align)[None])[0, ..., 0])
+        (batch,) = outputs_of(first_stage, aligned(channels, self._align)[None])
+        made = batch[0, ..., 0]
         height, width = recording.counts.shape[-2:]
         return made[..., :height, :width]
 
@@ -147,7 +149,7 @@ class PaddedPatches:
 
     def denoised(self, first_stage: Any, recording: Recording) -> Array:
         """The first stage of the scaled recording."""
-        made = first_stage.predict_on_batch(self._padded(scaled(recording.counts, recording.bounds)[None, ..., None]))
+        (made,) = outputs_of(first_stage, self._padded(scaled(recording.counts, recording.bounds)[None, ..., None]))
         return np.asarray(cropped(made, self.margins)[0, ..., 0])
 
     def _padded(self, batch: Array) -> Array:

@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from superlens.training.outputs import outputs_of
+
 __all__ = ["TURNS", "Turn", "aligned", "averaged", "turns_of", "unchanged_by"]
 
 Array = NDArray[np.float32]
@@ -78,7 +80,7 @@ def averaged(network: keras.Model, channels: Array, *, flips: int, align: int) -
     padded = aligned(channels, align)
     sums: list[Array] = []
     for turn, back in turns_of(channels.ndim - 1, flips):
-        outputs = network.predict_on_batch(np.ascontiguousarray(turn(padded))[None])
+        outputs = outputs_of(network, np.ascontiguousarray(turn(padded))[None])
         made = [back(o[0, ..., 0]) for o in outputs]
         sums = made if not sums else [a + b for a, b in zip(sums, made, strict=True)]
     factors = [one.shape[-1] // padded.shape[-2] for one in sums]
