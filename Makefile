@@ -5,10 +5,12 @@
 #   make docs      the documentation as a site in build/site, built strictly: a broken link is an error
 #   make release   build wheel and sdist, install each into a bare environment and use it there; lay out the Fiji update site
 #   make fiji      build the Fiji plugin: a jar for `superlens fiji`, and archives to unpack into Fiji or ImageJ. Needs Java and Maven
+#   make backends  the networks on PyTorch and JAX against TensorFlow, on the processor, in an environment of their own
 #   make quality   the benchmark suite behind docs/benchmarks (hours; goes on where it was stopped)
 
 VENV ?= .venv
 OUT ?= out/demo
+TORCH ?= torch --index-url https://download.pytorch.org/whl/cpu
 PYTEST_ARGS ?=
 
 ifeq ($(OS),Windows_NT)
@@ -23,7 +25,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet
 
-.PHONY: demo test lint plugin docs release fiji quality dev clean
+.PHONY: demo test lint plugin docs release fiji backends quality dev clean
 
 demo: $(VENV)/.demo
 	$(BIN)/superlens demo --out $(OUT)
@@ -64,6 +66,13 @@ release: $(VENV)/.python
 	@if ls fiji-plugin/target/superlens-fiji-*.zip >/dev/null 2>&1; then \
 		$(PYTHON) fiji-plugin/update_site.py fiji-plugin/target/superlens-fiji-*.zip build/update-site; \
 	else echo "No Fiji archive; run \`make fiji\` first to lay out the update site."; fi
+
+backends:
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv and pip was found." >&2; exit 1; }
+	$(PYTHON) -m venv build/backends
+	PIP_DISABLE_PIP_VERSION_CHECK=1 build/backends/bin/python -m pip install --quiet $(TORCH)
+	PIP_DISABLE_PIP_VERSION_CHECK=1 build/backends/bin/python -m pip install --quiet --editable . "jax[cpu]>=0.4.30,<1"
+	build/backends/bin/python tests/quality/backends.py
 
 quality: $(VENV)/.dev
 	$(BIN)/python tests/quality/zs2d.py

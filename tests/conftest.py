@@ -152,10 +152,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("fiji") and shutil.which("java") is None:
         pytest.skip("no Java: install a JDK to run the Fiji tests")
     if item.get_closest_marker("gpu") and not _graphics_cards():
-        pytest.skip("no graphics card that TensorFlow can use")
+        pytest.skip("no graphics card that the networks' library can use")
 
 
 def _graphics_cards() -> list[object]:
-    import tensorflow as tf
+    from superlens.training import engine
 
-    return list(tf.config.list_physical_devices("GPU"))
+    return list(engine().cards())

@@ -14,7 +14,7 @@ from superlens import doctor
 from superlens.backend import BACKENDS, choose_backend
 from superlens.errors import SuperlensError
 from superlens.training import backends, best_precision, device_in_use, engine_errors, select_device
-from superlens.training.backends.engine import Card, Engine, card_of
+from superlens.training.backends.engines import Card, Engine, card_of
 
 NEW, OLD = Card("a new card", bfloat16=True), Card("an old card", bfloat16=False)
 RUNNING = keras.backend.backend()

@@ -91,10 +91,13 @@ def build(name: str, config: Mapping[str, Any]) -> keras.Model:
     SuperlensError
         If the name is unknown or the configuration does not fit it.
     """
+    import keras
+
     make = architecture(name).make
     try:
         network = make(**config)
-        network.compile(jit_compile=False)  # on a processor, XLA's convolutions are many times slower
+        # JAX compiles each operation by itself otherwise; TensorFlow's own convolutions are many times faster than XLA's on a processor.
+        network.compile(jit_compile=keras.backend.backend() == "jax")
         return network
     except (TypeError, ValueError) as error:
         why = " ".join(str(error).split())

@@ -94,7 +94,7 @@ class Trainer:
         self._optimizer = keras.optimizers.Adam(
             use_ema=average > 0, ema_momentum=average or None, ema_overwrite_frequency=None
         )
-        self._trainee.compile(optimizer=self._optimizer, jit_compile=False)
+        self._trainee.compile(optimizer=self._optimizer, jit_compile=keras.backend.backend() == "jax")
         self._optimizer.build(self._trainee.trainable_variables)
         self._fresh = [np.array(ops.convert_to_numpy(v)) for v in self._optimizer.variables]
 

@@ -209,6 +209,36 @@ def predicting(size: str) -> dict[str, Any]:
     }
 
 
+def engines(size: str) -> dict[str, Any]:
+    """One batch of conditioned channels through the light network by TensorFlow and by OpenVINO, both in float32, against the bound."""
+    import openvino
+    import tensorflow as tf
+
+    from superlens.predicting.start import beginning_of
+    from superlens.training import outputs_of
+
+    network, side = beginning_of("light", None).model.network, int(size)
+    shape = (1, side, side, network.input.shape[-1])
+    batch = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    began = _now()
+    traced = tf.function(network, input_signature=[tf.TensorSpec(shape, tf.float32)]).get_concrete_function()
+    options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 2, "ENABLE_CPU_PINNING": False}
+    compiled = openvino.Core().compile_model(openvino.convert_model(traced), "CPU", options)
+    converting = _now() - began
+    ours = outputs_of(network, batch)
+    theirs = [np.asarray(one) for one in list(compiled(batch).values())[: len(ours)]]
+    flop, bound = convolution_flop(network, shape[:-1]), bound_gflops()
+    told = {
+        "converting": converting,
+        "apart": max(float(np.abs(a - b).max() / np.abs(a).max()) for a, b in zip(ours, theirs, strict=True)),
+        "bound_gflops": bound,
+    }
+    for name, call in (("tensorflow", lambda: outputs_of(network, batch)), ("openvino", lambda: compiled(batch))):
+        seconds = min(_seconds(call) for _ in range(3))
+        told |= {name: seconds, f"{name}_of_bound": flop / seconds / 1e9 / bound}
+    return told
+
+
 def _made(what: str, size: str) -> tuple[Any, Any]:
     """An image of the size, laid of mirrored copies of the bundled one, and its optics."""
     import superlens as sl
@@ -243,7 +273,7 @@ def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
 
 
-_WORK = {"training": training, "predict": predicting}
+_WORK = {"training": training, "predict": predicting, "engines": engines}
 
 
 def main(what: str, size: str) -> None:

@@ -38,6 +38,10 @@ def cells() -> list[Cell]:
         ),
         Cell("training/256", phases, {"what": "training", "size": "256"}, shipped=True),
         Cell("predict/2048", phases, {"what": "predict", "size": "2048"}, shipped=True),
+        *(
+            Cell(f"engines/{side}", phases, {"what": "engines", "size": side}, shipped=True)
+            for side in ("256", "512", "1024")
+        ),
         Cell("paired/bundled", paired, {"repeats": 2}, shipped=True),
     ]
 

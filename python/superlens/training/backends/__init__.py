@@ -16,7 +16,7 @@ import keras
 
 from superlens.errors import SuperlensError
 from superlens.host import processor, usable_processors
-from superlens.training.backends.engine import Card, Engine, card_of
+from superlens.training.backends.engines import Card, Engine, card_of
 
 __all__ = [
     "Card",

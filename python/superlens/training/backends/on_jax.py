@@ -1,17 +1,16 @@
-"""JAX as an engine. What XLA compiles is kept in the user's cache, so that the next run does not compile it again."""
+"""JAX as an engine."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
 
-from superlens.training.backends.engine import Card, Engine, Trouble
+from superlens.training.backends.engines import Card, Engine, Trouble
 
-__all__ = ["ENGINE", "keep_compiled"]
+__all__ = ["ENGINE"]
 
 
 class _Jax(Engine):
@@ -44,12 +43,6 @@ class _Jax(Engine):
         if "RESOURCE_EXHAUSTED" in str(error) or "out of memory" in str(error).lower():
             return "memory"
         return "card" if self.card() is not None else None
-
-
-def keep_compiled(folder: Path) -> None:
-    """Keep what is compiled in a folder; where it cannot be written, JAX compiles anew and says so in its log."""
-    jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
 def _limit(threads: int) -> None:

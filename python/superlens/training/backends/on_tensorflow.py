@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from superlens.training.backends.engine import Card, Engine, Trouble
+from superlens.training.backends.engines import Card, Engine, Trouble
 
 __all__ = ["ENGINE"]
 

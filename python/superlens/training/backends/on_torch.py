@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from superlens.training.backends.engine import Card, Engine, Trouble
+from superlens.training.backends.engines import Card, Engine, Trouble
 
 __all__ = ["ENGINE"]
 

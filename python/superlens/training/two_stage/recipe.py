@@ -155,7 +155,7 @@ class TwoStageTraining:
 def first_stage(network: keras.Model, known: Architecture) -> keras.Model:
     """The denoising half of a two-stage network, with the same weights."""
     stage = keras.Model(network.input, network.outputs[known.outputs.index("denoised")])
-    stage.compile(jit_compile=False)
+    stage.compile(jit_compile=keras.backend.backend() == "jax")
     return stage
 
 
