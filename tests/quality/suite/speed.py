@@ -42,7 +42,7 @@ def cells() -> list[Cell]:
             Cell(f"engines/{side}", phases, {"what": "engines", "size": side}, shipped=True)
             for side in ("256", "512", "1024")
         ),
-        Cell("paired/bundled", paired, {"repeats": 2}, shipped=True),
+        Cell("paired/bundled", paired, {"repeats": 1}, shipped=True),
     ]
 
 
