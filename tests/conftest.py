@@ -156,6 +156,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def _graphics_cards() -> list[object]:
-    from superlens.training import engine
+    from superlens.training import running_engine
 
-    return list(engine().cards())
+    return list(running_engine().cards())

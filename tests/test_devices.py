@@ -51,7 +51,7 @@ def on(monkeypatch):
     """Put an engine in the place of the one that runs."""
 
     def put(one):
-        monkeypatch.setattr(backends, "engine", lambda: one)
+        monkeypatch.setattr(backends, "running_engine", lambda: one)
         return one
 
     return put

@@ -198,20 +198,20 @@ def describe(diagnosis: Diagnosis) -> str:
 
 
 def _threads() -> int:
-    from superlens.training import engine
+    from superlens.training import running_engine
 
-    return engine().threads() or usable_processors()
+    return running_engine().threads() or usable_processors()
 
 
 def _devices() -> tuple[Device, ...]:
     """The processor, and the card that is in use."""
     import keras
 
-    from superlens.training import engine
+    from superlens.training import running_engine
 
     with keras.device("cpu:0"):
         found = [_measured("CPU:0", processor())]
-    card = engine().card()
+    card = running_engine().card()
     return (*found, *([] if card is None else [_measured("GPU:0", card.model)]))
 
 
@@ -321,9 +321,9 @@ _REACHES = {
 
 
 def _engine_words() -> str:
-    from superlens.training import engine
+    from superlens.training import running_engine
 
-    return engine().words
+    return running_engine().words
 
 
 def found_card() -> str | None:

@@ -16,9 +16,9 @@ from superlens.training.backends import (
     Precision,
     best_precision,
     device_in_use,
-    engine,
     engine_errors,
     precision,
+    running_engine,
     select_device,
 )
 from superlens.training.checkpoint import Checkpoint, get_weights, set_weights
@@ -36,7 +36,7 @@ __all__ = [
     "Trainer",
     "best_precision",
     "device_in_use",
-    "engine",
+    "running_engine",
     "engine_errors",
     "fit",
     "get_weights",

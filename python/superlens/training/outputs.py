@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from superlens.training.backends import engine, engine_errors
+from superlens.training.backends import engine_errors, running_engine
 
 __all__ = ["outputs_of"]
 
@@ -39,4 +39,4 @@ def outputs_of(network: keras.Model, batch: Array) -> list[Array]:
         If a graphics card has failed.
     """
     with engine_errors():
-        return [np.asarray(one) for one in engine().outputs(network, batch)]
+        return [np.asarray(one) for one in running_engine().outputs(network, batch)]

@@ -23,7 +23,7 @@ __all__ = [
     "Precision",
     "best_precision",
     "device_in_use",
-    "engine",
+    "running_engine",
     "engine_errors",
     "precision",
     "select_device",
@@ -35,7 +35,7 @@ _ENGINES = {"tensorflow": "on_tensorflow", "jax": "on_jax", "torch": "on_torch"}
 
 
 @functools.cache
-def engine() -> Engine:
+def running_engine() -> Engine:
     """The library that Keras computes with.
 
     Raises
@@ -57,10 +57,10 @@ def best_precision() -> Precision:
 
     bfloat16 on a card, or a processor, that multiplies matrices of it faster; float32 elsewhere.
     """
-    card = engine().card()
+    card = running_engine().card()
     if card is not None:
         return "mixed_bfloat16" if card.bfloat16 else "float32"
-    return "mixed_bfloat16" if engine().fast_bfloat16 and "amx_bf16" in _cpu_flags() else "float32"
+    return "mixed_bfloat16" if running_engine().fast_bfloat16 and "amx_bf16" in _cpu_flags() else "float32"
 
 
 def _cpu_flags() -> str:
@@ -82,7 +82,7 @@ def engine_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        match engine().trouble(error):
+        match running_engine().trouble(error):
             case "memory":
                 raise MemoryError(" ".join(str(error).split())[:200]) from error
             case "card":
@@ -108,7 +108,7 @@ def select_device(device: str | None = None, threads: int | None = None) -> None
     SuperlensError
         If there is no such device, or the engine already runs.
     """
-    used = engine()
+    used = running_engine()
     card = card_of(device, used.cards(), used.words)
     try:
         used.use(card, threads)
@@ -118,7 +118,7 @@ def select_device(device: str | None = None, threads: int | None = None) -> None
 
 def device_in_use() -> str:
     """Words for the device that networks run on, e.g. ``"GPU, NVIDIA H100"`` or ``"CPU, 8 threads, AMD EPYC, PyTorch"``."""
-    used = engine()
+    used = running_engine()
     other = "" if used.words == "TensorFlow" else f", {used.words}"
     card = used.card()
     if card is not None:
