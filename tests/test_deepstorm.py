@@ -373,6 +373,18 @@ def test_molecules_of_another_width_are_rescaled() -> None:
     assert found.density.data.sum() == pytest.approx(len(made.truth), rel=0.3)
 
 
+def test_the_precision_of_training_finds_the_same_molecules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where bfloat16 is faster than float32, and is taken."""
+    made, model = movie(4.0, frames=6, seed=4), Model.load(shipped()["deepstorm-dense"])
+    tables = []
+    for name in ("float32", "mixed_bfloat16"):
+        monkeypatch.setattr("superlens.methods.deepstorm.detect.best_precision", lambda name=name: name)
+        tables.append(localize(made.frames, model).localizations)
+    pairs = match(*tables)
+    assert len(pairs) > 0.98 * max(len(table) for table in tables)
+    assert np.median(pairs.distance_nm) < 0.5
+
+
 def test_a_single_frame_will_do() -> None:
     made = movie(0.5, frames=1, seed=5, sensor=Camera(gain=1.0, offset=100.0, read_noise_e=1.5))
     found = localize(Image(made.frames.data[0], "YX", pixel_nm=100.0), known=Known(110.0, 100.0, 1.0, 1.5))

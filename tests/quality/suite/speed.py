@@ -42,6 +42,12 @@ def cells() -> list[Cell]:
             Cell(f"engines/{side}", phases, {"what": "engines", "size": side}, shipped=True)
             for side in ("256", "512", "1024")
         ),
+        Cell(
+            "localize/dense", localize, {"kind": "filaments", "density": 5.5, "frames": 361, "repeats": 1}, shipped=True
+        ),
+        Cell(
+            "localize/sparse", localize, {"kind": "uniform", "density": 0.1, "frames": 1000, "repeats": 1}, shipped=True
+        ),
         Cell("paired/bundled", paired, {"repeats": 1}, shipped=True),
     ]
 
@@ -76,6 +82,25 @@ def paired(repeats: int) -> Outcome:
     for name in now[0]:
         whole = "whole_wall" if name.endswith("wall") else "whole"
         told[f"{name}_of_before"] = statistics.median(a[name] / b[whole] for a, b in zip(now, earlier, strict=True))
+    return Outcome(told)
+
+
+def localize(kind: str, density: float, frames: int, repeats: int) -> Outcome:
+    """A movie of molecules; where SUPERLENS_BEFORE names a checkout, in turns with it. Medians of the runs, and of their ratios."""
+    before = os.environ.get(BEFORE)
+    checkouts = {"": ROOT, **({} if before is None else {"before_": Path(before)})}
+    command = [sys.executable, "-m", "suite.localizing", kind, str(density), str(frames)]
+    runs: dict[str, list[dict[str, float]]] = {name: [] for name in checkouts}
+    for _ in range(repeats):
+        for name, checkout in checkouts.items():
+            runs[name].append(json.loads(_output(command, checkout).splitlines()[-1]))
+    told: dict[str, float | str | None] = {
+        name + key: statistics.median(run[key] for run in some) for name, some in runs.items() for key in some[0]
+    }
+    if before is not None:
+        for key in ("wall", "processor"):
+            pairs = zip(runs[""], runs["before_"], strict=True)
+            told[f"{key}_of_before"] = statistics.median(now[key] / earlier[key] for now, earlier in pairs)
     return Outcome(told)
 
 
@@ -125,8 +150,8 @@ def _environment(checkout: Path = ROOT) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
 
 
-def _output(command: list[str]) -> str:
-    done: Any = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
+def _output(command: list[str], checkout: Path = ROOT) -> str:
+    done: Any = subprocess.run(command, env=_environment(checkout), capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command[:4])} ... ended with {done.returncode}: {done.stderr.strip()[-600:]}")
     return str(done.stdout)
