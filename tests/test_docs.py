@@ -99,7 +99,7 @@ def test_the_citation_file_names_the_papers_behind_the_methods() -> None:
     assert all({"title", "authors", "type"} <= reference.keys() for reference in cited["references"])
 
 
-@pytest.mark.parametrize("name", ["recorded.py", "smlm.py", "verdicts.py", "write_docs.py", "zs3d.py"])
+@pytest.mark.parametrize("name", ["recorded.py", "smlm.py", "speed.py", "verdicts.py", "write_docs.py", "zs3d.py"])
 def test_the_benchmark_page_is_what_its_numbers_give(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     script = ROOT / "tests" / "quality" / name
     monkeypatch.syspath_prepend(str(script.parent))

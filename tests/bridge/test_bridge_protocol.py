@@ -25,6 +25,7 @@ from superlens.bridge.protocol import (
 )
 from superlens.bridge.session import CallSession
 from superlens.errors import SuperlensError
+from superlens.image import Image
 from superlens.progress import Watching
 from superlens.runs.verbs import VERBS
 
@@ -102,6 +103,26 @@ def test_the_events_of_the_files_are_what_a_listener_is_told() -> None:
 def test_nothing_is_predicted_for_a_listener_that_does_not_look() -> None:
     telling = Telling(SILENT, Run())
     telling.glimpse(lambda: pytest.fail("looked"))
+    telling.first(lambda: pytest.fail("looked"))
+
+
+def test_the_first_answer_is_shown_as_soon_as_it_is_there_of_a_volume_its_middle_slice() -> None:
+    seen: list[Any] = []
+
+    class Listener:
+        def update(self, message: str, current: int, maximum: int, info: Any) -> None:
+            seen.append(info)
+
+        def cancelled(self) -> bool:
+            return False
+
+    volume = np.zeros((3, 4, 5), np.float32)
+    volume[1, 2, 3] = 1
+    Telling(Listener(), Run(), preview=True).first(lambda: Image(volume, "ZYX"))
+    (info,) = seen
+    grey = np.frombuffer(base64.b64decode(info["preview"]["grey"]), np.uint8).reshape(4, 5)
+    assert info["stage"] == "predicting"
+    assert np.argwhere(grey).tolist() == [[2, 3]]
 
 
 def test_previews_are_small_few_and_of_any_values() -> None:

@@ -28,10 +28,10 @@ _STEPS = 4
 
 TOLERANCES = {
     "instant": 1e-5,  # no training: the sums of the convolutions
-    "image": 2e-3,
-    "volume": 2e-3,
-    "density": 1e-4,
-    "table_nm": 1.0,  # the median distance of a molecule
+    "image": 1e-4,
+    "volume": 1e-4,
+    "density": 1e-5,
+    "table_nm": 0.01,  # the median distance of a molecule
 }
 """Largest difference, of images over the largest value of the image, and of what a row of the table says of a place in nm."""
 
