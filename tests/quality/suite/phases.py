@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import itertools
 import json
 import resource
 import sys
@@ -193,8 +194,10 @@ def predicting(size: str) -> dict[str, Any]:
     observation, predictor = prepared.observations[0], method.predictor(model)
     roles = ("sharp", "denoised")
 
+    shifts = itertools.count()  # what the pretrained model made of the same pixels before would be remembered
+
     def once() -> None:
-        predict_whole(predictor, observation.counts[0], observation.sigma[0], roles)
+        predict_whole(predictor, observation.counts[0] + np.float32(next(shifts)), observation.sigma[0], roles)
 
     first = _seconds(once)
     again, bound = min(_seconds(once) for _ in range(2)), bound_gflops()
