@@ -129,7 +129,7 @@ def pretrain(
 @click.option("--workers", default=1, show_default=True, help="Processes that draw fields.")
 @click.argument("out", type=click.Path(path_type=Path))
 def main(steps: int, fields: int, seed: int, learning_rate: float, begin: Path | None, workers: int, out: Path) -> None:
-    """Train the network that finds out-of-focus light and write it to OUT; a killed run goes on where it was."""
+    """Train the network that finds out-of-focus light and write it to OUT; a run that was killed continues from its checkpoint."""
     out.parent.mkdir(parents=True, exist_ok=True)
     checkpoint = Checkpoint(out.with_suffix(".checkpoint.npz"), f"haze {steps} {fields} {seed} {learning_rate} {begin}")
     drawn = Fields.draw(fields, seed=seed, workers=workers)

@@ -1,4 +1,4 @@
-"""Train the start that zero-shot learning begins from, on simulated specimens.
+"""Pretrain the network that fine-tuning on an image starts from, on simulated specimens.
 
 A specimen is drawn on the fine grid, seen through a random point spread function, exposed by a random camera, and the light network
 learns to give back the noise-free image and the specimen through the response that sharp images state. Nothing here has seen a real image: what the
@@ -201,8 +201,8 @@ def calibrate(
 ) -> float:
     """Measure what the stated errors have to be scaled by.
 
-    The head that states them is learned along with the rest. Teaching it further on its own, the rest fixed, made it surer on what the
-    simulations hold and too sure on everything else.
+    The head that states them is trained together with the rest. Training it further by itself, with the rest fixed, made it more certain on
+    simulated specimens and too certain on all others.
 
     Returns
     -------
@@ -252,7 +252,7 @@ def two_stage_loss(targets: Sequence[Any], outputs: Sequence[Any]) -> Any:
 @click.option("--workers", default=1, show_default=True, help="Processes that draw batches.")
 @click.argument("out", type=click.Path(path_type=Path))
 def main(steps: int, seed: int, learning_rate: float, begin: Path | None, workers: int, out: Path) -> None:
-    """Train the start of zero-shot learning and write it to OUT; a killed run goes on where it was."""
+    """Pretrain the network and write it to OUT; a run that was killed continues from its checkpoint."""
     out.parent.mkdir(parents=True, exist_ok=True)
     checkpoint = Checkpoint(out.with_suffix(".checkpoint.npz"), f"pretraining {steps} {seed} {learning_rate} {begin}")
     with console() as progress:

@@ -1,4 +1,4 @@
-"""Train the start that zero-shot learning on volumes begins from, on simulated specimens.
+"""Pretrain the network that fine-tuning on a volume starts from, on simulated specimens.
 
 As `superlens.starts.images`, with three differences: the specimen fills a volume, the point spread functions are those of random
 objectives (wide-field, confocal, light-sheet, two-photon) at random sampling, and the network begins from the weights of the one for
@@ -334,7 +334,7 @@ def calibrate(network: keras.Model, *, seed: int = 1, scenes: int = 60) -> float
 @click.option("--workers", default=1, show_default=True, help="Processes that draw batches.")
 @click.argument("out", type=click.Path(path_type=Path))
 def main(steps: int, seed: int, learning_rate: float, begin: Path | None, workers: int, out: Path) -> None:
-    """Train the start of zero-shot learning on volumes and write it to OUT; a killed run goes on where it was."""
+    """Pretrain the network for volumes and write it to OUT; a run that was killed continues from its checkpoint."""
     out.parent.mkdir(parents=True, exist_ok=True)
     checkpoint = Checkpoint(
         out.with_suffix(".checkpoint.npz"), f"pretraining volumes {steps} {seed} {learning_rate} {begin}"
