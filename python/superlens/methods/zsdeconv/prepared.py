@@ -22,6 +22,8 @@ from superlens.training.two_stage.optics import SharpOptics
 
 __all__ = ["LEAST_SLICES", "Prepared", "prepare"]
 
+_TELLING_PIXELS = 64 * 64  # of a plane: in smaller ones one bright spot looks like shared noise
+
 LEAST_SLICES = 5
 """Fewer slices are not a volume."""
 
@@ -73,14 +75,19 @@ class Prepared:
             config.pairs == "recorrupt"
             and config.axes == "YX"
             and not config.from_scratch
-            and 2 * sum(not o.noise.independent and not o.noise.mild for o in self.observations)
-            > len(self.observations)
+            and 2 * sum(_shares_noise(o) for o in self.observations) > len(self.observations)
         )
 
     @property
     def learned_from(self) -> list[Observation]:
         """The observations at the sampling that the network takes."""
         return [binned(o, self.bins, self.bin_variance) for o in self.observations]
+
+
+def _shares_noise(observation: Observation) -> bool:
+    """Whether neighbouring pixels share much noise, of an image that is large enough to tell that from chance and from a bright spot."""
+    noise = observation.noise
+    return observation.counts[0].size >= _TELLING_PIXELS and not noise.independent and not noise.mild
 
 
 def prepare(
