@@ -17,6 +17,8 @@ from superlens.starts.specimens import FINE as SIDE
 from superlens.starts.specimens import specimens
 from superlens.training import get_weights
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 
 @pytest.fixture(scope="module")
 def pool():

@@ -163,7 +163,7 @@ def test_a_time_series_of_volumes_gives_what_each_volume_gives():
 
 def test_tiles_and_slabs_give_what_the_whole_volume_gives():
     model = enhance(stack(), PSF_3D, config=settings(steps=0, gain=2.0, read_noise_e=1.5)).model
-    large = stack(slices=30, side=160, seed=3).crop(x=slice(0, 32))  # cut along all three
+    large = stack(slices=30, side=112, seed=3).crop(x=slice(0, 32))  # cut along all three
     observed = prepare([large], PSF_3D, settings(gain=2.0, read_noise_e=1.5)).observations[0]
     about = predictor_of(model, START), observed.counts, observed.sigma
     whole, cut = (predict_whole(*about, tile=tile)["sharp"] for tile in (None, (10, 48, 16)))

@@ -24,7 +24,7 @@ from superlens.image import Image
 from superlens.io import read, write
 from superlens.runs import folders
 
-pytestmark = pytest.mark.usefixtures("slim")
+pytestmark = pytest.mark.usefixtures("slim", "untraced")
 
 Run = Callable[..., Result]
 Array = NDArray[np.generic]

@@ -43,10 +43,16 @@ def stop_after(blocks: int) -> Callable[[int, int, str], None]:
 
 
 @pytest.mark.parametrize(
-    ("axes", "shape", "block"),
-    [("YX", (16, 16), 16), ("YX", (300, 45), 64), ("TYX", (2, 17, 240), 32), ("TCZYX", (2, 2, 1, 24, 33), 1024)],
+    ("axes", "shape", "block", "source", "out"),
+    [
+        ("YX", (16, 16), 16, "a.tif", "a_sr.ome.tif"),
+        ("YX", (300, 45), 64, "a.tif", "a_sr.ome.tif"),
+        ("YX", (300, 45), 64, "a.ome.zarr", "a_sr.ome.zarr"),
+        ("TYX", (2, 17, 240), 32, "a.ome.zarr", "a_sr.ome.tif"),
+        ("TCZYX", (2, 2, 1, 24, 33), 1024, "a.ome.zarr", "a_sr.ome.zarr"),
+        ("TCZYX", (2, 2, 1, 24, 33), 1024, "a.tif", "a_sr.ome.tif"),
+    ],
 )
-@pytest.mark.parametrize(("source", "out"), [("a.ome.zarr", "a_sr.ome.zarr"), ("a.tif", "a_sr.ome.tif")])
 def test_blocks_give_what_the_whole_gives(
     small_model: Path, tmp_path: Path, axes: str, shape: tuple[int, ...], block: int, source: str, out: str
 ) -> None:
