@@ -43,6 +43,7 @@ Array = NDArray[Any]
 
 _ITERATES = 300
 _WINDOWS = (12, 24, 48)
+_SOFT, _WIDE = "sted-Micro_1", 1.3  # a pair that fine-tuning softens, run again with a PSF stated so many times as wide
 _PIXEL_NM = 100.0  # where a file states none; only the ratio to the PSF counts
 
 
@@ -108,6 +109,11 @@ def cells() -> list[Cell]:
             for name, pair in SHARPENING.items()
             if (folder / pair.image).exists()
             for method in ("raw", "rl", "rl-haze", "rl-blind", *_OURS)
+        ),
+        *(
+            Cell(f"sr/{_SOFT}/{method}", _sharpened, {"name": _SOFT, "method": method}, True)
+            for method in ("start-wide", "fast-wide")
+            if (folder / SHARPENING[_SOFT].image).exists()
         ),
         *(
             Cell(f"denoise/{name}/{method}", _denoised, {"name": name, "method": method}, method in ("start", "fast"))
@@ -198,6 +204,13 @@ def _ours(image: sl.Image, psf: PSF, scale: int, reference: Array, **settings: A
     return numbers, np.asarray(result.image.data, np.float64)
 
 
+def _ours_wide(
+    image: sl.Image, psf: PSF, scale: int, reference: Array, **settings: Any
+) -> tuple[dict[str, Any], Array]:
+    """With a PSF that is stated wider."""
+    return _ours(image, PSF.gaussian(_WIDE * psf.fwhm_nm, psf.pixel_nm), scale, reference, **settings)
+
+
 _OURS = ("start", "start-finer", "start-separate", "fast")
 _SHARPEN: dict[str, Callable[..., tuple[dict[str, Any], Array]]] = {
     "raw": _raw,
@@ -208,6 +221,8 @@ _SHARPEN: dict[str, Callable[..., tuple[dict[str, Any], Array]]] = {
     "start-finer": partial(_ours, steps=0, sharpen=2.4),
     "start-separate": partial(_ours, steps=0, haze="separate"),
     "fast": _ours,
+    "start-wide": partial(_ours_wide, steps=0),
+    "fast-wide": _ours_wide,
 }
 
 
