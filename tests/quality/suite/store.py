@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -165,7 +166,7 @@ def _fits(told: Mapping[str, Any], cell: Cell) -> bool:
 def provenance() -> dict[str, Any]:
     """What ran, where and when."""
     return {
-        "command": " ".join(["python", *sys.argv]),
+        "command": re.sub(r" --out[ =]\S+", "", " ".join(["python", *sys.argv])),  # where, concerns one machine alone
         "git": _git("rev-parse", "--short=12", "HEAD") + ("+" if _git("status", "--porcelain", "-uno") else ""),
         "date": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
