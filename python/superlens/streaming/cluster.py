@@ -99,7 +99,8 @@ def _client(workers: Workers) -> Iterator[Any]:
                     n_workers=workers.number,
                     threads_per_worker=1,
                     processes=True,
-                    dashboard_address=None,
+                    dashboard_address=None,  # which listens at the dashboard's port all the same, unless it is any port
+                    scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
                     memory_limit=None,
                 )
             )
