@@ -5,18 +5,13 @@ The other engine runs in a process of its own, since Keras is bound to one when 
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
 
+import engines
+
 STEPS = 3
-_QUICKLY = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"  # each graph runs a few times
 
 
 class UnderOneLoss(keras.Model):
@@ -33,8 +28,8 @@ class UnderOneLoss(keras.Model):
         return self.one_loss(y, y_pred)
 
 
-def one_training(start: Path, out: Path) -> None:
-    """From the weights in ``start``: the gradient of one batch, and three steps of the training loop."""
+def training() -> dict[str, np.ndarray]:
+    """The gradient of one batch, and three steps of the training loop, on this process' engine."""
     from superlens.networks import build, losses
     from superlens.networks.forward import KerasForward, camera_pixels
     from superlens.optics import PSF
@@ -57,43 +52,28 @@ def one_training(start: Path, out: Path) -> None:
             + 0.1 * losses.laplace_nll(outputs[1], outputs[2])
         )
 
-    network = build("light", {"channels": 3, "widths": (4, 4)})
-    if start.exists():
-        with np.load(start) as file:
-            set_weights(network, [file[f"w{i}"] for i in range(len(file.files))])
-    else:
-        np.savez(start, **{f"w{i}": w for i, w in enumerate(get_weights(network))})
+    network = engines.redrawn(build("light", {"channels": 3, "widths": (4, 4)}))
     before = get_weights(network)
     trainee = UnderOneLoss(network, loss)
-    trainee.compile(optimizer=keras.optimizers.SGD(1.0), jit_compile=False)
+    trainee.compile(optimizer=keras.optimizers.SGD(1.0), jit_compile=keras.backend.backend() == "jax")
     x, targets = draw(0)
     first = trainee.train_on_batch(x, list(targets))
     gradient = {f"g{i}": a - b for i, (a, b) in enumerate(zip(before, get_weights(network), strict=True))}
     set_weights(network, before)
     history = fit(network, loss, draw, Plan(steps=STEPS, learning_rate=1e-4, check_every=1))
-    np.savez(out, backend=keras.backend.backend(), first=first, losses=[r.loss for r in history.records], **gradient)
+    losses_of_steps = np.array([r.loss for r in history.records])
+    return {
+        "backend": np.array(keras.backend.backend()),
+        "first": np.array(first),
+        "losses": losses_of_steps,
+        **gradient,
+    }
 
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
     """What the two engines found, by name."""
-    if importlib.util.find_spec("jax") is None:
-        pytest.skip("no JAX: pip install 'jax[cpu]' to compare the engines")
-    if keras.backend.backend() == "jax":
-        pytest.skip("this process runs JAX itself; there is nothing to compare with")
-    folder = tmp_path_factory.mktemp("engines")
-    one_training(folder / "start.npz", folder / "here.npz")
-    code = (
-        "import importlib.util, pathlib, sys\n"
-        f"spec = importlib.util.spec_from_file_location('engines', {__file__!r})\n"
-        "module = importlib.util.module_from_spec(spec); spec.loader.exec_module(module)\n"
-        "module.one_training(*map(pathlib.Path, sys.argv[1:]))\n"
-    )
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": _QUICKLY}
-    arguments = [sys.executable, "-c", code, str(folder / "start.npz"), str(folder / "there.npz")]
-    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return {name: dict(np.load(folder / f"{name}.npz")) for name in ("here", "there")}
+    return dict(zip(("here", "there"), engines.both("training", training, tmp_path_factory), strict=True))
 
 
 def test_two_engines_were_compared(both):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import subprocess
 import sys
 from functools import partial
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
+import engines
 from superlens.errors import SuperlensError
 from superlens.networks import Architecture, architecture, build, names, register
 from superlens.observing.conditioning import BANK_RADIUS, BANK_RADIUS_Z
@@ -258,51 +256,28 @@ def test_a_training_step_moves_the_weights_and_leaves_them_finite(name):
     assert np.isfinite(moved).all()
 
 
-def run_all(start: Path, out: Path) -> None:
-    """Every network on this process' engine, from the weights in ``start``, which are written if they are not there."""
-    given = dict(np.load(start)) if start.exists() else {}
-    found = {"backend": keras.backend.backend()}
+def outputs() -> dict[str, np.ndarray]:
+    """What every network makes on this process' engine."""
+    found = {"backend": np.array(keras.backend.backend())}
     for name in names():
-        network = restless(tiny(name))
-        if given:
-            set_weights(network, [given[f"{name}/{i}"] for i in range(len(network.weights))])
-        found |= {f"{name}/{i}": w for i, w in enumerate(get_weights(network))}
+        network = engines.redrawn(build(name, TINY[name]))
         network.compile(
             jit_compile=keras.backend.backend() == "jax"
         )  # which compiles each operation by itself otherwise
         made = network.predict_on_batch(noise(name))
         found |= {f"{name}:{i}": out for i, out in enumerate(made if isinstance(made, list) else [made])}
-    np.savez(out, **found)
-
-
-_QUICKLY = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"  # each graph runs once
+    return found
 
 
 @pytest.fixture(scope="module")
-def engines(tmp_path_factory):
+def here_and_there(tmp_path_factory):
     """What this engine and JAX make of the same weights and inputs."""
-    if importlib.util.find_spec("jax") is None:
-        pytest.skip("no JAX: pip install 'jax[cpu]' to compare the engines")
-    if keras.backend.backend() == "jax":
-        pytest.skip("this process runs JAX itself; there is nothing to compare with")
-    folder = tmp_path_factory.mktemp("engines")
-    run_all(folder / "none.npz", folder / "here.npz")
-    code = (
-        "import importlib.util, pathlib, sys\n"
-        f"spec = importlib.util.spec_from_file_location('contract', {__file__!r})\n"
-        "module = importlib.util.module_from_spec(spec); spec.loader.exec_module(module)\n"
-        "module.run_all(*map(pathlib.Path, sys.argv[1:]))\n"
-    )
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": _QUICKLY}
-    arguments = [sys.executable, "-c", code, str(folder / "here.npz"), str(folder / "there.npz")]
-    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return dict(np.load(folder / "here.npz")), dict(np.load(folder / "there.npz"))
+    return engines.both("outputs", outputs, tmp_path_factory)
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_another_engine_gives_the_same(engines, name):
-    here, there = engines
+def test_another_engine_gives_the_same(here_and_there, name):
+    here, there = here_and_there
     assert str(there["backend"]) == "jax"
     for i, _ in enumerate(architecture(name).outputs):
         made = here[f"{name}:{i}"]
