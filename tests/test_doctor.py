@@ -78,6 +78,7 @@ def test_the_command_ends_with_1_only_when_something_is_broken(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("slim")
 def test_the_speed_test_gives_a_forecast() -> None:
     speed, failure = doctor.speed_of(seconds=0.5)
     assert failure is None
