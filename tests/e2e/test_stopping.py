@@ -11,16 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from superlens.samples import sample_path
+from superlens.io import write
+from superlens.samples import sample
 
 pytestmark = pytest.mark.slow
 
 _PATIENCE_S = 900.0  # start, compilation and twenty steps; only a bound, reached on a machine that starves
 
 
-def start(out: Path, *more: str) -> subprocess.Popen[str]:
+def start(image: Path, out: Path, *more: str) -> subprocess.Popen[str]:
     """Begin a training that would take far longer than the test."""
-    command = [sys.executable, "-c", "from superlens.cli import main; main()", "enhance", str(sample_path())]
+    command = [sys.executable, "-c", "from superlens.cli import main; main()", "enhance", str(image)]
     options = ["--denoise-only", "--from-scratch", "--steps", "1600"]
     small = ["--set", "batch=1", "--set", "patch=32", "--set", "flips=1", "--set", "learning_rate=1e-4"]
     return subprocess.Popen(
@@ -43,23 +44,22 @@ def wait_for(run: subprocess.Popen[str], file: Path, *, newer_than: float = 0.0)
 
 
 def test_a_killed_run_leaves_only_its_checkpoint_and_a_stopped_one_all_its_results(tmp_path: Path) -> None:
-    out = tmp_path / "out"
+    image, out = write(tmp_path / "cell.tif", sample().crop(y=slice(0, 64), x=slice(0, 64))), tmp_path / "out"
     checkpoint = out / ".checkpoint"
 
-    killed = start(out)
+    killed = start(image, out)
     written = wait_for(killed, checkpoint)
     killed.kill()
     killed.communicate()
     assert {file.name for file in out.iterdir()} <= {".checkpoint", ".checkpoint.part"}
 
-    stopped = start(out, "--resume")
+    stopped = start(image, out, "--resume")
     wait_for(stopped, checkpoint, newer_than=written)
     stopped.send_signal(signal.SIGINT)
     errors = stopped.communicate(timeout=_PATIENCE_S)[1]
     assert stopped.returncode == 130, errors
     assert "Traceback" not in errors
     names = {file.name for file in out.iterdir()}
-    stem = sample_path().stem
-    assert {f"{stem}_denoised.tif", "model.zip", "report.html", "run.json", ".checkpoint"} <= names
+    assert {"cell_denoised.tif", "model.zip", "report.html", "run.json", ".checkpoint"} <= names
     (told,) = json.loads((out / "run.json").read_text())["results"]
     assert told["channels"][0]["stopped"] == "cancelled"
