@@ -172,3 +172,25 @@ def test_networks_of_one_structure_keep_their_own_weights_and_follow_their_chang
     set_weights(one, [0 * w for w in get_weights(one)])
     assert np.abs(outputs_of(one, batch)[1] - before).max() > 0
     np.testing.assert_array_equal(outputs_of(other, batch)[1], before)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="other engines compile each network for itself")
+def test_what_was_compiled_for_a_network_serves_the_next_one_of_its_structure():
+    """Whatever names Keras gave to its layers; and no other one."""
+    traced = []
+
+    class Counting(keras.layers.Layer):
+        def call(self, x):
+            traced.append(x)
+            return x
+
+    def made(first):
+        image = keras.Input((None, None, 2))
+        return keras.Model(image, Counting()(image[..., first : first + 1]))
+
+    one, other, unlike = made(0), made(0), made(1)
+    batch = np.random.default_rng(0).normal(size=(1, 8, 8, 2)).astype(np.float32)
+    traced.clear()
+    for network, first, compiled in ((one, 0, 1), (other, 0, 1), (unlike, 1, 2)):
+        np.testing.assert_array_equal(outputs_of(network, batch)[0], batch[..., first : first + 1])
+        assert len(traced) == compiled

@@ -375,7 +375,7 @@ def _finished(request: Request, run: _Run, left: list[int], haze: Path | None) -
         haze,
     )
     if options.workers is None:
-        return map(job, left)
+        return map(replace(job, opened=request.reopened), left)
     return on_cluster(replace(job, device=options.device, threads=options.threads), left, options.workers)
 
 

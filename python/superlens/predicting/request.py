@@ -126,6 +126,10 @@ class Request:
         """The first; the others have the same network."""
         return self.predictors[0]
 
+    def reopened(self, path: Path) -> tuple[Predictor, ...]:
+        """What `opened` makes of a model file; the one that was asked for is not loaded again."""
+        return self.predictors if path == self.path else self.opened(path)
+
     @property
     def identity(self) -> dict[str, Any]:
         """What the pixels of the result depend on, and where they go."""

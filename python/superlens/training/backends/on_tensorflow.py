@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -66,7 +67,7 @@ def _graph(network: keras.Model) -> Callable[..., Any]:
     """
     counts = len(network.trainable_variables), len(network.non_trainable_variables)
     if network not in _STRUCTURES:
-        _STRUCTURES[network] = f"{network.to_json()}"
+        _STRUCTURES[network] = _structure(network)
     key = f"{counts} {_STRUCTURES[network]}"
     if key not in _GRAPHS:
 
@@ -83,6 +84,24 @@ def _graph(network: keras.Model) -> Callable[..., Any]:
         ]
         _GRAPHS[key] = tf.function(run, input_signature=signature, autograph=False, jit_compile=False)
     return _GRAPHS[key]
+
+
+def _structure(network: keras.Model) -> str:
+    """The graph of a network in words, with the places of layers for their names, which Keras numbers anew in each network."""
+    config = json.loads(network.to_json())["config"]
+    places = {layer["config"].get("name"): place for place, layer in enumerate(config["layers"])}
+
+    def placed(value: Any, *, naming: bool = False) -> Any:
+        if isinstance(value, dict):
+            return {key: placed(inner, naming=key in _NAMING) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [placed(inner, naming=naming) for inner in value]
+        return places.get(value, value) if naming and isinstance(value, str) else value
+
+    return json.dumps(placed({**config, "name": ""}))
+
+
+_NAMING = ("name", "keras_history", "input_layers", "output_layers")
 
 
 def _card(device: Any) -> Card:
