@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from functools import partial
 
 import keras
@@ -308,8 +306,3 @@ def test_a_network_of_ones_own_is_built_by_its_name_and_takes_no_other_ones():
     register(own)  # again, as a notebook does whose cell runs twice
     with pytest.raises(SuperlensError, match="another name"):
         register(Architecture("light", double, ("sharp",), 1, 0, 8, 1000))
-
-
-def test_the_registry_loads_keras_when_a_network_is_asked_for():
-    code = "import sys, superlens.networks; assert 'keras' not in sys.modules; superlens.networks.names(); assert 'keras' in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
