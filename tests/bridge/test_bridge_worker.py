@@ -263,23 +263,25 @@ def test_a_crash_in_native_code_is_reported(fresh: Worker, end: str) -> None:
     assert fresh.ping().ok
 
 
-def test_closing_standard_input_ends_a_training_and_the_process(fresh: Worker, caller: Caller, tmp_path: Path) -> None:
+def test_closing_standard_input_ends_a_training_and_the_process(worker: Worker, caller: Caller, tmp_path: Path) -> None:
     data = caller.noisy()
-    pid = fresh.pid
+    pid = worker.pid
     closing = threading.Event()
 
     class Closing(Ear):
         def update(self, message: str, current: int, maximum: int, info: Mapping[str, Any]) -> None:
             if info["stage"] == "training" and not closing.is_set():
                 closing.set()
-                fresh.service.close()
+                worker.service.close()
 
     parameters = {**caller.optics, **caller.quick, "steps": 100_000, "model": str(tmp_path / "m.zip")}
     image = (caller.described(data), data)
-    answer, _ = caller.call("train", parameters, [image], door=fresh.door, listener=Closing())
+    answer, _ = caller.call("train", parameters, [image], door=worker.door, listener=Closing())
     assert answer.error is not None and answer.error.kind == "cancelled"
-    assert fresh.end(kindly=True) == 0
+    assert worker.end(kindly=True) == 0
     assert not psutil.pid_exists(pid)
+    worker.start()
+    assert worker.ping().ok
 
 
 def test_a_worker_whose_fiji_was_killed_ends(tmp_path: Path) -> None:
