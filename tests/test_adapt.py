@@ -130,6 +130,7 @@ def test_a_stopped_run_by_blocks_keeps_its_adapted_models(shared: Model, movie: 
     np.testing.assert_array_equal(read(made).data, read(whole).data)
 
 
+@pytest.mark.usefixtures("untraced")
 def test_each_channel_adapts_its_own_model(shared: Model) -> None:
     image = Image(counts((2, 32, 40), seed=2), "CYX", 65.0)
     models = ChannelModels((0, 1), (shared, shared))
