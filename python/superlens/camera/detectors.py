@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from superlens.camera.multiplication import EXCESS
 from superlens.camera.sensor import Camera
 from superlens.errors import SuperlensError, require
 
@@ -77,7 +78,7 @@ class EMCCD:
     electrons_per_count: float = 45.0
     offset: float = 100.0
 
-    excess: ClassVar[float] = 2.0
+    excess: ClassVar[float] = EXCESS
     """Variance of the light in the picture over that of a camera without multiplication."""
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 
+from superlens.camera.multiplication import EXCESS, shares_of_light
 from superlens.camera.sensor import Camera, float_type
 from superlens.errors import SuperlensError, require
 
@@ -111,6 +112,8 @@ def share_photons(
     by its variance alone leaves a single photon in a dark place standing in both copies, and a network that learns from them keeps it.
     As with `recorrupt`, ``image = (input + alpha**2 * target) / (1 + alpha**2)``, and input and target have the variances of its pairs.
 
+    Where the camera multiplies electrons, single ones differ in brightness, and their light is dealt out with them (`superlens.camera.multiplication`).
+
     Parameters
     ----------
     image : array_like, shape (..., Y, X), counts above the offset
@@ -150,9 +153,15 @@ def share_photons(
     """
     y = _floating(image)
     _require_split(alpha)
-    number = _electrons(y / y.dtype.type(camera.gain), np.asarray(expected) / camera.gain, camera.read_noise_e, rng)
     p = 1 / (1 + alpha**2)
-    noise = (rng.binomial(number, p) - p * number) * (math.sqrt(shot) / (p * alpha))
+    seen, signal = y / y.dtype.type(camera.gain), np.broadcast_to(np.asarray(expected) / camera.gain, y.shape)
+    if camera.multiplied:
+        light = np.maximum(seen, 0)
+        taken = (shares_of_light(EXCESS * light, EXCESS * signal, p, rng) - p) * light
+    else:
+        number = _electrons(seen, signal, camera.read_noise_e, rng)
+        taken = rng.binomial(number, p) - p * number
+    noise = taken * (math.sqrt(shot) / (p * alpha))
     noise += math.sqrt(read) * camera.read_noise_e * rng.standard_normal(y.shape, dtype=y.dtype.type)
     return _pair(y, (camera.gain * noise).astype(y.dtype), alpha)
 

@@ -1,17 +1,18 @@
-"""The camera as a noise model: electrons, gain, read noise, offset.
+"""The camera as a noise model: electrons, gain, read noise, offset, and whether it multiplies electrons.
 
 In: photons or counts and an explicit rng. Out: counts and variances. Estimating a camera from data is left to `superlens.camera.transfer`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
+from superlens.camera.multiplication import EXCESS
 from superlens.errors import SuperlensError, require
 
 __all__ = ["Camera", "float_type", "smoothed_signal"]
@@ -33,6 +34,9 @@ class Camera:
         Standard deviation of the read noise, electrons, at least 0.
     estimated : frozenset of str
         Names of the fields that were estimated from an image instead of being given.
+    multiplied : bool
+        Whether electrons are multiplied before they are read (EMCCD). `gain` is then the growth of the variance with the counts: twice the counts
+        per electron.
 
     Raises
     ------
@@ -49,13 +53,14 @@ class Camera:
     offset: float
     read_noise_e: float
     estimated: frozenset[str] = frozenset()
+    multiplied: bool = False
 
     def __post_init__(self) -> None:
         require("gain", self.gain, np.isfinite(self.gain) and self.gain > 0, "a number above 0, in counts per electron")
         require("offset", self.offset, np.isfinite(self.offset), "a finite number of counts")
         ok = np.isfinite(self.read_noise_e) and self.read_noise_e >= 0
         require("read_noise_e", self.read_noise_e, ok, "0 or more electrons")
-        unknown = set(self.estimated) - {field.name for field in fields(self)}
+        unknown = set(self.estimated) - {"gain", "offset", "read_noise_e"}
         require("estimated", sorted(self.estimated), not unknown, "names among gain, offset, read_noise_e")
 
     def variance(self, signal: ArrayLike) -> Any:
@@ -81,7 +86,7 @@ class Camera:
         Parameters
         ----------
         photons : array_like
-            Mean number of detected photons (= electrons) in each camera pixel, at least 0.
+            Mean number of detected photons (= electrons) in each camera pixel, at least 0; half of them behind a multiplier, since gain is doubled.
         rng : numpy.random.Generator
             Source of all randomness.
         bits : {8, 12, 16}, optional
@@ -103,7 +108,8 @@ class Camera:
                 f"photons holds values from {np.min(mean):g} to {np.max(mean):g}; expected finite numbers of at least 0. "
                 "Subtract no offset from photon numbers, and clip before exposing."
             )
-        electrons = rng.poisson(mean) + self.read_noise_e * rng.standard_normal(mean.shape)
+        light = rng.standard_gamma(rng.poisson(EXCESS * mean)) / EXCESS if self.multiplied else rng.poisson(mean)
+        electrons = light + self.read_noise_e * rng.standard_normal(mean.shape)
         counts = self.offset + self.gain * electrons
         if bits is None:
             return np.asarray(counts, np.float32)

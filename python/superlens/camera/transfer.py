@@ -8,7 +8,7 @@ Nyquist frequency of a well-sampled camera, so that fourth differences along bot
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from superlens.camera.given import FreeLine, about_pixels_below, contradictions
 from superlens.camera.independence import NoiseCheck, check_noise
+from superlens.camera.multiplication import multiplies
 from superlens.camera.sensor import Camera
 from superlens.errors import SuperlensError
 
@@ -65,7 +66,12 @@ class CameraEstimate:
 
 
 def estimate_camera(
-    data: ArrayLike, *, offset: float | None = None, gain: float | None = None, read_noise_e: float | None = None
+    data: ArrayLike,
+    *,
+    offset: float | None = None,
+    gain: float | None = None,
+    read_noise_e: float | None = None,
+    recorded: ArrayLike | None = None,
 ) -> CameraEstimate:
     """Estimate gain, offset and read noise from one image or a stack of one camera.
 
@@ -76,6 +82,8 @@ def estimate_camera(
     offset, gain, read_noise_e : float, optional
         Known values (counts, counts per electron, electrons); they are kept as they are and the rest is estimated. The notes say which of them
         the image contradicts.
+    recorded : array_like, of the shape of `data`, optional
+        The counts as they were read, where saturated or undefined pixels of `data` have been filled since.
 
     Returns
     -------
@@ -111,11 +119,17 @@ def estimate_camera(
     plot = _photon_transfer(planes, check)
     given = {"offset": offset, "gain": gain, "read_noise_e": read_noise_e}
     values, notes, verdict = _solve(plot, given)
+    multiplied = (
+        check.independent and verdict != "impossible" and multiplies(_read(planes, recorded), _fit_line(plot).slope)
+    )
+    if multiplied:
+        values = _without_read_noise(values, plot, given, float(planes.min()))
     camera = Camera(
         gain=values["gain"],
         offset=values["offset"],
         read_noise_e=values["read_noise_e"],
         estimated=frozenset(name for name, value in given.items() if value is None),
+        multiplied=multiplied,
     )
     notes = notes + plot.notes
     more, doubtful = _sanity(camera, plot, planes, check) if verdict != "impossible" else ((), False)
@@ -146,15 +160,27 @@ def _planes(data: ArrayLike) -> Array:
         raise SuperlensError(
             f"data has the shape {values.shape}; expected an image of at least 16 x 16 pixels. Give a larger crop."
         )
-    stack = values.reshape(-1, *values.shape[-2:])
-    if len(stack) > _MOST_PLANES:
-        stack = stack[np.linspace(0, len(stack) - 1, _MOST_PLANES).round().astype(int)]
-    stack = stack.astype(np.float64)
+    stack = _some(values.reshape(-1, *values.shape[-2:])).astype(np.float64)
     if not np.isfinite(stack).all():
         raise SuperlensError(
             "data holds NaN or infinite values; expected finite counts. Replace them, or crop the image to its valid part."
         )
     return np.asarray(stack)
+
+
+def _read(planes: Array, recorded: ArrayLike | None) -> Array:
+    """Planes as they were read, as far as they are numbers."""
+    if recorded is None:
+        return planes
+    values = np.asarray(recorded)
+    read = _some(values.reshape(-1, *values.shape[-2:]))
+    return np.asarray(np.where(np.isfinite(read), read, planes))
+
+
+def _some(stack: NDArray[Any]) -> NDArray[Any]:
+    """Planes spread over a stack."""
+    number = min(len(stack), _MOST_PLANES)
+    return np.asarray(stack[np.linspace(0, len(stack) - 1, number).round().astype(int)])
 
 
 def _photon_transfer(planes: Array, check: NoiseCheck) -> _Plot:
@@ -375,6 +401,21 @@ def _solve(plot: _Plot, given: dict[str, float | None]) -> tuple[dict[str, float
     return {"gain": gain, "offset": offset, "read_noise_e": read_noise}, notes, verdict
 
 
+def _without_read_noise(
+    values: dict[str, float], plot: _Plot, given: dict[str, float | None], least: float
+) -> dict[str, float]:
+    """Of a camera that multiplies: read noise is next to nothing beside one multiplied electron, so that noise in the dark is that of light."""
+    if given["offset"] is not None or given["read_noise_e"] is not None:
+        return values
+    light = values["gain"] * values["read_noise_e"] ** 2
+    offset = max(plot.dark - light, min(least, plot.dark))
+    return {
+        **values,
+        "offset": offset,
+        "read_noise_e": float(np.sqrt(max(offset - plot.dark + light, 0.0) / values["gain"])),
+    }
+
+
 def _no_slope(line: _Line, points: int) -> tuple[tuple[str, ...], Verdict]:
     if line.slope < -4.0 * line.error and points > 3:
         return (
@@ -462,7 +503,12 @@ def _sanity(camera: Camera, plot: _Plot, planes: Array, check: NoiseCheck) -> tu
             f"A gain of {camera.gain:.3g} counts per electron is unusual for raw counts (0.05 to 20): the image may be scaled or averaged."
         )
         doubtful = True
-    if whole and camera.gain > 20.0 and "gain" in camera.estimated:
+    if camera.multiplied and "gain" in camera.estimated:
+        notes.append(
+            f"The noise is as skewed as that of a camera that multiplies electrons (EMCCD), and is taken for that. The gain of {camera.gain:.3g} "
+            "holds the excess noise: it is twice the counts per electron."
+        )
+    elif whole and camera.gain > 20.0 and "gain" in camera.estimated:
         notes.append(
             f"A gain of {camera.gain:.3g} counts per electron: the camera multiplies electrons (EMCCD), or the image was scaled. The noise model holds "
             "for it as it is."

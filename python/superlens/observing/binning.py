@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from superlens.camera import Camera, check_noise, estimate_camera
+from superlens.camera import check_noise, estimate_camera
 from superlens.observing.observation import Observation, noise_variance
 
 __all__ = ["bin_counts", "bin_variance", "binned", "bins_for", "error_factor", "interpolated", "variance_factor"]
@@ -87,7 +87,8 @@ def binned(observation: Observation, bins: int, factor: float | None = None) -> 
     counts, o = bin_counts(observation.counts, bins), observation
     noise = check_noise(counts)
     factor = bin_variance([o], bins) if factor is None else factor
-    camera = Camera(o.camera.gain * factor, 0.0, o.camera.read_noise_e / np.sqrt(factor), o.camera.estimated)
+    gain, read_noise_e = o.camera.gain * factor, float(o.camera.read_noise_e / np.sqrt(factor))
+    camera = replace(o.camera, gain=gain, offset=0.0, read_noise_e=read_noise_e)
     pixel_nm = None if o.image.pixel_nm is None else bins * o.image.pixel_nm
     shape = (*o.image.data.shape[:-2], *counts.shape[-2:])
     return replace(

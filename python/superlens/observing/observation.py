@@ -110,7 +110,10 @@ def observe(
     """
     checked = [check_image(image) for image in images]
     stacks = [np.asarray(c.image.data, np.float32).reshape(-1, *c.image.data.shape[-2:]) for c in checked]
-    estimates = [estimate_camera(s, offset=offset, gain=gain, read_noise_e=read_noise_e) for s in stacks]
+    estimates = [
+        estimate_camera(s, offset=offset, gain=gain, read_noise_e=read_noise_e, recorded=image.data.reshape(s.shape))
+        for s, image in zip(stacks, images, strict=True)
+    ]
     camera = _one_camera([e.camera for e in estimates])
     return [
         _observation(c.image, stack, c.mask.reshape(stack.shape), camera, estimate, c.messages)
@@ -125,6 +128,7 @@ def _one_camera(cameras: Sequence[Camera]) -> Camera:
         gain=float(np.median([c.gain for c in cameras])),
         offset=float(np.median([c.offset for c in cameras])),
         read_noise_e=float(np.median([c.read_noise_e for c in cameras])),
+        multiplied=2 * sum(c.multiplied for c in cameras) > len(cameras),
     )
 
 

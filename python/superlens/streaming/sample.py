@@ -104,8 +104,9 @@ def measure(
     pixels = math.prod(source.data.shape)
     level = clip_level(stack)
     messages = _checked(source, stack, whole=stack.size == pixels)
-    _fill(stack, level)
-    estimate = estimate_camera(stack, offset=offset, gain=gain, read_noise_e=read_noise_e)
+    recorded = stack.copy()
+    _fill_holes(stack, bad_pixels(stack, level))
+    estimate = estimate_camera(stack, offset=offset, gain=gain, read_noise_e=read_noise_e, recorded=recorded)
     camera = estimate.camera
     defects = _defects(source, stack, windows, camera)
     alone = np.stack([_alone(plane, camera) for plane in stack])
@@ -233,10 +234,6 @@ def _quietly_checked(image: Image) -> tuple[str, ...]:
 
 def _alone(plane: NDArray[Any], camera: Camera) -> NDArray[np.bool_]:
     return standing_alone(plane.astype(np.float32) - np.float32(camera.offset), camera)
-
-
-def _fill(stack: NDArray[Any], level: float | None) -> None:
-    _fill_holes(stack, bad_pixels(stack, level))
 
 
 def _fill_holes(stack: NDArray[Any], holes: NDArray[np.bool_]) -> None:
