@@ -216,7 +216,7 @@ def _kind_of(annotation: Any) -> tuple[Kind, tuple[str, ...]]:
     origin, args = get_origin(annotation), get_args(annotation)
     if origin in (Union, UnionType):
         inner = [arg for arg in args if arg is not NoneType]
-        return _kind_of(inner[0])
+        return _kind_of(inner[0]) if len(inner) == 1 else ("text", ())
     if origin is Literal:
         if all(isinstance(arg, str) for arg in args):
             return "choice", tuple(args)

@@ -106,6 +106,10 @@ def _messages(
         )
     if learned.history is not None and learned.model.config.provenance["start"] != "random weights":
         said.append(_about_learning(learned.history, config))
+    if learned.model.config.provenance.get("sharpened_by_light") and state.psf is not None:
+        said.append(
+            f"Sharpened {config.sharpen:g} times, as far as the light of the image carries detail; to compare images, give all of them one `sharpen`"
+        )
     growth = learned.model.config.provenance.get("error_growth", 1.0)
     if learned.history is not None and growth > _GROWN:
         said.append(

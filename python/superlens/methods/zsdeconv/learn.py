@@ -176,5 +176,6 @@ def _described(
             "blend": history.blend,
             "start": start,
             "error_growth": round(growth, 3),
+            "sharpened_by_light": prepared.by_light,
         },
     )

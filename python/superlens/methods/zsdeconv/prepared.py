@@ -11,6 +11,7 @@ import numpy as np
 from superlens.camera import refuse_offset, smoothed_signal
 from superlens.errors import SuperlensError, require_length_nm
 from superlens.image import Image
+from superlens.methods.zsdeconv.degree import carried_degree
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.networks import architecture
 from superlens.observing.binning import bin_variance, binned, bins_for
@@ -48,6 +49,8 @@ class Prepared:
         Camera pixels along a bin that the network takes for a pixel.
     bin_variance : float
         Variance of the noise of a bin over that of a camera pixel.
+    by_light : bool
+        Whether the images were asked how far to sharpen.
     """
 
     config: ZSDeconvConfig
@@ -58,6 +61,7 @@ class Prepared:
     normaliser: Normaliser
     bins: int = 1
     bin_variance: float = 1.0
+    by_light: bool = False
 
     @property
     def steps(self) -> int:
@@ -122,6 +126,9 @@ def prepare(
         told_apart(o, psf, config)
         for o in observe(images, offset=config.offset, gain=config.gain, read_noise_e=config.read_noise_e)
     ]
+    by_light = config.sharpen == "auto"
+    if by_light:
+        config = config.with_changes({"sharpen": _degree(observations, psf, config)})
     smooth = [smoothed_signal(plane) for o in observations for plane in o.in_focus]
     bins = bins_of(observations, psf, config)
     return Prepared(
@@ -135,6 +142,7 @@ def prepare(
         ),
         bins=bins,
         bin_variance=bin_variance(observations, bins),
+        by_light=by_light,
     )
 
 
@@ -161,7 +169,14 @@ def bins_of(observations: Sequence[Observation], psf: PSF | None, config: ZSDeco
 def response_of(config: ZSDeconvConfig) -> Response:
     """The response that the settings ask for."""
     usual = RESPONSES[config.axes]
-    return usual._replace(lateral=config.sharpen) if config.axes == "YX" else usual
+    return usual._replace(lateral=float(config.sharpen)) if config.axes == "YX" else usual
+
+
+def _degree(observations: Sequence[Observation], psf: PSF | None, config: ZSDeconvConfig) -> float:
+    """How far to sharpen where the images are asked; as usual where the degree has no meaning."""
+    if psf is None or config.axes == "ZYX":
+        return RESPONSES["YX"].lateral
+    return carried_degree(observations, psf.fwhm_nm / (psf.pixel_nm * config.scale), config.seed)
 
 
 def _one_pixel_size(images: Sequence[Image], *, needed: bool) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from superlens.config import setting
 from superlens.errors import SuperlensError
@@ -44,8 +44,9 @@ class ZSDeconvConfig(Settings):
     haze : {"keep", "separate", "auto"}
         Whether smooth out-of-focus light is separated: never, always, or where the image shows much of it. Images only. By default it is
         kept, because one plane can't distinguish haze from a dense or dim specimen for certain.
-    sharpen : float
-        How many times narrower than the PSF the sharp image's response is, where the network states one. Images only.
+    sharpen : float or "auto"
+        How many times narrower than the PSF the sharp image's response is, where the network states one; "auto" asks the images
+        (`superlens.methods.zsdeconv.degree`). Images only.
     offset, gain, read_noise_e : float or None
         The camera: counts, counts per electron, electrons. What is None is estimated, for the noise model only.
     units : {"counts", "electrons"}
@@ -85,12 +86,10 @@ class ZSDeconvConfig(Settings):
         label="Out-of-focus light",
         help="Out-of-focus light: keep it in the image (default), separate it, or separate where the image shows much of it (auto).",
     )
-    sharpen: float = setting(
+    sharpen: float | Literal["auto"] = setting(
         1.5,
         label="Sharpen",
-        help="How many times narrower than the PSF the result shall be, 1.2 to 2.5.",
-        ge=1.2,
-        le=2.5,
+        help="How many times narrower than the PSF the result shall be, 1.2 to 2.5; auto: as far as the light of the image carries.",
     )
     offset: float | None = setting(
         None, label="Camera offset", unit="counts", help="Camera counts without light; estimated when not given."
@@ -129,6 +128,17 @@ class ZSDeconvConfig(Settings):
     def presets(cls) -> tuple[str, ...]:
         """Names that `of` knows, the usual one first."""
         return tuple(_PRESETS)
+
+    @field_validator("sharpen", mode="before")
+    @classmethod
+    def _check_sharpen(cls, value: Any) -> Any:
+        try:
+            known = value == "auto" or 1.2 <= float(value) <= 2.5
+        except (TypeError, ValueError):
+            known = False
+        if not known:
+            raise ValueError(f"sharpen is {value!r}; expected a number from 1.2 to 2.5, or auto")
+        return value if value == "auto" else float(value)
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
