@@ -66,14 +66,21 @@ def learn(
     if begun is not None and prepared.steps == 0:
         untouched = History(blend=0.0, stopped="shared noise" if config.steps else "steps")
         return _learned(prepared, network_at(begun, arguments), untouched, origin, begun, start)
-    again = training is not None
-    training = training or training_for(prepared, begun)
+    key = None if training is not None or begun is None else _kind_of_training(prepared, arguments)
+    before = _TRACED.pop(key, None)  # nobody else's while it learns
+    if before is not None:
+        before.leave(config.seed)
+    again = training is not None or before is not None
+    training = training or before or training_for(prepared, begun)
     history = training.run(
         None if begun is None else get_weights(begun.network),
         progress,
         recipe=partial(recipe_of, prepared) if again else None,
         checkpoint=None if checkpoint is None else Checkpoint(checkpoint, _digest(prepared)),
     )
+    if key is not None:
+        _TRACED.clear()
+        _TRACED[key] = training
     learned = _learned(prepared, training.kept, history, origin, begun, start)
     if begin is not None or history.blend == 0:  # the errors are those of the model that it began from
         return learned
@@ -141,6 +148,34 @@ def training_for(prepared: Prepared, begun: Model | None) -> TwoStageTraining:
         denoise_only=config.denoise_only,
         seed=config.seed,
     )
+
+
+_TRACED: dict[str | None, TwoStageTraining] = {}
+"""The last training that was traced, by what it was traced for: the next image through the same optics need not wait for that."""
+
+_UNTRACED = {
+    "steps",
+    "minutes",
+    "seed",
+    "learning_rate",
+    "flips",
+    "offset",
+    "gain",
+    "read_noise_e",
+    "units",
+    "haze",
+    "preset",
+}
+
+
+def _kind_of_training(prepared: Prepared, arguments: dict[str, Any]) -> str:
+    """All that the graph of a training depends on."""
+    digest = hashlib.sha256(prepared.config.model_dump_json(exclude=_UNTRACED).encode())
+    optics = prepared.optics
+    digest.update(repr((sorted(arguments.items()), optics.response, optics.scale)).encode())
+    digest.update(repr((optics.psf.pixel_nm, optics.psf.z_step_nm, optics.psf.data.shape)).encode())
+    digest.update(np.ascontiguousarray(optics.psf.data).tobytes())
+    return digest.hexdigest()
 
 
 def _arguments(prepared: Prepared, begun: Model | None) -> dict[str, Any]:

@@ -93,8 +93,8 @@ class TwoStageTraining:
         denoise_only: bool,
         seed: int,
     ) -> None:
+        self._name, self._arguments, self._recipe_of = network, dict(arguments), recipe
         keras.utils.set_random_seed(seed)
-        self._recipe_of = recipe
         known = architecture(network)
         with precision("float32" if known.precision == "float32" else best_precision()):
             self._network = build(network, arguments)
@@ -104,6 +104,11 @@ class TwoStageTraining:
         for layer in self._network.layers:
             layer.trainable = not layer.name.startswith(fixed)
         self._trainer: Trainer | None = None  # made when it is first needed, since a run may be ended before
+
+    def leave(self, seed: int) -> None:
+        """Leave what was learned to whoever has it: what is learned next comes into a network of its own."""
+        keras.utils.set_random_seed(seed)
+        self.kept = build(self._name, self._arguments)
 
     def run(
         self,

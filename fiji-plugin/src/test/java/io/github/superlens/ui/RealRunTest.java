@@ -58,18 +58,18 @@ class RealRunTest {
 	void menuMacroAndCommandLineGiveTheSamePixels() throws Exception {
 		EngineProvider.stop(); // the number of threads is chosen once in a worker
 		final ImagePlus image = crop("cell.tif", 64);
-		final float[] fromMenu = pixels(enhanced(image, 20, false));
+		final float[] fromMenu = pixels(enhanced(image, 3, false));
 		Screen.onlyOpen(image);
-		IJ.runMacro("run(\"Superlens Enhance...\", \"na=1.49 wavelength_nm=525 pixel_nm=62.6 steps=20 seed=1 threads=1\");");
+		IJ.runMacro("run(\"Superlens Enhance...\", \"na=1.49 wavelength_nm=525 pixel_nm=62.6 steps=3 seed=1 threads=1\");");
 		final float[] fromMacro = pixels(WindowManager.getCurrentImage());
 		assertArrayEquals(fromMenu, fromMacro);
-		assertArrayEquals(fromMenu, Shell.enhanced(python, folder.resolve("cell.tif"), "--steps", "20", "--seed", "1"));
+		assertArrayEquals(fromMenu, Shell.enhanced(python, folder.resolve("cell.tif"), "--steps", "3", "--seed", "1"));
 	}
 
 	@Test
 	void theWindowsOfARunAreWorthAPicture() throws Exception {
-		final ImagePlus image = crop("microtubules.tif", 112);
-		final ImagePlus result = enhanced(image, 120, true);
+		final ImagePlus image = crop("microtubules.tif", 72);
+		final ImagePlus result = enhanced(image, 100, true);
 		assertEquals("microtubules-sr", result.getTitle());
 		IJ.run(image, "Set... ", "zoom=200");
 		image.getWindow().setLocation(20, 200);
