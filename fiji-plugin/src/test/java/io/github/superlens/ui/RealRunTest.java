@@ -68,8 +68,8 @@ class RealRunTest {
 
 	@Test
 	void theWindowsOfARunAreWorthAPicture() throws Exception {
-		final ImagePlus image = crop("microtubules.tif", 72);
-		final ImagePlus result = enhanced(image, 100, true);
+		final ImagePlus image = crop("microtubules.tif", 64);
+		final ImagePlus result = enhanced(image, 60, true);
 		assertEquals("microtubules-sr", result.getTitle());
 		IJ.run(image, "Set... ", "zoom=200");
 		image.getWindow().setLocation(20, 200);
@@ -134,7 +134,7 @@ class RealRunTest {
 		Screen.press(dialog, "OK");
 		final Window progress = Screen.await("the progress", () -> Screen.window("Superlens Enhance... "));
 		if (picture) {
-			Screen.await("the curve of the loss", () -> Screen.find(progress, LossChart.class, chart -> chart.points() > 3));
+			Screen.await("the curve of the loss", () -> Screen.find(progress, LossChart.class, chart -> chart.points() > 2));
 			Screen.await("the preview", () -> Screen.find(progress, Preview.class, Preview::shown));
 			Screen.picture(progress, "progress");
 		}
