@@ -16,7 +16,7 @@ __all__ = ["ARCHITECTURES", "haze_cells"]
 _WIDTHS = (0.5, 1, 2, 3, 4)  # of the levels of sampling, each half as fine as the one before
 
 
-def haze_cells(*, channels: int = 10, width: int = 24) -> keras.Model:
+def haze_cells(*, channels: int = 11, width: int = 24) -> keras.Model:
     """Build the network.
 
     Parameters
