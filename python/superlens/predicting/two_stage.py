@@ -66,8 +66,7 @@ class TwoStagePredictor(Predictor):
     denoise_only : bool
         Whether the first stage is all that was trained.
     start : keras.Model or None
-        What the model was fine-tuned from. Of an image, the sharp one differs from the start's by what the camera shows alone; and it is at least
-        half as far off as the two are apart.
+        What the model was fine-tuned from; the sharp image is at least half as far off as the two are apart.
     windows : Windows or None
         For a network that looks at whole windows.
     unit : float
@@ -91,12 +90,7 @@ class TwoStagePredictor(Predictor):
         known = architecture(self.model.config.network)
         self._known, self.state = known, TwoStageState.of(self.model)
         bins = self.state.bins
-        self.optics: SharpOptics | None = None
-        if known.inputs == "conditioned":
-            response = self.state.response or RESPONSES[known.axes]
-            self.optics = SharpOptics.of(self.state.psf, known.axes, self.state.scale, response, bins=bins)
-        beyond = self.optics.shown_reach if self.optics is not None and self._keeps_hidden else 0
-        around = bins * (known.halo + beyond) + (_SPLINE_REACH * bins if bins > 1 else 0)
+        around = bins * known.halo + (_SPLINE_REACH * bins if bins > 1 else 0)
         self.axes, self.halo, self.reach_z, self.align = known.axes, around, known.reach_z, bins * known.align
         self.halo = -(-around // self.align) * self.align if bins > 1 else around
         self.edge, self.blocks = bins * EDGE, not known.whole
@@ -105,11 +99,10 @@ class TwoStagePredictor(Predictor):
         scale, states = self.state.scale, known.says_error and self.state.spread is not None
         fine = {"sharp": scale, "denoised": 1, **({"uncertainty": scale} if states else {})}
         self.roles = {"denoised": 1} if self.denoise_only else fine
-
-    @property
-    def _keeps_hidden(self) -> bool:
-        """Whether what the blur hides stays as the start drew it."""
-        return self.start is not None and self.state.psf is not None and self._known.axes == "YX"
+        self.optics: SharpOptics | None = None
+        if known.inputs == "conditioned":
+            response = self.state.response or RESPONSES[known.axes]
+            self.optics = SharpOptics.of(self.state.psf, known.axes, scale, response, bins=bins)
 
     @property
     def optics_at_camera(self) -> SharpOptics | None:
@@ -121,9 +114,9 @@ class TwoStagePredictor(Predictor):
     def __call__(self, counts: Array, sigma: Array, roles: Sequence[str]) -> dict[str, Array]:
         """Predict one image, volume or block; see `Predictor`."""
         if self.optics is not None and self.state.bins > 1:
-            found = self._on_bins(counts, sigma, self.optics, roles)
+            found = self._on_bins(counts, sigma, self.optics, stated="uncertainty" in roles)
         elif self.optics is not None:
-            found = self._conditioned(counts, sigma, self.optics, roles)
+            found = self._conditioned(counts, sigma, self.optics, stated="uncertainty" in roles)
         elif self._known.whole:
             found = self._windowed(counts)
         else:
@@ -137,13 +130,13 @@ class TwoStagePredictor(Predictor):
         """Refuse an image of another pixel size, z-step or kind of axes."""
         self.state.check_fits(image)
 
-    def _on_bins(self, counts: Array, sigma: Array, optics: SharpOptics, roles: Sequence[str]) -> dict[str, Array]:
+    def _on_bins(self, counts: Array, sigma: Array, optics: SharpOptics, *, stated: bool) -> dict[str, Array]:
         """The same of bins, interpolated back; the image is mirrored where its sides are no multiple of a bin."""
         bins, scale = self.state.bins, self.state.scale
         frame = [(0, 0)] * (counts.ndim - 2) + [(0, -n % bins) for n in counts.shape[-2:]]
         counts_in, variance = (np.pad(a, frame, mode="symmetric") for a in (counts, np.square(sigma)))
         deviation = np.sqrt(bin_counts(variance, bins) * np.float32(self.state.bin_variance))
-        made = self._conditioned(bin_counts(counts_in, bins), deviation, optics, roles)
+        made = self._conditioned(bin_counts(counts_in, bins), deviation, optics, stated=stated)
         back = {
             "denoised": float(bins),
             "sharp": scale * bins / optics.scale,
@@ -156,18 +149,16 @@ class TwoStagePredictor(Predictor):
             for role, one in made.items()
         }
 
-    def _conditioned(self, counts: Array, sigma: Array, optics: SharpOptics, roles: Sequence[str]) -> dict[str, Array]:
+    def _conditioned(self, counts: Array, sigma: Array, optics: SharpOptics, *, stated: bool) -> dict[str, Array]:
         normaliser = self.state.normaliser
         channels = condition(counts, sigma, normaliser, optics.bank)
         denoised, sharp, log_sigma = self._averaged(self.model.network, channels)
         found = {"denoised": normaliser.backward(denoised), "sharp": normaliser.backward(sharp)}
-        before = None
-        if self.start is not None and {"sharp", "uncertainty"} & set(roles):
-            _, earlier, log_sigma = self._averaged(self.start, channels)
-            before = normaliser.backward(earlier)
-            if self._keeps_hidden:
-                found["sharp"] = before + optics.shown(found["sharp"] - before)
-        if "uncertainty" in roles:
+        if stated:
+            before = None
+            if self.start is not None:
+                _, earlier, log_sigma = self._averaged(self.start, channels)
+                before = normaliser.backward(earlier)
             found["uncertainty"] = self._stated_error(found["sharp"], before, log_sigma)
         return found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,29 +86,6 @@ class SharpOptics:
     def seen(self, sharp: Array) -> Array:
         """What the camera would see of a sharp image or volume, with mirrored edges."""
         return image_of(sharp, self.blur, scale=self.scale)
-
-    def shown(self, change: Array) -> Array:
-        """The part of a change of the sharp image that the camera shows: seen through the blur, and what that lost of it seen once more.
-
-        Of an amplitude that the blur passes by the share b, it keeps ``1 - (1 - b)**2``. Images only.
-
-        References
-        ----------
-        J. W. Tukey, Exploratory Data Analysis (1977): twicing.
-        """
-        once = image_of(change, self._kernel)
-        return np.asarray(once + image_of(change - once, self._kernel), np.float32)
-
-    @property
-    def shown_reach(self) -> int:
-        """Camera pixels that `shown` reaches."""
-        return int(math.ceil(2 * (self._kernel.shape[-1] // 2) / self.scale))
-
-    @property
-    def _kernel(self) -> NDArray[np.float64]:
-        """The blur of images without its faint rim."""
-        assert not isinstance(self.blur, Transfer)  # that of volumes
-        return compact(self.blur)
 
 
 def nominal(axes: str, scale: int) -> PSF:
