@@ -25,13 +25,16 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet
 
-.PHONY: demo test lint plugin docs release fiji backends quality dev clean
+.PHONY: demo test pytest lint plugin plugin-built plugin-tested docs release fiji backends quality dev clean
 
 demo: $(VENV)/.demo
 	$(BIN)/superlens demo --out $(OUT)
 
 test: $(VENV)/.dev
-	@$(MAKE) --no-print-directory --jobs 2 lint plugin
+	@$(MAKE) --no-print-directory plugin-built
+	@$(MAKE) --no-print-directory --jobs 3 lint plugin-tested pytest
+
+pytest: $(VENV)/.dev
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 2 --dist worksteal $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev
@@ -40,8 +43,15 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-plugin: $(VENV)/.dev
-	fiji-plugin/test.sh $(abspath $(BIN))/python
+plugin-built: $(VENV)/.dev
+	fiji-plugin/test.sh build $(abspath $(BIN))/python
+
+plugin-tested: $(VENV)/.dev
+	fiji-plugin/test.sh run $(abspath $(BIN))/python
+
+plugin:
+	@$(MAKE) --no-print-directory plugin-built
+	@$(MAKE) --no-print-directory plugin-tested
 
 fiji:
 	@for tool in javac mvn; do command -v $$tool >/dev/null || { echo "There is no $$tool; the Fiji plugin needs Java 8 or newer and Maven to be built." >&2; exit 1; }; done

@@ -37,7 +37,7 @@ class HeadlessRunTest {
 	@Test
 	void aMacroGivesThePixelsOfTheCommandLine() throws Exception {
 		imagej(true).runMacro(enhance() + "call(\"io.github.superlens.engine.EngineProvider.stop\");\n", "");
-		assertArrayEquals(Shell.enhanced(new File(python), folder.resolve("cell.tif"), "--steps", "3", "--seed", "1"), Shell.pixels(folder.resolve("macro.tif")));
+		assertArrayEquals(Shell.enhanced(new File(python), folder.resolve("cell.tif"), "--preset", "instant"), Shell.pixels(folder.resolve("macro.tif")));
 	}
 
 	@Test
@@ -48,7 +48,7 @@ class HeadlessRunTest {
 
 	private String enhance() {
 		return "open(\"" + data + "cell.tif\");\n" + //
-			"run(\"Superlens Enhance...\", \"na=1.49 wavelength_nm=525 pixel_nm=62.6 steps=3 seed=1 threads=1\");\n" + //
+			"run(\"Superlens Enhance...\", \"na=1.49 wavelength_nm=525 pixel_nm=62.6 preset=instant threads=1\");\n" + //
 			"saveAs(\"Tiff\", \"" + data + "macro.tif\");\n";
 	}
 
