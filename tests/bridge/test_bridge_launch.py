@@ -212,7 +212,7 @@ def test_the_menus_of_a_window_reach_the_engine_until_it_is_closed(
     np.testing.assert_array_equal(np.load(tmp_path / "psf.npy"), expected)
 
 
-PIXELS_OF_A_TRAINING = "na=1.49 wavelength_nm=525 pixel_nm=62.6 steps=20 seed=1 threads=1"
+PIXELS_OF_A_TRAINING = "na=1.49 wavelength_nm=525 pixel_nm=62.6 steps=3 seed=1 threads=1"
 
 FOUR_DOORS = """
 import json, sys
@@ -236,7 +236,7 @@ given = jpype.JClass("java.util.HashMap")()
 given.put("image", imp)
 given.put("na", jpype.JDouble(1.49))
 given.put("wavelength_nm", jpype.JDouble(525))
-given.put("options", "pixel_nm=62.6 steps=20 seed=1 threads=1")
+given.put("options", "pixel_nm=62.6 steps=3 seed=1 threads=1")
 module = running.gateway.command().run("io.github.superlens.scijava.EnhanceCommand", True, given).get()
 keep("script", module.getOutput("result"))
 print(json.dumps(told), flush=True)
