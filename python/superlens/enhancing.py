@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from superlens import predicting
 from superlens.errors import SuperlensError
-from superlens.image import Image, require_image
+from superlens.image import Image, channel_name, require_image
 from superlens.io import ImageFile
 from superlens.method import ImageMethod, Learned, Method, Settings
 from superlens.methods import method as method_named
@@ -24,7 +24,7 @@ from superlens.methods import method_of, methods, predictors, switched
 from superlens.model import ChannelModels, Model, load_model
 from superlens.optics import PSF, Objective
 from superlens.progress import Cancelled, Enough, Progress, Showing, Watching, silent
-from superlens.result import Channel, Result, channel_name
+from superlens.result import Channel, Result
 
 __all__ = [
     "Optics",

@@ -28,6 +28,7 @@ __all__ = [
     "CheckedImage",
     "Image",
     "bad_pixels",
+    "channel_name",
     "check_image",
     "clip_level",
     "fill_plane",
@@ -292,6 +293,12 @@ def require_image(value: object) -> None:
             f"a {kind.__module__}.{kind.__qualname__} was given where an Image is expected; make one with sl.read(path), or with "
             "sl.Image(array, 'YX', pixel_nm=65) of an array."
         )
+
+
+def channel_name(image: Image, at: int, number: int) -> str:
+    """A channel in words: its number, and its name where it has one."""
+    name = image.channel_names[at] if image.channel_names else ""
+    return f"channel {number} ({name})" if name else f"channel {number}"
 
 
 def check_image(image: Image) -> CheckedImage:

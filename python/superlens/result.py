@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from superlens.image import Image
+from superlens.image import Image, channel_name
 from superlens.model import ChannelModels, Model
 from superlens.progress import in_notebook
 from superlens.report import Provenance, Verdict, combined, render_channels
@@ -26,7 +26,7 @@ from superlens.training import History
 if TYPE_CHECKING:
     from superlens.smlm import Localizations
 
-__all__ = ["Channel", "Evidence", "Result", "channel_name"]
+__all__ = ["Channel", "Evidence", "Result"]
 
 _SHOWN = 4  # pictures in a notebook
 
@@ -282,9 +282,3 @@ class Result:
 
     def _by_name(self, values: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
         return values[0] if not self.numbers else dict(zip(self.names, values, strict=True))
-
-
-def channel_name(image: Image, at: int, number: int) -> str:
-    """A channel in words: its number, and its name where it has one."""
-    name = image.channel_names[at] if image.channel_names else ""
-    return f"channel {number} ({name})" if name else f"channel {number}"

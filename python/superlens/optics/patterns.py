@@ -361,20 +361,41 @@ class Pattern:
         SuperlensError
             When the file cannot be read, or holds no pattern, or several.
         """
+        found = cls.read_channels(path)
+        if len(found) > 1:
+            numbers = " and ".join(map(str, found))
+            raise SuperlensError(
+                f"{path} holds the patterns of channels {numbers}; give the run.json of superlens sim with one `channel`."
+            )
+        return next(iter(found.values()))
+
+    @classmethod
+    def read_channels(cls, path: Path) -> dict[int | None, Self]:
+        """Read the patterns that ``run.json`` of a reconstruction holds, by channel; that of an image without channels is of None.
+
+        Raises
+        ------
+        SuperlensError
+            When the file cannot be read, or holds no pattern, or those of several recordings.
+        """
         try:
             told = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise SuperlensError(
                 f"`like` names {path}, which cannot be read as JSON ({error}); give the run.json of superlens sim."
             ) from error
-        results: list[Any] = told.get("results", []) if isinstance(told, dict) else []
+        told = told if isinstance(told, dict) else {}
+        results: list[Any] = told.get("results", [])
         if "pattern" not in told and len(results) == 1:
             told = results[0]
-        if "pattern" not in told:
+        of_channels = [one for one in told.get("channels", []) if "pattern" in one]
+        if "pattern" not in told and not of_channels:
             raise SuperlensError(
                 f"{path} holds no pattern, or several; give the run.json of superlens sim with one recording."
             )
-        return cls.of(told["pattern"])
+        if of_channels:
+            return {int(one["channel"]): cls.of(one["pattern"]) for one in of_channels}
+        return {None: cls.of(told["pattern"])}
 
     @classmethod
     def of(cls, described: Mapping[str, Any]) -> Self:

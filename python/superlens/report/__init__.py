@@ -87,7 +87,12 @@ def render(data: ReportData) -> str:
 
 
 def render_channels(
-    shown: Sequence[tuple[str, Verdict, str]], *, title: str, image_name: str, created: datetime
+    shown: Sequence[tuple[str, Verdict, str]],
+    *,
+    title: str,
+    image_name: str,
+    created: datetime,
+    own: str = "a model and a PSF",
 ) -> str:
     """Put the pages of several channels into one self-contained page that shows each.
 
@@ -97,6 +102,8 @@ def render_channels(
         What a channel is called, its verdict, and its page.
     title, image_name : str
     created : datetime
+    own : str
+        What each channel has of its own.
 
     Returns
     -------
@@ -114,7 +121,7 @@ def render_channels(
 
     verdict = combined({name: one for name, one, _ in shown})
     return template("channels.html.j2").render(
-        title=title, image_name=image_name, created=created, pages=list(shown), verdict=verdict
+        title=title, image_name=image_name, created=created, pages=list(shown), verdict=verdict, own=own
     )
 
 

@@ -235,8 +235,13 @@ class OpticsFacts:
         """Whether the PSF is to be found from the image."""
         return self.psf == _FROM_IMAGE
 
-    def load(self) -> Objective | PSF:
+    def load(self, *, measured: bool = True) -> Objective | PSF:
         """Make the optics, or say what is missing.
+
+        Parameters
+        ----------
+        measured : bool
+            Whether a measured PSF would do as well as an objective.
 
         Raises
         ------
@@ -258,9 +263,10 @@ class OpticsFacts:
             raise SuperlensError("the sampling or the image of a PSF file is given without `psf`; name the file too.")
         lacking = [name for name in ("na", "wavelength_nm") if getattr(self, name) is None]
         if lacking:
+            instead = ", or a measured PSF with `psf`, or use `denoise_only`, which needs no optics" if measured else ""
             raise SuperlensError(
                 f"{' and '.join(f'`{name}`' for name in lacking)} {'are' if len(lacking) > 1 else 'is'} missing; give the objective's NA and "
-                "the emission wavelength in nm, or a measured PSF with `psf`, or use `denoise_only`, which needs no optics."
+                f"the emission wavelength in nm{instead}."
             )
         from superlens.optics import Objective
 
@@ -338,8 +344,16 @@ class ChannelOptics:
                 )
         return self._at(0, None)
 
-    def resolve(self, images: Sequence[Image], *, needed: bool) -> Channels:
+    def resolve(self, images: Sequence[Image], *, needed: bool, measured: bool = True) -> Channels:
         """Decide which channels of the images are meant, and load the optics of each.
+
+        Parameters
+        ----------
+        images : sequence of Image
+        needed : bool
+            Whether nothing can be done without optics.
+        measured : bool
+            Whether a measured PSF would do as well as an objective.
 
         Raises
         ------
@@ -357,12 +371,15 @@ class ChannelOptics:
             raise _no_such_channels(self.channel, count)
         if len(numbers) == 1:
             kept = [image.select(c=numbers[0]) if "C" in image.axes else image for image in images]
-            return Channels(kept, None, [_loaded(self.one(), kept[0], 0, needed)])
-        self._refuse_unclear(numbers, count, images[0], needed)
-        lenses = [_loaded(self._at(at, len(numbers)), images[0], number, needed) for at, number in enumerate(numbers)]
+            return Channels(kept, None, [_loaded(self.one(), kept[0], 0, needed, measured)])
+        self._refuse_unclear(numbers, count, images[0], needed, measured)
+        lenses = [
+            _loaded(self._at(at, len(numbers)), images[0], number, needed, measured)
+            for at, number in enumerate(numbers)
+        ]
         return Channels(list(images), numbers, lenses)
 
-    def _refuse_unclear(self, numbers: tuple[int, ...], count: int, image: Image, needed: bool) -> None:
+    def _refuse_unclear(self, numbers: tuple[int, ...], count: int, image: Image, needed: bool, measured: bool) -> None:
         told = len(self.psf) or len(self.wavelength_nm)
         if not needed and not told:
             return
@@ -377,7 +394,7 @@ class ChannelOptics:
         lacking = f", channel {numbers[told]} has none" if 0 < told < len(numbers) else ""
         raise SuperlensError(
             f"{image.name or 'the image'} has {count} channels and {given} for {len(numbers)} of them{lacking}; give one "
-            "`psf` or `wavelength_nm` for each, or choose channels with `channel`."
+            f"{'`psf` or ' if measured else ''}`wavelength_nm` for each, or choose channels with `channel`."
         )
 
     def _at(self, at: int, channels: int | None) -> OpticsFacts:
@@ -390,7 +407,7 @@ class ChannelOptics:
         return OpticsFacts(**values)
 
 
-def _loaded(facts: OpticsFacts, image: Image, number: int, needed: bool) -> Objective | PSF | None:
+def _loaded(facts: OpticsFacts, image: Image, number: int, needed: bool, measured: bool) -> Objective | PSF | None:
     if not facts.given and not needed:
         return None
     if facts.from_image:
@@ -398,7 +415,7 @@ def _loaded(facts: OpticsFacts, image: Image, number: int, needed: bool) -> Obje
     stated = image.emission_nm[number] if number < len(image.emission_nm) else None
     if facts.psf is None and facts.wavelength_nm is None and facts.na is not None and stated is not None:
         facts = replace(facts, wavelength_nm=stated)
-    return facts.load()
+    return facts.load(measured=measured)
 
 
 def _found(facts: OpticsFacts, image: Image, number: int) -> PSF:

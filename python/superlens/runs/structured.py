@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from superlens.errors import SuperlensError, printable
 from superlens.host import versions
 from superlens.image import Image
 from superlens.parameters import Parameter
-from superlens.runs.choices import OpticsFacts, gathered, one_or_several
+from superlens.runs.choices import Channels
 from superlens.runs.folders import stem_of
 from superlens.runs.learning import hollow
 from superlens.runs.result_names import digest_of, identity_of
@@ -26,7 +26,9 @@ from superlens.runs.verb import Made, Outcome, Plan, Request, Source
 if TYPE_CHECKING:
     from superlens.optics import Objective
     from superlens.optics.patterns import Pattern
-    from superlens.reconstruct.sim import SimOptions, SimResult
+    from superlens.reconstruct.sim import SimChannels, SimOptions, SimResult
+
+    Reconstructed: TypeAlias = SimResult | SimChannels
 
 __all__ = ["RECONSTRUCTION", "SCENE", "plan_simulate_sim", "plan_structured", "reconstruct", "simulate_sim"]
 
@@ -73,27 +75,23 @@ SCENE = (
 
 
 def reconstruct(request: Request) -> Outcome:
-    """Reconstruct raw frames, one file after the other."""
-    from superlens.reconstruct.sim import reconstruct_sim
-
-    objective, options, pattern = _objective(request), _options(request), _like(request)
-    sources = [_one_channel(source, request) for source in _sources(request)]
+    """Reconstruct raw frames, one file after the other, channel by channel."""
+    options, sources = _options(request), _sources(request)
+    channels = _channels(request, [source.image for source in sources])
+    patterns = _like(request, channels.numbers)
     out = request.path("out")
     if out is None and len(sources) > 1:
         raise SuperlensError(f"there are {len(sources)} images; name a folder in `out` for their results.")
-    workers = int(request.get("threads", 1))
     alone = len(sources) == 1
     names = [_names(source, alone) for source in sources]
-    made: list[tuple[Source, SimResult]] = []
+    made: list[tuple[Source, Reconstructed]] = []
 
     def work() -> None:
-        for source in sources:
-            result = reconstruct_sim(
-                source.image, objective, pattern, options=options, workers=workers, progress=request.session.progress
-            )
+        for source, image in zip(sources, channels.images, strict=True):
+            result = _reconstructed(request, image, channels, patterns, options)
             for message in result.messages:
                 request.session.note(message)
-            made.append((source, result))
+            made.append((replace(source, image=image), result))
             request.session.check()
 
     files: list[Path] = []
@@ -101,35 +99,91 @@ def reconstruct(request: Request) -> Outcome:
         work()
     else:
         folder = request.folder(out, request.path("like"))
-        size = sum(40 * source.image.data.size for source in sources) + 10_000_000
+        size = sum(40 * image.data.size for image in channels.images) + 10_000_000
         with folder.prepared([*(name for one in names for name in one.values()), "run.json"], size):
             work()
             with folder.delivery() as staging:
-                told = [_written(staging, one, *both, objective) for one, both in zip(names, made, strict=True)]
+                told = [_written(staging, one, *both, channels) for one, both in zip(names, made, strict=True)]
                 _write_record(staging / "run.json", request, told)
         files = [out / name for one in names for name in one.values()] + [out / "run.json"]
         for path in files:
             request.session.wrote(path)
-    return _outcome(made, names, out, files)
+    return _outcome(made, names, channels, out, files)
+
+
+def _reconstructed(
+    request: Request, image: Image, channels: Channels, patterns: list[Pattern | None], options: SimOptions
+) -> Reconstructed:
+    from superlens.reconstruct.sim import reconstruct_sim
+
+    lenses = cast("list[Objective]", channels.optics)
+    workers, progress = int(request.get("threads", 1)), request.session.progress
+    if channels.numbers is None:
+        return reconstruct_sim(image, lenses[0], patterns[0], options=options, workers=workers, progress=progress)
+    try:
+        return reconstruct_sim(
+            image, lenses, patterns, channels=channels.numbers, options=options, workers=workers, progress=progress
+        )
+    except SuperlensError as error:  # here each is named by itself
+        raise SuperlensError(str(error).replace("`channels`", "`channel`")) from error
 
 
 def plan_structured(request: Request) -> Plan:
     """The outline of the result, as far as the number of planes decides it."""
-    _objective(request), _options(request)
+    options = _options(request)
     opened = [Source(request.reading.file(path).open().header, path) for path in request.files]
-    sources = [*opened, *request.images]
+    sources = request.required([*opened, *request.images])
+    channels = _channels(request, [hollow(source.image) for source in sources])
     made = []
-    for source in sources[:1] if len(sources) == 1 else []:
-        image = source.image
-        plane = hollow(Image(np.broadcast_to(np.zeros((), np.float32), image.data.shape[-2:]), "YX", image.pixel_nm))
-        shape = tuple(2 * side for side in image.data.shape[-2:])
-        fine = plane.with_data(np.broadcast_to(np.zeros((), np.float32), shape), scale=2)
+    if len(sources) == 1:
+        stem, image = stem_of(sources[0].file), channels.images[0]
+        numbers = _fewer(image, channels)
         made = [
-            Made("sim", fine, f"{stem_of(source.file)}-sim", 2),
-            Made("widefield", plane, f"{stem_of(source.file)}-widefield", show=False),
+            Made("sim", _outline(image, channels, options, 2), f"{stem}-sim", 2, numbers),
+            Made("widefield", _outline(image, channels, options, 1), f"{stem}-widefield", 1, numbers, show=False),
         ]
     pixels = max(math.prod(source.image.data.shape) for source in sources)
     return Plan(made=made, memory_bytes=200_000_000 + 60 * pixels, planes=1, in_files=bool(opened))
+
+
+def _outline(image: Image, channels: Channels, options: SimOptions, scale: int) -> Image:
+    """A result without its pixels.
+
+    Raises
+    ------
+    SuperlensError
+        When the number of sets cannot be known from that of the planes.
+    """
+    from superlens.reconstruct.sim.layout import layouts
+    from superlens.reconstruct.sim.reconstruct import on_grid
+
+    planes = math.prod(image.data.shape[:-2]) // image.sizes.get("C", 1)
+    sets, sides = 1, image.data.shape[-2:]
+    if options.order == "nsim" and planes == 1:
+        sides = sides[0] // (options.angles or 3), sides[1] // (options.phases or 3)
+    elif planes > 1:
+        found = {one.sets for one in layouts(planes, options.axes(), options.angles, options.phases)}
+        if len(found) > 1 and 1 not in found:
+            raise SuperlensError(
+                f"{planes} planes may be {' or '.join(map(str, sorted(found)))} sets of raw frames; give `angles` and `phases`."
+            )
+        sets = min(found)
+    one = image.select(c=0) if "C" in image.axes else image
+    made = on_grid(one, np.broadcast_to(np.zeros((), np.float32), (sets, *(scale * side for side in sides))), scale)
+    if channels.numbers is None:
+        return made
+    axes = "".join(axis for axis in "TCZYX" if axis == "C" or axis in made.axes)
+    shape = [made.sizes.get(axis, len(channels.numbers)) for axis in axes]
+    names = image.with_channels(channels.numbers).channel_names
+    return replace(
+        made, data=np.broadcast_to(np.zeros((), np.float32), shape), axes=axes, channel_names=names, emission_nm=()
+    )
+
+
+def _fewer(image: Image, channels: Channels) -> tuple[int, ...]:
+    """The channels that a result has, where these are not all."""
+    numbers = channels.numbers
+    return () if numbers is None or len(numbers) == image.sizes.get("C", 1) else numbers
 
 
 def _sources(request: Request) -> list[Source]:
@@ -142,22 +196,19 @@ def _sources(request: Request) -> list[Source]:
         return replace(request, given={**request.given, "axes": "TYX"}).sources()
 
 
-def _objective(request: Request) -> Objective:
+def _channels(request: Request, images: Sequence[Image]) -> Channels:
+    """The channels and the objective of each."""
     from superlens.optics import PSF
+    from superlens.reconstruct.sim import check_channels
 
-    facts: OpticsFacts = gathered(OpticsFacts, request.given)
-    lacking = [name for name in ("na", "wavelength_nm") if getattr(facts, name) is None]
-    if lacking:
-        raise SuperlensError(
-            f"{' and '.join(f'`{name}`' for name in lacking)} {'are' if len(lacking) > 1 else 'is'} missing; give the objective's NA and the emission "
-            "wavelength in nm."
-        )
-    lens = facts.load()
-    if isinstance(lens, PSF):
+    for image in images:
+        check_channels(image)
+    channels = request.optics.resolve(images, needed=True, measured=False)
+    if any(isinstance(lens, PSF) for lens in channels.optics):
         raise SuperlensError(
             "`psf` is given; expected `na` and `wavelength_nm`. The damping of the transfer function is measured."
         )
-    return lens
+    return channels
 
 
 def _options(request: Request) -> SimOptions:
@@ -176,22 +227,25 @@ def _options(request: Request) -> SimOptions:
     return options
 
 
-def _like(request: Request) -> Pattern | None:
-    """The pattern of another run."""
+def _like(request: Request, numbers: tuple[int, ...] | None) -> list[Pattern | None]:
+    """The pattern of another run for each channel."""
     path = request.path("like")
     if path is None:
-        return None
+        return [None] * len(numbers or (0,))
     from superlens.optics.patterns import Pattern
 
-    return Pattern.read(path)
-
-
-def _one_channel(source: Source, request: Request) -> Source:
-    """A source with the channel that is asked for."""
-    image = one_or_several(source.image, request.get("channel", ()))
-    if image.sizes.get("C") == 1:
-        image = image.select(c=0)
-    return Source(image, source.file)
+    found = Pattern.read_channels(path)
+    wanted = numbers or tuple(request.get("channel", ()))
+    if len(found) == 1 and len(wanted) < 2:
+        return list(found.values())
+    lacking = [number for number in wanted if number not in found]
+    if not wanted or lacking:
+        known = "one pattern" if None in found else f"patterns of channels {' and '.join(map(str, found))}"
+        raise SuperlensError(
+            f"{path.name} holds {known}, and {f'channel {lacking[0]} has none' if lacking else 'the image has one channel'}; give the run.json of the "
+            "same channels, or choose others with `channel`."
+        )
+    return [found[number] for number in wanted]
 
 
 def _names(source: Source, alone: bool) -> dict[str, str]:
@@ -201,14 +255,20 @@ def _names(source: Source, alone: bool) -> dict[str, str]:
 
 
 def _written(
-    folder: Path, names: Mapping[str, str], source: Source, result: SimResult, objective: Objective
+    folder: Path, names: Mapping[str, str], source: Source, result: Reconstructed, channels: Channels
 ) -> dict[str, Any]:
     from superlens.io import write
 
     write(folder / names["sim"], result.image)
     write(folder / names["widefield"], result.widefield)
     (folder / names["report"]).write_text(result.report, encoding="utf-8")
-    image = source.image
+    image, described = source.image, result.described()
+    optics = [cast("Objective", lens).model_dump(exclude_none=True) for lens in channels.optics]
+    if channels.numbers is None:
+        described["optics"] = optics[0]
+    else:
+        for one, lens in zip(described["channels"], optics, strict=True):
+            one["optics"] = lens
     return {
         "input": printable(str(source.file.absolute() if source.file.exists() else source.file)),
         "identity": identity_of(source),
@@ -216,11 +276,10 @@ def _written(
         "axes": image.axes,
         "shape": list(image.data.shape),
         "pixel_nm": image.pixel_nm,
-        "optics": objective.model_dump(exclude_none=True),
         "files": dict(names),
         "messages": list(result.messages),
         "verdict": asdict(result.verdict),
-        **result.described(),
+        **described,
     }
 
 
@@ -235,20 +294,27 @@ def _write_record(path: Path, request: Request, results: list[dict[str, Any]]) -
         "results": results,
         "left_out": dict(request.left_out),
     }
-    if len(results) == 1:
+    if len(results) == 1 and "pattern" in results[0]:
         told["pattern"] = results[0]["pattern"]
     path.write_text(json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _outcome(
-    made: list[tuple[Source, SimResult]], names: list[dict[str, str]], out: Path | None, files: list[Path]
+    made: list[tuple[Source, Reconstructed]],
+    names: list[dict[str, str]],
+    channels: Channels,
+    out: Path | None,
+    files: list[Path],
 ) -> Outcome:
     images, lines = [], []
     for (source, result), one in zip(made, names, strict=True):
         stem = stem_of(source.file)
         at = {role: None if out is None else out / name for role, name in one.items()}
-        images.append(Made("sim", result.image, f"{stem}-sim", 2, path=at["sim"]))
-        images.append(Made("widefield", result.widefield, f"{stem}-widefield", show=False, path=at["widefield"]))
+        few = _fewer(source.image, channels)
+        images += [
+            Made("sim", result.image, f"{stem}-sim", 2, few, path=at["sim"]),
+            Made("widefield", result.widefield, f"{stem}-widefield", 1, few, show=False, path=at["widefield"]),
+        ]
         lines += [f"{shlex.quote(stem)}: {line}" for line in result.lines()]
     return Outcome(
         made=images,

@@ -215,7 +215,8 @@ def _simulate() -> tuple[Parameter, ...]:
 
 
 def _sim() -> tuple[Parameter, ...]:
-    optics = [p for p in OPTICS if p.name in ("na", "wavelength_nm", "excitation_nm", "immersion_index", "modality")]
+    named = ("na", "wavelength_nm", "excitation_nm", "immersion_index", "modality")
+    optics = [p for p in optics_of_channels() if p.name in named]
     return (
         _out("Folder for the results."),
         *optics[:2],
@@ -295,7 +296,7 @@ VERBS: Mapping[str, Verb] = {
         Verb(
             "sim",
             "Reconstruct raw frames of structured illumination.\n\nThe order of the frames, the pattern, the damping of the transfer function and the "
-            "weight are found, or refused with the reason. Writes NAME_sim.tif (half the pixel size), NAME_widefield.tif, report.html and run.json, "
+            "weight are found, or refused with the reason; each channel has a pattern of its own. Writes NAME_sim.tif (half the pixel size), NAME_widefield.tif, report.html and run.json, "
             "whose pattern another run can take.",
             "Reconstruct the open raw frames of structured illumination.",
             "Superlens SIM...",

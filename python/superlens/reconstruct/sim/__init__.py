@@ -5,10 +5,11 @@ parts can be used alone: `find_layout`, `estimate_pattern`, `Reconstruction` (th
 transfer function and noise in closed form). Simulated frames come from `superlens.simulate.structured`.
 """
 
+from superlens.reconstruct.sim.channels import SimChannels, check_channels, reconstruct_sim
 from superlens.reconstruct.sim.estimate import Estimate, estimate_pattern, measure_pattern
 from superlens.reconstruct.sim.layout import Layout, find_layout
 from superlens.reconstruct.sim.operator import Reconstruction
-from superlens.reconstruct.sim.reconstruct import SimOptions, SimResult, raw_sets, reconstruct_sim
+from superlens.reconstruct.sim.reconstruct import SimOptions, SimResult, raw_sets
 from superlens.reconstruct.sim.spectrum import Attenuation, Regularisation, Spectrum
 
 __all__ = [
@@ -17,9 +18,11 @@ __all__ = [
     "Layout",
     "Reconstruction",
     "Regularisation",
+    "SimChannels",
     "SimOptions",
     "SimResult",
     "Spectrum",
+    "check_channels",
     "estimate_pattern",
     "find_layout",
     "measure_pattern",

@@ -1,4 +1,4 @@
-"""`reconstruct_sim`: from an image of raw frames to the reconstruction, with the pattern found by itself or refused in words."""
+"""`reconstruct_one`: from raw frames of one channel to the reconstruction, with the pattern found by itself or refused in words."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from superlens.errors import SuperlensError
-from superlens.image import Image, require_image
+from superlens.image import Image
 from superlens.optics import Objective, Transfer
 from superlens.optics.detection import Detection
 from superlens.optics.patterns import Pattern
-from superlens.progress import Progress, silent
+from superlens.progress import Progress
 from superlens.reconstruct.sim import check
 from superlens.reconstruct.sim.bands import Bands
 from superlens.reconstruct.sim.estimate import Estimate, estimate_pattern, measure_pattern
@@ -26,7 +26,7 @@ from superlens.reconstruct.sim.weights import fitted_regularisation, leaks_of
 if TYPE_CHECKING:
     from superlens.report import Verdict
 
-__all__ = ["SimOptions", "SimResult", "raw_sets", "reconstruct_sim"]
+__all__ = ["SimOptions", "SimResult", "on_grid", "raw_sets", "reconstruct_one"]
 
 Kind = Literal["wiener", "flat-noise", "true-wiener"]
 
@@ -178,58 +178,16 @@ class SimResult:
         }
 
 
-def reconstruct_sim(
+def reconstruct_one(
     image: Image,
     objective: Objective,
-    pattern: Pattern | None = None,
-    *,
-    options: SimOptions | None = None,
-    workers: int = 1,
-    progress: Progress = silent,
+    pattern: Pattern | None,
+    options: SimOptions,
+    workers: int,
+    progress: Progress,
 ) -> SimResult:
-    """Reconstruct raw frames of structured illumination.
-
-    Parameters
-    ----------
-    image : Image
-        Raw frames along T or Z, or a montage (order "nsim"); one channel. Its pixel size must be known.
-    objective : Objective
-        NA and emission wavelength; with `excitation_nm` the pattern's period is checked against it.
-    pattern : Pattern, optional
-        Of a brighter recording with the same settings: its wave vectors and phase steps are kept, modulation and phases are measured.
-    options : SimOptions, optional
-    workers : int
-        Threads of the Fourier transforms.
-    progress : callable
-
-    Returns
-    -------
-    SimResult
-
-    Raises
-    ------
-    SuperlensError
-        When no pattern is found, the frames are in no possible order, or the optics do not fit.
-
-    Examples
-    --------
-    >>> from superlens.simulate.structured import ARRANGEMENTS, ideal_pattern, simulate_sim
-    >>> rng = np.random.default_rng(0)
-    >>> objective = Objective(na=1.4, wavelength_nm=525)
-    >>> light = ideal_pattern(ARRANGEMENTS["two-beam"], 0.3, 0.8, rng)
-    >>> raw = simulate_sim(rng.random((192, 192)) ** 8, light, Detection.of(objective, 65), photons=200, pixel_nm=65, rng=rng)
-    >>> result = reconstruct_sim(raw.frames, objective)
-    >>> result.image.sizes, result.image.pixel_nm, result.layout.order
-    ({'Y': 192, 'X': 192}, 32.5, ('phase', 'angle'))
-    """
-    require_image(image)
-    options = options or SimOptions()
-    if image.pixel_nm is None:
-        raise SuperlensError("the image has no pixel size. Give `pixel_nm`, in nanometres.")
-    if image.sizes.get("C", 1) > 1:
-        raise SuperlensError(
-            f"the image has {image.sizes['C']} channels; each has a pattern of its own. Reconstruct one after the other with `channel`."
-        )
+    """Reconstruct an image without channels; the parameters are those of `superlens.reconstruct.sim.reconstruct_sim`."""
+    assert image.pixel_nm is not None
     detection = check.check_optics(objective, image.pixel_nm)
     planes = _planes(image, options)
     check.check_frames(planes)
@@ -252,8 +210,8 @@ def reconstruct_sim(
         made[at], wide[at] = operator.apply(one), np.tensordot(operator.bands[0], one, 1)
         progress(2 + at + 1, 2 + layout.sets, "reconstruct")
     return SimResult(
-        _as_image(image, made, 2),
-        _as_image(image, wide, 1),
+        on_grid(image, made, 2),
+        on_grid(image, wide, 1),
         estimate.pattern,
         spectrum,
         estimate,
@@ -345,7 +303,8 @@ def _spectrum(
     return replace(spectrum, regularisation=found)
 
 
-def _as_image(image: Image, data: NDArray[np.float32], scale: int) -> Image:
+def on_grid(image: Image, data: NDArray[Any], scale: int) -> Image:
+    """Sets of frames, shape (sets, Y, X), as an image with so many pixels along a raw one: along T, or Z where the frames are."""
     axis = "Z" if "Z" in image.axes and "T" not in image.axes else "T"
     several = len(data) > 1
     return replace(
