@@ -20,6 +20,7 @@ from superlens.reconstruct.sim.bands import taper
 from superlens.reconstruct.sim.estimate import Estimate
 from superlens.reconstruct.sim.layout import Layout
 from superlens.reconstruct.sim.search import LIMIT, Found
+from superlens.reconstruct.sim.series import shift_between
 
 __all__ = [
     "check_found",
@@ -196,24 +197,8 @@ def drift_between_angles(frames: NDArray[Any], layout: Layout) -> float:
         images.append(frames[lit].mean(axis=0, dtype=np.float64))
     window = taper(images[0].shape)
     spectra = [fft.rfft2((image - image.mean()) * window) for image in images]
-    shifts = [_shift(spectra[0], other, images[0].shape) for other in spectra[1:]]
+    shifts = [shift_between(spectra[0], other, images[0].shape) for other in spectra[1:]]
     return max((math.hypot(*shift) for shift in shifts), default=0.0)
-
-
-def _shift(a: NDArray[Any], b: NDArray[Any], shape: tuple[int, ...]) -> tuple[float, float]:
-    """Shift between two images, by the parabola through the peak of their correlation."""
-    correlation = fft.irfft2(np.conj(a) * b, shape)
-    top = np.unravel_index(int(np.argmax(correlation)), shape)
-    found = []
-    for axis, n in enumerate(shape):
-        around = [list(top), list(top), list(top)]
-        around[0][axis] = (top[axis] - 1) % n
-        around[2][axis] = (top[axis] + 1) % n
-        low, middle, high = (float(correlation[tuple(one)]) for one in around)
-        bend = low - 2 * middle + high
-        offset = 0.0 if bend == 0 else (low - high) / (2 * bend)
-        found.append((top[axis] + offset + n / 2) % n - n / 2)
-    return float(found[0]), float(found[1])
 
 
 def drift_warning(shift: float) -> Iterator[str]:

@@ -21,7 +21,7 @@ from superlens.reconstruct.sim.bands import Bands
 from superlens.reconstruct.sim.refine import refine
 from superlens.reconstruct.sim.search import Found, search
 
-__all__ = ["PRESETS", "Layout", "find_layout", "layouts", "unmounted"]
+__all__ = ["PRESETS", "Layout", "OrderTie", "find_layout", "layouts", "unmounted"]
 
 PRESETS = {
     "omx": ("phase", "z", "angle"),
@@ -49,6 +49,10 @@ _GRIDS = (
     (1, 5, 2),
 )
 """Angles, phases and orders that are recorded."""
+
+
+class OrderTie(SuperlensError):
+    """Two orders of the frames fit alike."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,6 +91,31 @@ class Layout:
         grid = np.arange(count).reshape([self.sizes[name] for name in names])
         ordered = grid.transpose([names.index(name) for name in ("z", "angle", "phase")])
         return ordered.reshape(self.sizes["z"], -1) + (1 if self.extra == 0 else 0)
+
+    @property
+    def parts(self) -> list[slice]:
+        """All sets, then ever fewer about the middle one: where all together show no pattern, some of them may."""
+        counts = [self.sets]
+        while counts[-1] > 1:
+            counts.append(max(1, counts[-1] // 4))
+        starts = [self.sets // 2 - n // 2 for n in counts]
+        return [slice(start, start + n) for start, n in zip(starts, counts, strict=True)]
+
+    def in_sets(self, planes: NDArray[Any]) -> NDArray[Any]:
+        """Planes as sets of frames, shape (sets, frames, Y, X); a view where they lie in that order."""
+        index = self.planes
+        first, count = int(index[0, 0]), index.size
+        if np.array_equal(index.ravel(), np.arange(first, first + count)):
+            return planes[first : first + count].reshape(*index.shape, *planes.shape[1:])
+        return planes[index]
+
+    def mean(self, planes: NDArray[Any], part: int = 0) -> NDArray[np.float32]:
+        """The frames, shape (frames, Y, X): the mean of one of `parts` of the sets, the last where there are not so many."""
+        parts = self.parts
+        some = parts[min(part, len(parts) - 1)]
+        if some.stop - some.start == self.sets:
+            return np.asarray(self.in_sets(planes).mean(axis=0, dtype=np.float32))
+        return np.asarray(planes[self.planes[some]].mean(axis=0, dtype=np.float32))
 
     @property
     def words(self) -> str:
@@ -168,6 +197,7 @@ def find_layout(
     order: Sequence[str] | None = None,
     angles: int | None = None,
     phases: int | None = None,
+    part: int = 0,
     workers: int = 1,
 ) -> tuple[Layout, Found]:
     """The layout whose carriers stand out, and the carriers.
@@ -180,6 +210,8 @@ def find_layout(
         Axes, the fastest first; found by default.
     angles, phases : int, optional
         Found by default.
+    part : int
+        Which of `parts` of the sets are averaged.
     workers : int
 
     Returns
@@ -191,14 +223,13 @@ def find_layout(
     Raises
     ------
     SuperlensError
-        When no layout is possible, or two are alike.
+        When no layout is possible; `OrderTie` when two are alike.
     """
     tried: list[tuple[float, Layout, Found]] = []
     for layout in layouts(len(planes), order, angles, phases):
         if layout.arrangement.condition > 10:
             continue
-        frames = planes[layout.planes].mean(axis=0, dtype=np.float32)
-        bands = Bands.of(frames, detection, workers=workers)
+        bands = Bands.of(layout.mean(planes, part), detection, workers=workers)
         found = search(bands, layout.arrangement, workers=workers)
         tried.append((found.score, layout, found))
     tried.sort(key=lambda one: -one[0])
@@ -207,21 +238,21 @@ def find_layout(
     if best[2].accepted and rivals:
         # Phases that are averaged in a wrong order may still be phases, but of less contrast.
         alike = [best, *rivals]
-        contrast = [_contrast(planes, one[1], one[2], detection, workers) for one in alike]
+        contrast = [_contrast(one[1].mean(planes, part), one[1], one[2], detection, workers) for one in alike]
         first, second = np.argsort(contrast)[::-1][:2]
         if contrast[first] > _CLEARLY * contrast[second]:
             return alike[first][1], alike[first][2]
         rival = rivals[0]
-        raise SuperlensError(
+        raise OrderTie(
             f"two orders of the frames fit alike: {best[1].words} (z {best[2].joint:.1f}) and {rival[1].words} (z {rival[2].joint:.1f}). Give `order`, and "
             "`angles` and `phases` if need be."
         )
     return best[1], best[2]
 
 
-def _contrast(planes: NDArray[Any], layout: Layout, found: Found, detection: Detection, workers: int) -> float:
+def _contrast(frames: NDArray[Any], layout: Layout, found: Found, detection: Detection, workers: int) -> float:
     """Mean modulation of a layout."""
-    bands = Bands.of(planes[layout.planes].mean(axis=0, dtype=np.float32), detection, workers=workers)
+    bands = Bands.of(frames, detection, workers=workers)
     table = layout.arrangement
     return float(np.mean([refine(bands, table, b, found.frequencies[b]).order.modulation for b in range(table.orders)]))
 

@@ -9,7 +9,9 @@ Beyond the border order 0 is continued by its mirror image, so that an even imag
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from superlens.errors import SuperlensError
+from superlens.optics.patterns import Pattern
 from superlens.reconstruct.sim.spectrum import Spectrum, grid_of
 
 __all__ = ["Reconstruction"]
@@ -105,12 +108,33 @@ class Reconstruction:
         reach = cutoff + max((o.length for o in spectrum.pattern.orders), default=0.0)
         self._kept = min(int(reach * width) + 2, width + 1)
         self._filter = spectrum.filter(full_y, full_x[:, : self._kept]).astype(self._real)
-        self._waves = []
-        for order in spectrum.pattern.orders:
+        self._waves = self._carriers()
+
+    def _carriers(self) -> list[tuple[Array, Array]]:
+        waves = []
+        for order in self.spectrum.pattern.orders:
             y, x = ((np.arange(2 * n) + 0.5) / 2 - 0.5 - p for n, p in zip(self._torus, self._margins, strict=True))
             column = np.exp(-1j * (2 * np.pi * order.frequency[0] * y + order.phase)).astype(self._complex)
             row = np.exp(-2j * np.pi * order.frequency[1] * x).astype(self._complex)
-            self._waves.append((column, row))
+            waves.append((column, row))
+        return waves
+
+    def with_pattern(self, pattern: Pattern) -> Reconstruction:
+        """The same for frames whose pattern has other phases, or other wave vectors.
+
+        Parameters
+        ----------
+        pattern : Pattern
+            With the modulations, the brightness and the arrangement of that of `spectrum`.
+        """
+        spectrum = replace(self.spectrum, pattern=pattern)
+        if not np.array_equal(pattern.frequencies, self.spectrum.pattern.frequencies):
+            precision: Literal["single", "double"] = "single" if self._real is np.float32 else "double"
+            return Reconstruction(self.shape, spectrum, workers=self._workers, precision=precision)
+        other = copy.copy(self)
+        other.spectrum = spectrum
+        other._waves = other._carriers()
+        return other
 
     @staticmethod
     def _picked(width: int, columns: int) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,8 +18,10 @@ from superlens.progress import Progress
 from superlens.reconstruct.sim import check
 from superlens.reconstruct.sim.bands import Bands
 from superlens.reconstruct.sim.estimate import Estimate, estimate_pattern, measure_pattern
-from superlens.reconstruct.sim.layout import PRESETS, Layout, find_layout, layouts, unmounted
+from superlens.reconstruct.sim.layout import PRESETS, Layout, OrderTie, find_layout, layouts, unmounted
 from superlens.reconstruct.sim.operator import Reconstruction
+from superlens.reconstruct.sim.search import Found
+from superlens.reconstruct.sim.series import Series, follow, still
 from superlens.reconstruct.sim.spectrum import Attenuation, Regularisation, Spectrum
 from superlens.reconstruct.sim.weights import fitted_regularisation, leaks_of
 
@@ -99,9 +101,11 @@ class SimResult:
     messages : tuple of str
         What the user should know.
     frames : ndarray, shape (frames, Y, X), float32, counts
-        The mean of the sets, from which the pattern was measured.
+        The mean of the sets from which the pattern was measured, brought to one phase where each has its own.
     pixel_nm : float
         Of the raw frames.
+    series : Series
+        Whether the sets share the pattern, and why.
     """
 
     image: Image
@@ -113,6 +117,19 @@ class SimResult:
     messages: tuple[str, ...]
     frames: NDArray[np.float32] = field(repr=False)
     pixel_nm: float
+    series: Series
+
+    @property
+    def spectra(self) -> tuple[Spectrum, ...]:
+        """`spectrum` with the pattern of each set; the same object for all where they share it."""
+        return tuple(
+            self.spectrum if pattern is self.pattern else replace(self.spectrum, pattern=pattern)
+            for pattern in self.series.patterns
+        )
+
+    def operators(self, workers: int = 1) -> Iterator[Reconstruction]:
+        """The linear operator of each set, one after the other; what was computed for one serves the next."""
+        return operators_of(self.spectrum, self.series, self.frames.shape[1:], workers)
 
     @property
     def transfer(self) -> Transfer:
@@ -144,7 +161,7 @@ class SimResult:
                 f"{name}: period {size / order.length:.1f} nm at {order.angle_deg:.1f} degrees, modulation {order.modulation:.3f} ± "
                 f"{order.modulation_error:.3f}{z}"
             )
-        return said
+        return [*said, self.series.words] if self.layout.sets > 1 else said
 
     def described(self) -> dict[str, Any]:
         """What is worth keeping, in JSON values."""
@@ -175,6 +192,7 @@ class SimResult:
                 "leaks": [round(leak, 3) for leak in spectrum.leaks],
             },
             "noise_counts": round(estimate.noise, 4),
+            **({"sets": self.series.described()} if self.layout.sets > 1 else {}),
         }
 
 
@@ -192,21 +210,21 @@ def reconstruct_one(
     planes = _planes(image, options)
     check.check_frames(planes)
     progress(0, 3, "find the pattern")
-    layout, estimate = _estimated(planes, pattern, detection, options, image.pixel_nm, workers)
-    frames = planes[layout.planes].mean(axis=0, dtype=np.float32)
+    layout, estimate, frames, series = _estimated(planes, image, pattern, detection, options, workers)
+    sets = layout.in_sets(planes)
     messages = [
         *check.frame_warnings(image, planes, estimate.pattern.brightness.tolist()),
         *check.pattern_warnings(estimate, detection, objective, image.pixel_nm),
         *check.drift_warning(check.drift_between_angles(frames, layout)),
     ]
     progress(1, 3, "weigh signal and noise")
-    spectrum = _spectrum(estimate, frames, options, layout, workers)
+    spectrum = _spectrum(estimate, frames, options, workers)
     progress(2, 3, "reconstruct")
-    operator = Reconstruction(frames.shape[1:], spectrum, workers=workers)
     made = np.empty((layout.sets, 2 * frames.shape[1], 2 * frames.shape[2]), np.float32)
     wide = np.empty((layout.sets, *frames.shape[1:]), np.float32)
-    for at, which in enumerate(layout.planes):
-        one = planes[which]
+    for at, (one, operator) in enumerate(
+        zip(sets, operators_of(spectrum, series, frames.shape[1:], workers), strict=True)
+    ):
         made[at], wide[at] = operator.apply(one), np.tensordot(operator.bands[0], one, 1)
         progress(2 + at + 1, 2 + layout.sets, "reconstruct")
     return SimResult(
@@ -219,12 +237,22 @@ def reconstruct_one(
         tuple(messages),
         frames,
         image.pixel_nm,
+        series,
     )
+
+
+def operators_of(
+    spectrum: Spectrum, series: Series, shape: Sequence[int], workers: int = 1
+) -> Iterator[Reconstruction]:
+    """The operator of each set."""
+    operator = Reconstruction(shape, spectrum, workers=workers)
+    for pattern in series.patterns:
+        yield operator if pattern is spectrum.pattern else operator.with_pattern(pattern)
 
 
 def raw_sets(image: Image, layout: Layout, options: SimOptions) -> NDArray[np.float32]:
     """The raw frames set by set, shape (sets, frames, Y, X), counts."""
-    return np.asarray(_planes(image, options)[layout.planes], np.float32)
+    return np.asarray(layout.in_sets(_planes(image, options)), np.float32)
 
 
 def _planes(image: Image, options: SimOptions) -> NDArray[np.float32]:
@@ -238,27 +266,65 @@ def _planes(image: Image, options: SimOptions) -> NDArray[np.float32]:
 
 def _estimated(
     planes: NDArray[np.float32],
+    image: Image,
     pattern: Pattern | None,
     detection: Detection,
     options: SimOptions,
-    pixel_nm: float,
     workers: int,
-) -> tuple[Layout, Estimate]:
-    order = options.axes()
-    if pattern is not None:
-        layout = _layout_of(pattern, len(planes), order, options)
-        frames = planes[layout.planes].mean(axis=0, dtype=np.float32)
-        return layout, measure_pattern(frames, pattern, detection, damping=options.damping, workers=workers)
-    coarse = detection.damped(0.5)
-    layout, found = find_layout(
-        planes, coarse, order=order, angles=options.angles, phases=options.phases, workers=workers
-    )
-    check.check_found(found, layout.arrangement, detection, pixel_nm, layout.words)
-    frames = planes[layout.planes].mean(axis=0, dtype=np.float32)
-    made = estimate_pattern(
-        frames, layout.arrangement, detection, damping=options.damping, found=found, workers=workers
-    )
-    return layout, made
+) -> tuple[Layout, Estimate, NDArray[np.float32], Series]:
+    """Layout, pattern, the frames that it was measured from, and what each set has of its own."""
+    if pattern is None:
+        layout, found, shown = _found(planes, detection, options, float(image.pixel_nm or 1), workers)
+    else:
+        layout, found = _layout_of(pattern, len(planes), options.axes(), options), None
+        shown = layout.parts[0]
+
+    def measured(frames: NDArray[np.float32]) -> Estimate:
+        if pattern is not None:
+            return measure_pattern(frames, pattern, detection, damping=options.damping, workers=workers)
+        return estimate_pattern(
+            frames, layout.arrangement, detection, damping=options.damping, found=found, workers=workers
+        )
+
+    sets = layout.in_sets(planes)
+    alike, moved_px = layout.parts[0], 0.0
+    if layout.sets > 1 and _axis(image) == "T":
+        alike, moved_px = still(sets, detection)
+    averaged = slice(max(alike.start, shown.start), min(alike.stop, shown.stop))
+    frames = np.asarray(sets[averaged].mean(axis=0, dtype=np.float32))
+    estimate = measured(frames)
+    if layout.sets == 1:
+        return layout, estimate, frames, Series((estimate.pattern,))
+    free = pattern is None
+    return layout, *follow(
+        sets, estimate, measured, averaged, alike, moved_px=moved_px, free=free, workers=workers
+    )  # fmt: skip
+
+
+def _found(
+    planes: NDArray[np.float32], detection: Detection, options: SimOptions, pixel_nm: float, workers: int
+) -> tuple[Layout, Found, slice]:
+    """Layout and carriers, and the sets whose mean shows them: where the pattern moves, their mean shows none.
+
+    Raises
+    ------
+    SuperlensError
+        What speaks against the mean of all sets, if no part of them shows a pattern; or that two orders of the frames fit a part alike.
+    """
+    order, angles, phases = options.axes(), options.angles, options.phases
+    tries = max(len(one.parts) for one in layouts(len(planes), order, angles, phases))
+    refused: list[SuperlensError] = []
+    for part in range(tries):
+        try:
+            layout, found = find_layout(
+                planes, detection.damped(0.5), order=order, angles=angles, phases=phases, part=part, workers=workers
+            )
+            check.check_found(found, layout.arrangement, detection, pixel_nm, layout.words)
+        except SuperlensError as error:
+            refused.append(error)
+            continue
+        return layout, found, layout.parts[min(part, len(layout.parts) - 1)]
+    raise next((error for error in refused if isinstance(error, OrderTie)), refused[0])
 
 
 def _layout_of(pattern: Pattern, planes: int, order: Sequence[str] | None, options: SimOptions) -> Layout:
@@ -280,9 +346,7 @@ def _layout_of(pattern: Pattern, planes: int, order: Sequence[str] | None, optio
     return replace(fits[0], arrangement=table)
 
 
-def _spectrum(
-    estimate: Estimate, frames: NDArray[np.float32], options: SimOptions, layout: Layout, workers: int
-) -> Spectrum:
+def _spectrum(estimate: Estimate, frames: NDArray[np.float32], options: SimOptions, workers: int) -> Spectrum:
     spectrum = Spectrum(
         estimate.pattern,
         estimate.detection,
@@ -297,15 +361,13 @@ def _spectrum(
         return spectrum
     if options.w is not None and options.regularisation == "wiener":
         return replace(spectrum, regularisation=Regularisation("wiener", options.w))
-    # The noise of one set, not of their mean.
-    noise = estimate.noise
-    found = fitted_regularisation(frames, spectrum, noise, options.regularisation, workers=workers)
+    found = fitted_regularisation(frames, spectrum, estimate.noise, options.regularisation, workers=workers)
     return replace(spectrum, regularisation=found)
 
 
 def on_grid(image: Image, data: NDArray[Any], scale: int) -> Image:
     """Sets of frames, shape (sets, Y, X), as an image with so many pixels along a raw one: along T, or Z where the frames are."""
-    axis = "Z" if "Z" in image.axes and "T" not in image.axes else "T"
+    axis = _axis(image)
     several = len(data) > 1
     return replace(
         image,
@@ -317,3 +379,8 @@ def on_grid(image: Image, data: NDArray[Any], scale: int) -> Image:
         z_step_nm=image.z_step_nm if axis == "Z" and several else None,
         frame_interval_s=None,
     )
+
+
+def _axis(image: Image) -> str:
+    """The axis along which the sets lie."""
+    return "Z" if "Z" in image.axes and "T" not in image.axes else "T"
