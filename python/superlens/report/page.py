@@ -67,7 +67,6 @@ def build(data: ReportData) -> str:
         psf=evidence.psf(data, lines),
         facts=evidence.origin(data),
         parameters=flatten(data.parameters),
-        number=number,
     )
 
 

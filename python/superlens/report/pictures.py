@@ -19,7 +19,18 @@ from superlens.report.analysis import Crop, Line
 from superlens.report.data import Array
 from superlens.report.words import number
 
-__all__ = ["ColourBar", "Contrast", "Mark", "Picture", "ScaleBar", "marks_of", "paint", "scale_bar", "shrunk"]
+__all__ = [
+    "ColourBar",
+    "Contrast",
+    "Mark",
+    "Picture",
+    "ScaleBar",
+    "marks_of",
+    "paint",
+    "paint_colours",
+    "scale_bar",
+    "shrunk",
+]
 
 _VERMILION = (213, 94, 0)
 _VOID = {"vermilion": _VERMILION, "black": (0, 0, 0), "white": (255, 255, 255)}
@@ -158,6 +169,36 @@ def paint(
     return Picture(_png(index, palette), index.shape[1], index.shape[0], alt, name, legend, bar, light=light)
 
 
+def paint_colours(
+    colours: Array,
+    *,
+    alt: str,
+    name: str = "",
+    bar: tuple[Array, str, str, str] | None = None,
+    largest: int = 1024,
+    pixel_nm: float | None = None,
+) -> Picture:
+    """Turn a plane whose colours are chosen already into a picture.
+
+    Parameters
+    ----------
+    colours : ndarray, shape (Y, X, 3), 0 to 1
+    alt, name : str
+        Text for those who do not see the picture, and its caption.
+    bar : tuple of (ndarray of shape (N, 3), str, str, str), optional
+        Colours of a colour bar, the labels of its ends, and their unit.
+    largest : int
+        Longer side in pixels beyond which the picture is binned by averaging.
+    pixel_nm : float, optional
+        Sampling for a scale bar.
+    """
+    factor = _factor(colours.shape[:2], largest)
+    shown = np.stack([_bin(colours[..., c], factor) for c in range(3)], axis=-1)
+    legend = None if bar is None else ColourBar(_full_png(bar[0][None]), *bar[1:])
+    uri, scale = _full_png(shown), scale_bar(colours.shape[1], pixel_nm)
+    return Picture(uri, shown.shape[1], shown.shape[0], alt, name, legend, scale)
+
+
 def scale_bar(width: int, pixel_nm: float | None) -> ScaleBar | None:
     """The bar of a round length (1, 2 or 5 times a power of ten) nearest below a fifth of the picture's width.
 
@@ -215,6 +256,14 @@ def _palette(colours: str, void: tuple[int, int, int]) -> list[int]:
 def _png(index: Array, palette: list[int]) -> str:
     picture = PillowImage.fromarray(np.ascontiguousarray(index))
     picture.putpalette(palette)
+    return _uri(picture)
+
+
+def _full_png(colours: Array) -> str:
+    return _uri(PillowImage.fromarray(np.ascontiguousarray(np.round(255 * colours).astype(np.uint8))))
+
+
+def _uri(picture: PillowImage.Image) -> str:
     stream = io.BytesIO()
     picture.save(stream, format="PNG", compress_level=7)
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

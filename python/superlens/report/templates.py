@@ -8,6 +8,7 @@ from pathlib import Path
 import jinja2
 
 from superlens.errors import worded
+from superlens.report.words import number
 
 __all__ = ["template"]
 
@@ -24,6 +25,7 @@ def template(name: str) -> jinja2.Template:
     )
     environment.filters["plain"] = _plain
     environment.filters["sentence"] = _capitalised
+    environment.filters["number"] = number
     return environment.get_template(name)
 
 

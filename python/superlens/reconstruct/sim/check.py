@@ -23,6 +23,7 @@ from superlens.reconstruct.sim.search import LIMIT, Found
 from superlens.reconstruct.sim.series import shift_between
 
 __all__ = [
+    "DRIFT_PX",
     "check_found",
     "check_frames",
     "check_optics",
@@ -37,7 +38,8 @@ _DIM = 0.2  # by which a frame may differ from the mean
 _SATURATED = 0.001
 _FAINT, _TOO_FAINT = 0.1, 0.05  # modulation
 _LENGTHS = 0.1  # by which wave vectors may differ
-_DRIFT_PX = 0.5
+DRIFT_PX = 0.5
+"""Raw pixels that a specimen may move between two angles."""
 
 
 def check_optics(objective: Objective, pixel_nm: float) -> Detection:
@@ -203,7 +205,7 @@ def drift_between_angles(frames: NDArray[Any], layout: Layout) -> float:
 
 def drift_warning(shift: float) -> Iterator[str]:
     """Tell drift that shows in the image."""
-    if shift > _DRIFT_PX:
+    if shift > DRIFT_PX:
         yield f"The specimen moved by {shift:.2f} pixels between the angles; expect doubled lines. Record faster, or hold the focus and the stage."
 
 

@@ -21,7 +21,7 @@ from superlens.reconstruct.sim.bands import Bands, Floats
 from superlens.reconstruct.sim.refine import Refined, coherence_by_transfer, refine
 from superlens.reconstruct.sim.search import Found, search
 
-__all__ = ["Estimate", "estimate_pattern", "measure_pattern"]
+__all__ = ["Estimate", "estimate_pattern", "measure_pattern", "noise_of", "with_noise_inside"]
 
 _FIRST_DAMPING = 0.5
 _LEAST_DAMPING = 0.1
@@ -126,6 +126,17 @@ def measure_pattern(
     return _completed(bands, table, made, None, damping)
 
 
+def with_noise_inside(bands: Bands, made: Sequence[Refined]) -> Bands:
+    """Bands with the noise inside the cutoff; interpolated or filtered frames have more of it there than beyond."""
+    excess = min(one.excess for one in made)
+    return replace(bands, noise=bands.noise * excess) if excess > _MORE_NOISE else bands
+
+
+def noise_of(bands: Bands) -> float:
+    """Standard deviation of the noise of a frame, counts."""
+    return math.sqrt(bands.noise / (bands.shape[0] * bands.shape[1]))
+
+
 def _completed(
     bands: Bands,
     arrangement: Arrangement,
@@ -134,10 +145,7 @@ def _completed(
     damping: float | None,
 ) -> Estimate:
     """Noise and damping, and all that depends on them once more."""
-    # Interpolated or filtered frames have more noise inside the cutoff than beyond it.
-    excess = min(one.excess for one in made)
-    if excess > _MORE_NOISE:
-        bands = replace(bands, noise=bands.noise * excess)
+    bands = with_noise_inside(bands, made)
     stated = bands.detection.cutoff
     if damping is None:
         bands = replace(bands, detection=_fitted(bands, arrangement, [one.order for one in made]))
@@ -153,7 +161,7 @@ def _completed(
         np.array([one.coherence for one in made]),
         np.array([one.frequency_error for one in made]),
         np.array([one.phase_error for one in made]),
-        math.sqrt(bands.noise / (bands.shape[0] * bands.shape[1])),
+        noise_of(bands),
         bands.detection.cutoff / stated,
     )
 

@@ -8,24 +8,31 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
-from scipy.ndimage import gaussian_filter
 
-from superlens.reconstruct.sim.bands import taper
+from superlens.reconstruct.sim.quality import (
+    GOOD_CONTRAST,
+    LEAST_RATIO,
+    angle_colours,
+    checks_of,
+    contrast_to_noise,
+    max_to_min,
+    mean_spectrum,
+    modulation_colours,
+    typical,
+)
 from superlens.reconstruct.sim.search import LIMIT
-from superlens.report.pictures import Contrast, Picture, paint
+from superlens.report.pictures import Contrast, Picture, paint, paint_colours
 from superlens.report.templates import template
 from superlens.report.verdict import Reason, Verdict, verdict
 
 if TYPE_CHECKING:
     from superlens.reconstruct.sim.reconstruct import SimResult
 
-__all__ = ["contrast_to_noise", "page_of", "residual_of", "split_frc", "verdict_of"]
+__all__ = ["page_of", "residual_of", "split_frc", "verdict_of"]
 
 Array = NDArray[Any]
 
 _COHERENT = 0.5
-_GOOD_CONTRAST = 4.0
 
 
 def page_of(result: SimResult) -> str:
@@ -38,23 +45,19 @@ def page_of(result: SimResult) -> str:
         _painted(np.kron(wide, np.ones((2, 2), np.float32)), "wide field", fine_nm),
         _painted(image, "reconstruction", fine_nm),
     ]
-    typical, least = _typical(contrast), _least(result)
+    middle, least = typical(contrast), _least(result)
     frc = split_frc(result)
     return template("sim.html.j2").render(
         title="Structured illumination",
         name=result.image.name or "raw frames",
         created=datetime.now().astimezone(),
-        verdict=_judged(result, typical, least),
+        verdict=_judged(result, middle, least),
         passed=[
             (
                 "pattern",
                 f"{'Given' if result.estimate.found is None else 'Found'}, with a modulation of {_modulations(result)}.",
             ),
-            *(
-                [("contrast", f"{typical:.1f} times the noise in the brighter half.")]
-                if typical >= _GOOD_CONTRAST
-                else []
-            ),
+            *([("contrast", f"{middle:.1f} times the noise in the brighter half.")] if middle >= GOOD_CONTRAST else []),
             *([("coherence", f"The bands agree by {least:.2f} or better.")] if least >= _COHERENT else []),
         ],
         layers=layers,
@@ -64,36 +67,40 @@ def page_of(result: SimResult) -> str:
         orders=_orders(result),
         frames=_frames(result),
         contrast=_map(contrast, "contrast to noise", result.pixel_nm),
+        coloured=_coloured(image, contrast, fine_nm),
+        motion=_angles(result),
+        sets=f"{result.series.words[:1].upper()}{result.series.words[1:]}." if result.layout.sets > 1 else "",
         spectra=_spectra(result, wide, image),
         residual=_painted(residual, "residual over its expected noise, frame 1", result.pixel_nm),
         residual_words=(
             "Raw frames minus what the pattern makes of the wide field's bands. Its power is "
             f"{share:.2f} times that of the noise (1 where nothing is left but noise)."
         ),
-        checks=_checks(result, image, contrast, frc),
+        checks=checks_of(result, image, contrast, frc),
+        numbers=_numbers(result),
     )
 
 
 def verdict_of(result: SimResult) -> Verdict:
     """Whether to use a result, with the reasons."""
-    return _judged(result, _typical(contrast_to_noise(result)), _least(result))
+    return _judged(result, typical(contrast_to_noise(result)), _least(result))
 
 
-def _judged(result: SimResult, typical: float, least: float) -> Verdict:
-    """Every message is a reason, and so are a low contrast and bands that disagree."""
+def _judged(result: SimResult, middle: float, least: float) -> Verdict:
+    """Every message is a reason, and so are a low contrast, bands that disagree and deep ripples."""
     reasons = [Reason("warn", text, "reconstruction") for text in result.messages]
-    if typical < _GOOD_CONTRAST:
-        text = f"The pattern rises only {typical:.1f} times above the noise in the brighter half, expected {_GOOD_CONTRAST:g} or more."
+    if middle < GOOD_CONTRAST:
+        text = f"The pattern rises only {middle:.1f} times above the noise in the brighter half, expected {GOOD_CONTRAST:g} or more."
         reasons.append(Reason("warn", text, "contrast of the pattern", "contrast"))
     if least < _COHERENT:
         text = f"A band agrees with the wide field by {least:.2f} only, expected {_COHERENT:g} or more: fine lines may be ghosts."
         reasons.append(Reason("warn", text, "coherence of the bands", "pattern"))
-    detail = f"Modulation {_modulations(result)}; contrast to noise {typical:.1f} in the brighter half; bands agree by {least:.2f} or better."
+    ratio = max_to_min(_first(result.image.data))
+    if ratio < LEAST_RATIO:
+        text = f"The darkest ripples reach 1/{ratio:.1f} of the brightest detail, expected 1/{LEAST_RATIO:g} or less."
+        reasons.append(Reason("warn", text, "max-to-min ratio", "checks"))
+    detail = f"Modulation {_modulations(result)}; contrast to noise {middle:.1f} in the brighter half; bands agree by {least:.2f} or better."
     return verdict("Reconstructed", reasons, detail)
-
-
-def _typical(contrast: Array) -> float:
-    return float(np.median(contrast[contrast > np.percentile(contrast, 50)]))
 
 
 def _least(result: SimResult) -> float:
@@ -102,18 +109,6 @@ def _least(result: SimResult) -> float:
 
 def _modulations(result: SimResult) -> str:
     return ", ".join(f"{order.modulation:.2f}" for order in result.pattern.orders)
-
-
-def contrast_to_noise(result: SimResult) -> NDArray[np.float32]:
-    """How far the modulated light stands above its noise; shape (Y // 2, X // 2)."""
-    table = result.pattern.arrangement
-    weights = table.separation / result.pattern.brightness
-    bands = np.tensordot(weights[1:], result.frames, 1)
-    height, width = (side // 2 * 2 for side in bands.shape[1:])
-    small = bands[:, :height, :width].reshape(len(bands), height // 2, 2, width // 2, 2).mean(axis=(2, 4))
-    variance = result.estimate.noise**2 * np.sum(table.separation[1:] ** 2) / 4
-    power = gaussian_filter(np.sum(small**2, axis=0), 1.0)
-    return np.asarray(np.sqrt(np.maximum(power / variance - 1, 0)), np.float32)
 
 
 def residual_of(result: SimResult) -> tuple[NDArray[np.float32], float]:
@@ -201,9 +196,9 @@ def _frames(result: SimResult) -> list[tuple[str, str]]:
 
 def _spectra(result: SimResult, wide: Array, image: Array) -> list[Picture]:
     made = []
-    for name, one, pixels in (("wide field", wide, 1), ("reconstruction", image, 2)):
-        power = np.abs(fft.fftshift(fft.fft2((one - one.mean()) * taper(one.shape, 0.1)))) ** 2
-        log = np.log10(np.maximum(power, power.max() * 1e-12))
+    shown = (("raw frames", result.frames, 1), ("wide field", wide[None], 1), ("reconstruction", image[None], 2))
+    for name, planes, pixels in shown:
+        log = mean_spectrum(planes)
         made.append(
             paint(
                 _ringed(log, result, pixels),
@@ -214,6 +209,22 @@ def _spectra(result: SimResult, wide: Array, image: Array) -> list[Picture]:
             )
         )
     return made
+
+
+def _coloured(image: Array, contrast: Array, pixel_nm: float | None) -> Picture:
+    colours, bar = modulation_colours(image, contrast)
+    name = "reconstruction, coloured by the contrast of the pattern over the noise"
+    return paint_colours(colours, alt=name, name=name, bar=(bar, "0", "16 or more", ""), pixel_nm=pixel_nm)
+
+
+def _angles(result: SimResult) -> tuple[Picture, str] | None:
+    """The angles in a colour each, and the names of the colours."""
+    made = angle_colours(result)
+    if made is None:
+        return None
+    colours, names = made
+    words = ", ".join(f"angle {i} {name}" for i, name in enumerate(names, 1))
+    return paint_colours(colours, alt="mean of each angle", name=words, pixel_nm=result.pixel_nm), words
 
 
 def _ringed(log: Array, result: SimResult, pixels: int) -> Array:
@@ -229,33 +240,14 @@ def _ringed(log: Array, result: SimResult, pixels: int) -> Array:
     return made
 
 
-def _checks(result: SimResult, image: Array, contrast: Array, frc: float | None) -> list[tuple[str, str]]:
-    frames = result.frames
-    means = frames.mean(axis=(1, 2), dtype=np.float64)
-    intensity = 100 * float(means.max() - means.min()) / float(means.max())
-    low, high, mode = _extremes(image)
-    ratio = (high - mode) / max(mode - low, 1e-9)
+def _numbers(result: SimResult) -> list[tuple[str, str]]:
+    """What the reconstruction was made with."""
     spectrum = result.spectrum
-    weight = (
-        f"w {spectrum.regularisation.w:.3f}"
-        if spectrum.regularisation.kind == "wiener"
-        else spectrum.regularisation.kind
-    )
+    wiener = spectrum.regularisation.kind == "wiener"
+    weight = f"w {spectrum.regularisation.w:.3f}" if wiener else spectrum.regularisation.kind
     return [
-        ("Total intensity variation (TIV)", f"{intensity:.1f} % between frames (SIMcheck: up to 30 % is good)"),
-        ("Modulation contrast to noise (MCN)", f"{float(np.percentile(contrast, 90)):.1f} in the brightest tenth"),
-        ("Max-to-min ratio (MMR)", f"{ratio:.1f} (SIMcheck: below 3 inadequate, 3 to 6 low, 6 to 12 good)"),
-        ("Resolution by split FRC", "the halves agree nowhere" if frc is None else f"{frc:.0f} nm"),
         ("Regularisation", weight),
         ("Cutoff of the detection", f"{result.estimate.cutoff_ratio:.1%} of 2 NA / wavelength"),
         ("Damping of the transfer function", f"{spectrum.detection.damping:.2f}"),
-        ("Noise of a raw frame", f"{result.estimate.noise:.3g} counts"),
+        ("Noise of a raw frame", f"{result.series.noise:.3g} counts"),
     ]
-
-
-def _extremes(image: Array) -> tuple[float, float, float]:
-    """Lowest and highest values, and the commonest."""
-    low, high = np.percentile(image, [0.01, 99.99])
-    counts, edges = np.histogram(image, bins=256, range=(float(low), float(high)))
-    at = int(np.argmax(counts))
-    return float(low), float(high), float((edges[at] + edges[at + 1]) / 2)

@@ -191,7 +191,7 @@ class SimResult:
                 "attenuation": spectrum.attenuation.strength,
                 "leaks": [round(leak, 3) for leak in spectrum.leaks],
             },
-            "noise_counts": round(estimate.noise, 4),
+            "noise_counts": round(self.series.noise, 4),
             **({"sets": self.series.described()} if self.layout.sets > 1 else {}),
         }
 
@@ -294,7 +294,7 @@ def _estimated(
     frames = np.asarray(sets[averaged].mean(axis=0, dtype=np.float32))
     estimate = measured(frames)
     if layout.sets == 1:
-        return layout, estimate, frames, Series((estimate.pattern,))
+        return layout, estimate, frames, Series((estimate.pattern,), estimate.noise)
     free = pattern is None
     return layout, *follow(
         sets, estimate, measured, averaged, alike, moved_px=moved_px, free=free, workers=workers

@@ -19,7 +19,7 @@ from scipy import fft
 from superlens.optics.detection import Detection
 from superlens.optics.patterns import Arrangement, Pattern
 from superlens.reconstruct.sim.bands import Bands, Floats, taper
-from superlens.reconstruct.sim.estimate import Estimate
+from superlens.reconstruct.sim.estimate import Estimate, noise_of, with_noise_inside
 from superlens.reconstruct.sim.refine import refine
 
 __all__ = ["Series", "follow", "shift_between", "still"]
@@ -50,9 +50,12 @@ class Series:
         The sets whose mean the pattern was measured from.
     moved_px : float
         How far the specimen moved; 0 where it did not, or was not compared.
+    noise : float
+        Standard deviation of the noise of a frame of one set, counts.
     """
 
     patterns: tuple[Pattern, ...]
+    noise: float
     own: Literal["nothing", "phases", "wave vectors"] = "nothing"
     phases: Floats = field(default_factory=lambda: np.zeros((1, 0)))
     errors: Floats = field(default_factory=lambda: np.zeros((1, 0)))
@@ -105,10 +108,11 @@ class Series:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Measured:
-    """Modulation times e^(i phase) of each order in each set, and its standard error; shape (sets, orders)."""
+    """Modulation times e^(i phase) of each order in each set, and its standard error, shape (sets, orders); and the noise of a frame, counts."""
 
     ratios: NDArray[np.complex128]
     errors: Floats
+    noise: float
 
     @property
     def weights(self) -> Floats:
@@ -139,7 +143,7 @@ class _Measured:
                     weights = self.weights[near, b]
                     ratios[s, b] = np.sum(self.ratios[near, b] * weights) / np.sum(weights)
                     errors[s, b] = 1 / math.sqrt(float(np.sum(weights)))
-        return _Measured(ratios, errors)
+        return _Measured(ratios, errors, self.noise)
 
 
 def still(sets: Sets, detection: Detection) -> tuple[slice, float]:
@@ -243,7 +247,7 @@ def follow(
     phases, errors = found.phases(about), found.phase_errors
     if not np.any(np.abs(phases) > np.maximum(_SURE * errors, math.radians(_LEAST_DEG))):
         same = (estimate.pattern,) * len(sets)
-        return estimate, mean, Series(same, "nothing", phases, errors, averaged, moved_px)
+        return estimate, mean, Series(same, found.noise, "nothing", phases, errors, averaged, moved_px)
     table = estimate.pattern.arrangement
     mean = _at_one_phase(sets[alike], table, estimate.pattern.brightness, phases[alike])
     estimate = again(mean)
@@ -258,7 +262,7 @@ def follow(
             own, patterns = "wave vectors", moved
     about = found.mean
     return estimate, mean, Series(
-        tuple(patterns), own, found.phases(about), found.phase_errors, alike, moved_px
+        tuple(patterns), found.noise, own, found.phases(about), found.phase_errors, alike, moved_px
     )  # fmt: skip
 
 
@@ -266,13 +270,14 @@ def _measure(sets: Sets, estimate: Estimate, workers: int) -> _Measured:
     """With the wave vectors as they are."""
     pattern, table = estimate.pattern, estimate.pattern.arrangement
     ratios, errors = np.zeros((len(sets), table.orders), complex), np.zeros((len(sets), table.orders))
+    noises = np.zeros(len(sets))
     for s, frames in enumerate(sets):
         bands = Bands.of(frames, estimate.detection, pattern.brightness, workers)
-        for b, order in enumerate(pattern.orders):
-            made = refine(bands, table, b, order.frequency, fixed=True).order
-            ratios[s, b] = made.modulation * np.exp(1j * made.phase)
-            errors[s, b] = made.modulation_error
-    return _Measured(ratios, errors)
+        made = [refine(bands, table, b, order.frequency, fixed=True) for b, order in enumerate(pattern.orders)]
+        ratios[s] = [one.order.modulation * np.exp(1j * one.order.phase) for one in made]
+        errors[s] = [one.order.modulation_error for one in made]
+        noises[s] = noise_of(with_noise_inside(bands, made))
+    return _Measured(ratios, errors, float(np.median(noises)))
 
 
 def _with_phases(pattern: Pattern, ratios: NDArray[np.complex128]) -> Pattern:
