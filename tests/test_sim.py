@@ -159,7 +159,7 @@ def test_bad_input_is_refused_with_the_reason():
     made = raw()
     frames = made.frames
     refused(dataclasses.replace(frames, data=frames.data[:8]), "no whole number of sets")
-    refused(dataclasses.replace(frames, data=frames.data[:1]), "superlens enhance")
+    refused(dataclasses.replace(frames, data=frames.data[:1]), "superlens enhance.*nsim")
     refused(dataclasses.replace(frames, pixel_nm=None), "`pixel_nm`")
     refused(dataclasses.replace(frames, pixel_nm=200.0), "do not sample")
     dark = frames.data.copy()
@@ -171,6 +171,18 @@ def test_bad_input_is_refused_with_the_reason():
     refused(frames, "`order`", options=SimOptions(order="sideways"))
     two = sl.Image(np.stack([frames.data, frames.data], axis=1), "TCYX", PIXEL_NM)
     refused(two, "channels")
+
+
+def test_a_stack_is_told_that_its_slices_are_reconstructed_one_by_one():
+    frames = raw(side=96).frames
+    stack = sl.Image(np.concatenate([frames.data] * 2), "ZYX", PIXEL_NM, z_step_nm=125.0)
+    result = reconstruct_sim(stack, OBJECTIVE, options=SimOptions(order="phase,angle,z"))
+    assert result.image.axes == "ZYX"
+    assert any("by itself" in text for text in result.messages)
+    again = reconstruct_sim(
+        dataclasses.replace(stack, axes="TYX", z_step_nm=None), OBJECTIVE, options=SimOptions(order="phase,angle,z")
+    )
+    assert not any("by itself" in text for text in again.messages)
 
 
 def test_a_period_that_the_objective_cannot_make_is_refused():

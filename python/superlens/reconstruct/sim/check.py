@@ -32,6 +32,7 @@ __all__ = [
     "pattern_warnings",
     "drift_warning",
     "same_pattern",
+    "stack_warning",
 ]
 
 _DIM = 0.2  # by which a frame may differ from the mean
@@ -71,7 +72,7 @@ def check_frames(planes: NDArray[Any]) -> None:
     if len(planes) < 5:
         raise SuperlensError(
             f"the image has {len(planes)} plane{'s' * (len(planes) > 1)}; expected the raw frames of structured illumination, at least 5. If it is "
-            "already reconstructed, use `superlens enhance`."
+            "already reconstructed, use `superlens enhance`; if it is a montage of N-SIM, give `order` nsim."
         )
     if not np.isfinite(planes).all():
         raise SuperlensError("the frames hold values that are not finite; replace them before reconstructing.")
@@ -201,6 +202,12 @@ def drift_between_angles(frames: NDArray[Any], layout: Layout) -> float:
     spectra = [fft.rfft2((image - image.mean()) * window) for image in images]
     shifts = [shift_between(spectra[0], other, images[0].shape) for other in spectra[1:]]
     return max((math.hypot(*shift) for shift in shifts), default=0.0)
+
+
+def stack_warning(image: Image, sets: int) -> Iterator[str]:
+    """What a stack that is reconstructed slice by slice does not get."""
+    if sets > 1 and "Z" in image.axes and "T" not in image.axes:
+        yield f"The {sets} sets lie along z: each slice is reconstructed by itself, in two dimensions, and the light of other slices stays in it."
 
 
 def drift_warning(shift: float) -> Iterator[str]:

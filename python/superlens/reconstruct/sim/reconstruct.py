@@ -216,6 +216,7 @@ def reconstruct_one(
         *check.frame_warnings(image, planes, estimate.pattern.brightness.tolist()),
         *check.pattern_warnings(estimate, detection, objective, image.pixel_nm),
         *check.drift_warning(check.drift_between_angles(frames, layout)),
+        *check.stack_warning(image, layout.sets),
     ]
     progress(1, 3, "weigh signal and noise")
     spectrum = _spectrum(estimate, frames, options, workers)

@@ -168,7 +168,7 @@ def still(sets: Sets, detection: Detection) -> tuple[slice, float]:
     for s in range(count):
         first, second = (np.array(shift_between(half[middle], half[s], shape)) for half in halves)
         both = (first + second) / 2
-        if math.hypot(*(first - second)) < max(_STILL_PX, 0.1 * math.hypot(*both)):
+        if math.hypot(*(first - second)) < max(_STILL_PX, 0.03 * math.hypot(*both)):
             moved[s] = math.hypot(*both)
     if moved.max() <= _STILL_PX:
         return slice(0, count), 0.0
