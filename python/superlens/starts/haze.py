@@ -26,10 +26,11 @@ from superlens import __version__
 from superlens.model import Model, ModelConfig
 from superlens.networks import architecture, build
 from superlens.observing.haze import HAZE_CHANNELS
-from superlens.progress import Progress, console, silent
+from superlens.progress import Progress, silent
+from superlens.starts.command import start_command
 from superlens.starts.depth import draw_field
 from superlens.starts.specimens import specimens
-from superlens.training import Checkpoint, History, Plan, fit, get_weights, set_weights
+from superlens.training import Checkpoint, History, Plan, fit, set_weights
 
 __all__ = ["Fields", "pretrain", "share_loss"]
 
@@ -120,45 +121,28 @@ def pretrain(
     return network, fit(network, share_loss, draw, plan, checkpoint=checkpoint, average=0.998, progress=progress)
 
 
-@click.command()
-@click.option("--steps", default=8_000, show_default=True, help="Training steps.")
-@click.option("--fields", default=5_000, show_default=True, help="Simulated fields to learn from.")
-@click.option("--seed", default=0, show_default=True)
-@click.option("--learning-rate", default=1e-3, show_default=True)
-@click.option("--begin", type=click.Path(path_type=Path), help="A model file to go on from; random weights by default.")
-@click.option("--workers", default=1, show_default=True, help="Processes that draw fields.")
-@click.argument("out", type=click.Path(path_type=Path))
-def main(steps: int, fields: int, seed: int, learning_rate: float, begin: Path | None, workers: int, out: Path) -> None:
-    """Train the network that finds out-of-focus light and write it to OUT; a run that was killed continues from its checkpoint."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    checkpoint = Checkpoint(out.with_suffix(".checkpoint.npz"), f"haze {steps} {fields} {seed} {learning_rate} {begin}")
-    drawn = Fields.draw(fields, seed=seed, workers=workers)
-    with console() as progress:
-        network, _ = pretrain(
-            drawn,
-            steps=steps,
-            seed=seed,
-            learning_rate=learning_rate,
-            begin=None if begin is None else get_weights(Model.load(begin).network),
-            checkpoint=checkpoint,
-            progress=progress,
-        )
+def _train(fields: int, seed: int, workers: int, **told: Any) -> keras.Model:
+    return pretrain(Fields.draw(fields, seed=seed, workers=workers), seed=seed, **told)[0]
+
+
+def _write(out: Path, network: keras.Model, provenance: dict[str, Any], workers: int) -> None:
     config = ModelConfig(
         version=__version__,
         method="pretraining",
         network="haze",
         network_config=architecture("haze").arguments(1),
         state={},
-        provenance={
-            "steps": steps,
-            "fields": fields,
-            "seed": seed,
-            "begun_from": "random weights" if begin is None else begin.name,
-        },
+        provenance=provenance,
     )
     Model(config, network).save(out, dtype="float16")
-    checkpoint.path.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
-    main()
+    start_command(
+        "Train the network that finds out-of-focus light",
+        _train,
+        _write,
+        steps=8000,
+        learning_rate=1e-3,
+        options=[click.Option(["--fields"], default=5_000, show_default=True, help="Simulated fields to learn from.")],
+    )()

@@ -19,7 +19,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal
 
-import click
 import keras
 import numpy as np
 from keras import ops
@@ -31,7 +30,8 @@ from superlens.model import Model, ModelConfig
 from superlens.networks import architecture, build, losses
 from superlens.observing.conditioning import CHANNELS
 from superlens.optics import RESPONSES
-from superlens.progress import Progress, console, silent
+from superlens.progress import Progress, silent
+from superlens.starts.command import start_command
 from superlens.starts.exposing import Exposed
 from superlens.starts.optics import Microscope, bin_pixels, condition_periodic, gauss_otf
 from superlens.starts.specimens import FINE, a_specimen, specimens
@@ -156,6 +156,8 @@ def _draw_batch(size: int, seed: int, index: int) -> Batch:
 
 def pretrain(
     *,
+    source: Callable[..., Iterator[Batch]] = batches,
+    scale: int = 2,
     steps: int,
     seed: int = 0,
     begin: Sequence[Array] | None = None,
@@ -170,6 +172,10 @@ def pretrain(
 
     Parameters
     ----------
+    source : callable
+        What draws batches, as `batches` does.
+    scale : {1, 2}
+        Sampling of the sharp image relative to the input.
     steps : int
         Training steps.
     seed : int
@@ -188,16 +194,23 @@ def pretrain(
     pool = specimens(count, np.random.default_rng(seed))
     keras.utils.set_random_seed(seed)
     with precision(best_precision()):
-        network = build("light", {"channels": CHANNELS})
+        network = build("light", {"channels": CHANNELS, "scale": scale})
     if begin is not None:
         set_weights(network, begin)
     plan = Plan(steps=steps, learning_rate=learning_rate, check_every=250)
-    draw = in_order(lambda start: batches(pool, size=batch, seed=seed, steps=steps, workers=workers, start=start))
+    draw = in_order(lambda start: source(pool, size=batch, seed=seed, steps=steps, workers=workers, start=start))
     return network, fit(network, two_stage_loss, draw, plan, checkpoint=checkpoint, average=0.998, progress=progress)
 
 
 def calibrate(
-    network: keras.Model, *, seed: int = 1, batch: int = 8, steps: int = 60, count: int = 600, workers: int = 2
+    network: keras.Model,
+    *,
+    source: Callable[..., Iterator[Batch]] = batches,
+    seed: int = 1,
+    batch: int = 8,
+    steps: int = 60,
+    count: int = 600,
+    workers: int = 2,
 ) -> float:
     """Measure what the stated errors have to be scaled by.
 
@@ -211,7 +224,7 @@ def calibrate(
     """
     pool = specimens(count, np.random.default_rng(seed))
     ratios = []
-    for one in batches(pool, size=batch, seed=seed + 1, steps=steps, workers=workers):
+    for one in source(pool, size=batch, seed=seed + 1, steps=steps, workers=workers):
         sharp, log_sigma = _averaged(network, one.conditioned)
         ratio = np.abs(sharp - one.sharp) / np.exp(log_sigma)
         inner = ratio[:, 2 * _MARGIN : -2 * _MARGIN, 2 * _MARGIN : -2 * _MARGIN]
@@ -244,35 +257,6 @@ def two_stage_loss(targets: Sequence[Any], outputs: Sequence[Any]) -> Any:
     )
 
 
-@click.command()
-@click.option("--steps", default=14_000, show_default=True, help="Training steps.")
-@click.option("--seed", default=0, show_default=True)
-@click.option("--learning-rate", default=1e-3, show_default=True)
-@click.option("--begin", type=click.Path(path_type=Path), help="A model file to go on from; random weights by default.")
-@click.option("--workers", default=1, show_default=True, help="Processes that draw batches.")
-@click.argument("out", type=click.Path(path_type=Path))
-def main(steps: int, seed: int, learning_rate: float, begin: Path | None, workers: int, out: Path) -> None:
-    """Pretrain the network and write it to OUT; a run that was killed continues from its checkpoint."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    checkpoint = Checkpoint(out.with_suffix(".checkpoint.npz"), f"pretraining {steps} {seed} {learning_rate} {begin}")
-    with console() as progress:
-        network, _ = pretrain(
-            steps=steps,
-            seed=seed,
-            begin=None if begin is None else get_weights(Model.load(begin).network),
-            learning_rate=learning_rate,
-            workers=workers,
-            checkpoint=checkpoint,
-            progress=progress,
-        )
-    begun_from = "random weights" if begin is None else begin.name
-    write_start(
-        out, "light", network, partial(calibrate, workers=workers),
-        axes="YX", provenance={"steps": steps, "seed": seed, "begun_from": begun_from},
-    )  # fmt: skip
-    checkpoint.path.unlink(missing_ok=True)
-
-
 def write_start(
     out: Path,
     name: str,
@@ -281,15 +265,17 @@ def write_start(
     *,
     axes: Literal["YX", "ZYX"],
     provenance: dict[str, Any],
+    method: str = "pretraining",
+    scale: int = 2,
 ) -> None:
     """Write trained weights as a start: in full precision while its stated errors are calibrated, in half of it in the file."""
-    about = architecture(name).arguments(2)
+    about = architecture(name).arguments(scale)
     exact = build(name, about)
     set_weights(exact, get_weights(trained))
-    state = TwoStageState(axes=axes, response=RESPONSES[axes], spread=calibrate(exact))
+    state = TwoStageState(axes=axes, scale=scale, response=RESPONSES[axes], spread=calibrate(exact))
     config = ModelConfig(
         version=__version__,
-        method="pretraining",
+        method=method,
         network=name,
         network_config=about,
         state=state.stored(),
@@ -298,5 +284,13 @@ def write_start(
     Model(config, exact).save(out, dtype="float16")
 
 
+def _write(out: Path, network: keras.Model, provenance: dict[str, Any], workers: int) -> None:
+    write_start(out, "light", network, partial(calibrate, workers=workers), axes="YX", provenance=provenance)
+
+
+def _train(**told: Any) -> keras.Model:
+    return pretrain(**told)[0]
+
+
 if __name__ == "__main__":
-    main()
+    start_command("Pretrain the network for images", _train, _write, steps=14_000, learning_rate=1e-3)()

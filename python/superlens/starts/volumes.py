@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-import click
 import keras
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,9 @@ from superlens.model import Model, shipped
 from superlens.networks import build
 from superlens.observing.conditioning import CHANNELS, WienerBank, condition
 from superlens.optics import PSF, RESPONSES, Objective
-from superlens.progress import Progress, console, silent
+from superlens.progress import Progress, silent
 from superlens.simulate import volumes
+from superlens.starts.command import start_command
 from superlens.starts.exposing import Exposed
 from superlens.starts.images import Batch, drawn_ahead, in_order, two_stage_loss, write_start
 from superlens.training import (
@@ -35,7 +36,6 @@ from superlens.training import (
     Plan,
     best_precision,
     fit,
-    get_weights,
     precision,
     set_weights,
 )
@@ -322,40 +322,15 @@ def calibrate(network: keras.Model, *, seed: int = 1, scenes: int = 60) -> float
     return float(np.median(ratios))
 
 
-@click.command()
-@click.option("--steps", default=3000, show_default=True, help="Training steps.")
-@click.option("--seed", default=0, show_default=True)
-@click.option("--learning-rate", default=5e-4, show_default=True)
-@click.option(
-    "--begin",
-    type=click.Path(path_type=Path),
-    help="A model file for volumes to go on from; that for images by default.",
-)
-@click.option("--workers", default=1, show_default=True, help="Processes that draw batches.")
-@click.argument("out", type=click.Path(path_type=Path))
-def main(steps: int, seed: int, learning_rate: float, begin: Path | None, workers: int, out: Path) -> None:
-    """Pretrain the network for volumes and write it to OUT; a run that was killed continues from its checkpoint."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    checkpoint = Checkpoint(
-        out.with_suffix(".checkpoint.npz"), f"pretraining volumes {steps} {seed} {learning_rate} {begin}"
-    )
-    with console() as progress:
-        trained, _ = pretrain(
-            steps=steps,
-            seed=seed,
-            learning_rate=learning_rate,
-            begin=None if begin is None else get_weights(Model.load(begin).network),
-            workers=workers,
-            checkpoint=checkpoint,
-            progress=progress,
-        )
-    begun_from = "zsdeconv-light" if begin is None else begin.name
-    write_start(
-        out, "light-volume", trained, calibrate,
-        axes="ZYX", provenance={"steps": steps, "seed": seed, "begun_from": begun_from},
-    )  # fmt: skip
-    checkpoint.path.unlink(missing_ok=True)
+def _train(**told: Any) -> keras.Model:
+    return pretrain(**told)[0]
+
+
+def _write(out: Path, network: keras.Model, provenance: dict[str, Any], workers: int) -> None:
+    write_start(out, "light-volume", network, calibrate, axes="ZYX", provenance=provenance)
 
 
 if __name__ == "__main__":
-    main()
+    start_command(
+        "Pretrain the network for volumes", _train, _write, steps=3000, learning_rate=5e-4, begins="zsdeconv-light"
+    )()
