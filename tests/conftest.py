@@ -97,10 +97,11 @@ def slim() -> Iterator[None]:
 
     begun: dict[str, start.Start] = {}
 
-    def tiny_start(network: str) -> start.Start:
-        if network not in begun:
-            begun[network] = start.Start(str(start.shipped_name(network)), tiny.start(network))
-        return begun[network]
+    def tiny_start(network: str, kind: str = start.PRETRAINING) -> start.Start:
+        name = str(start.shipped_name(network, kind))
+        if name not in begun:
+            begun[name] = start.Start(name, tiny.start(network))
+        return begun[name]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(start, "shipped_start", tiny_start)

@@ -121,7 +121,7 @@ def counted(monkeypatch):
 
     monkeypatch.setattr(starts, "averaged", averaged)
     monkeypatch.setattr(
-        starts, "shipped_start", lambda network: starts.remembered(starts.Start("zsdeconv-light", begun))
+        starts, "shipped_start", lambda network, kind: starts.remembered(starts.Start("zsdeconv-light", begun))
     )
     return seen
 

@@ -105,6 +105,15 @@ def test_a_part_of_large_frames_is_the_whole_away_from_its_cut(monkeypatch):
     assert RawCopies(parts, Spread()).draw(np.random.default_rng(0)).input.shape == (256, 256)
 
 
+def test_every_image_is_learned_from_with_its_own_phases():
+    """Two recordings whose patterns differ in phase: what training reconstructs of each is what was reconstructed before."""
+    images = [raw(seed=seed).frames for seed in (0, 1)]
+    prepared = prepare(images, OBJECTIVE, settings())
+    recordings = recordings_of(prepared.observations, prepared.optics)
+    for recording, observation in zip(recordings, prepared.observations, strict=True):
+        np.testing.assert_allclose(recording.counts, observation.counts[0], atol=1e-3 * observation.counts.std())
+
+
 # -- optics -------------------------------------------------------------------------------------------------------------
 
 

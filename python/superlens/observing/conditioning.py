@@ -164,7 +164,12 @@ class WienerBank:
         return out
 
 
-def wiener_kernels(otf: NDArray[np.inexact[Any]], target: NDArray[np.inexact[Any]], shape: tuple[int, ...]) -> Array:
+def wiener_kernels(
+    otf: NDArray[np.inexact[Any]],
+    target: NDArray[np.inexact[Any]],
+    shape: tuple[int, ...],
+    noise: NDArray[np.floating[Any]] | float = 1.0,
+) -> Array:
     """Centred, tapered kernels of the bank.
 
     Parameters
@@ -173,6 +178,8 @@ def wiener_kernels(otf: NDArray[np.inexact[Any]], target: NDArray[np.inexact[Any
         Half-plane transfer functions on the camera grid, DC first.
     shape : tuple of int
         ``([Z,] Y, X)`` of the periodic grid, even laterally, at least twice the filter's diameter.
+    noise : ndarray or float
+        Power of the noise on the same half plane, of mean 1; 1 where it is white.
     """
     radii = _radii(len(shape))
     power = np.abs(otf) ** 2
@@ -181,7 +188,7 @@ def wiener_kernels(otf: NDArray[np.inexact[Any]], target: NDArray[np.inexact[Any
         window = np.multiply.outer(window, np.hanning(2 * r + 3)[1:-1] ** 0.25)
     kernels = np.empty((len(REGULARISATION), *(2 * r + 1 for r in radii)), np.float32)
     for i, weight in enumerate(REGULARISATION):
-        kernel = fft.irfftn(np.conj(otf) * target / (power + weight), shape)
+        kernel = fft.irfftn(np.conj(otf) * target / (power + weight * noise), shape)
         kernel = np.roll(kernel, radii, axis=tuple(range(len(shape))))
         kernels[i] = kernel[tuple(slice(2 * r + 1) for r in radii)] * window
     return kernels

@@ -22,8 +22,20 @@ from superlens.networks import build
 from superlens.training import get_weights, set_weights
 from superlens.training.two_stage.turning import averaged
 
-__all__ = ["Start", "answer", "beginning_of", "network_at", "remembered", "shipped_name", "shipped_start", "start_of"]
+__all__ = [
+    "PRETRAINING",
+    "Start",
+    "answer",
+    "beginning_of",
+    "network_at",
+    "remembered",
+    "shipped_name",
+    "shipped_start",
+    "start_of",
+]
 
+PRETRAINING = "pretraining"
+"""What the header of a start says in the place of a method, where the start is for images and volumes."""
 
 _REMEMBERED_BYTES = 1 << 28
 
@@ -46,12 +58,12 @@ class Start:
     model: Model
 
 
-def shipped_name(network: str) -> str | None:
-    """Name of the shipped weights of a network; None if there are none."""
-    return next((name for name, path in shipped().items() if _is_start(path, network)), None)
+def shipped_name(network: str, kind: str = PRETRAINING) -> str | None:
+    """Name of the shipped weights of a network and a kind, as their header has it; None if there are none."""
+    return next((name for name, path in shipped().items() if _is_start(path, network, kind)), None)
 
 
-def shipped_start(network: str) -> Start:
+def shipped_start(network: str, kind: str = PRETRAINING) -> Start:
     """The shipped weights that zero-shot learning of a network begins from.
 
     Raises
@@ -59,7 +71,7 @@ def shipped_start(network: str) -> Start:
     SuperlensError
         If there are none.
     """
-    name = shipped_name(network)
+    name = shipped_name(network, kind)
     if name is None:
         raise SuperlensError(
             f"there are no shipped weights for network {network!r}; give `from_scratch`, or reinstall superlens if they were there"
@@ -67,10 +79,10 @@ def shipped_start(network: str) -> Start:
     return remembered(Start(name, _loaded(shipped()[name])))
 
 
-def beginning_of(network: str, given: Model | None) -> Start:
-    """The given weights, or the shipped ones."""
+def beginning_of(network: str, given: Model | None, kind: str = PRETRAINING) -> Start:
+    """The given weights, or the shipped ones of a kind."""
     if given is None:
-        return shipped_start(network)
+        return shipped_start(network, kind)
     if given.config.network != network:
         raise SuperlensError(
             f"start is of network {given.config.network!r} and the settings say {network!r}; expected one network"
@@ -79,7 +91,11 @@ def beginning_of(network: str, given: Model | None) -> Start:
 
 
 def start_of(
-    model: Model, given: Model | None = None, *, fits: Callable[[Model], bool] = lambda start: True
+    model: Model,
+    given: Model | None = None,
+    *,
+    kind: str = PRETRAINING,
+    fits: Callable[[Model], bool] = lambda start: True,
 ) -> keras.Model | None:
     """The start that a model was fine-tuned from, at the model's scale, to predict with; None if it had none or still is that start.
 
@@ -88,13 +104,15 @@ def start_of(
     model : Model
     given : Model, optional
         The start, where it is not the shipped one.
+    kind : str
+        Of the shipped one.
     fits : callable, optional
         Whether a start still fits the model, as it may not after a change of versions.
     """
     made, config = model.config.provenance, model.config
-    if not made.get("blend") or (given is None and shipped_name(config.network) is None):
+    if not made.get("blend") or (given is None and shipped_name(config.network, kind) is None):
         return None
-    start = beginning_of(config.network, given)
+    start = beginning_of(config.network, given, kind)
     if made.get("start") != start.name or not fits(start.model):
         return None
     return network_at(start.model, config.network_config)
@@ -142,9 +160,9 @@ def remembered(start: Start) -> Start:
     return start
 
 
-def _is_start(path: Path, network: str) -> bool:
+def _is_start(path: Path, network: str, kind: str) -> bool:
     header = _header(path)
-    return header.method == "pretraining" and header.network == network
+    return header.method == kind and header.network == network
 
 
 _header = functools.lru_cache(maxsize=32)(read_header)

@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from superlens.observing.conditioning import Normaliser
 
-__all__ = ["Exposed"]
+__all__ = ["Exposed", "jittered", "recorded"]
 
 Array = NDArray[np.float32]
 Rng = np.random.Generator
@@ -53,14 +53,14 @@ class Exposed:
         haze = photons * _haze(clean.shape, rng) if rng.random() < 0.25 else np.zeros((), np.float32)
         read_noise = rng.uniform(0, 4) if rng.random() < 0.8 else 0.0
         doubled = rng.random() < 0.08  # a multiplier doubles the variance of the photons
-        noisy = _recorded(clean + haze, read_noise, doubled, rng)
+        noisy = recorded(clean + haze, read_noise, doubled, rng)
         smoothed = ndimage.uniform_filter(noisy, (1, 5, 5)[-clean.ndim :], mode="wrap")
         gain_error, read_error = np.exp(rng.normal(0, 0.12, 2))
         variance = np.maximum(smoothed, 0.05) * gain_error * (2 if doubled else 1) + (read_noise * read_error) ** 2
         sigma = np.sqrt(variance).astype(np.float32)
         noisy = noisy - haze
         normaliser = Normaliser.measure(smoothed - haze, sigma)
-        return cls(noisy.astype(np.float32), sigma, clean, sharp, _jittered(normaliser, rng))
+        return cls(noisy.astype(np.float32), sigma, clean, sharp, jittered(normaliser, rng))
 
     def answers(self) -> tuple[Array, Array]:
         """The clean and the sharp image in network units, with a channel."""
@@ -75,7 +75,7 @@ def _haze(shape: tuple[int, ...], rng: Rng) -> Array:
     return np.asarray(np.exp(rng.uniform(np.log(0.1), np.log(8.0))) * field, np.float32)
 
 
-def _recorded(clean: Array, read_noise: float, doubled: bool, rng: Rng) -> Array:
+def recorded(clean: Array, read_noise: float, doubled: bool, rng: Rng) -> Array:
     """Expose noise-free electrons; most cameras are plain, some exports are not."""
     counted: NDArray[np.floating] = rng.poisson(clean).astype(np.float64)
     if doubled:
@@ -115,7 +115,7 @@ def _shared(noise: Array, rng: Rng) -> Array:
     return np.asarray(ndimage.convolve(noise, kernel[(None,) * (noise.ndim - 2)], mode="wrap"), np.float32)
 
 
-def _jittered(normaliser: Normaliser, rng: Rng) -> Normaliser:
+def jittered(normaliser: Normaliser, rng: Rng) -> Normaliser:
     """A normaliser as another part of the image might have given it."""
     if rng.random() < 0.4:
         return normaliser

@@ -54,6 +54,8 @@ def _as_image(like: Image, values: NDArray[Any], role: str, parameters: Mapping[
 
 
 def _pattern(observation: SimObservation) -> dict[str, Any]:
+    if not observation.from_frames:
+        return {"frames": "none: reconstructed by another program"}
     orders = observation.result.pattern.orders
     return {
         "frames": observation.result.layout.words,

@@ -55,7 +55,8 @@ class SimEvidence:
         channel, observation, state = self.channel, self.channel.observation, SimState.of(self.channel.model)
         sharp, history = _planes(channel, "sharp"), channel.history
         standard = [self._residual(i) / sigma for i, sigma in enumerate(observation.sigma)]
-        orders, estimate = observation.result.pattern.orders, observation.result.estimate
+        orders = observation.result.pattern.orders if observation.from_frames else ()
+        estimate = observation.result.estimate
         return {
             "flux_ratio": flux_ratio(sharp, observation.counts) if observation.counts.mean() > 0 else math.nan,
             "residual_std_in_sigma": float(np.std(standard)),
@@ -64,7 +65,7 @@ class SimEvidence:
             "response_fwhm_nm": state.optics.response.fwhm_nm,
             "line_fwhm_nm": state.optics.response.line_fwhm_nm,
             "extended_limit_fwhm_nm": state.optics.limit.fwhm_nm,
-            "neighbour_correlation": _shared(observation.noise),
+            "neighbour_correlation": _shared(observation.noise) if observation.from_frames else math.nan,
             "blend": math.nan if history is None else history.blend,
             "training_steps": math.nan if history is None or not history.records else float(history.records[-1].step),
         }
@@ -157,7 +158,7 @@ def _checks(numbers: dict[str, float]) -> tuple[Metric, ...]:
             modulation,
             "",
             f"above {_FAINT:g}",
-            "ok" if modulation >= _FAINT else "warn",
+            _grade(modulation, (_FAINT, math.inf), (0.0, math.inf)),
             "Contrast of the illumination pattern. The gain in resolution hangs on its square.",
         ),
         Metric(
@@ -165,7 +166,7 @@ def _checks(numbers: dict[str, float]) -> tuple[Metric, ...]:
             coherence,
             "",
             f"above {_COHERENT:g}",
-            "ok" if coherence >= _COHERENT else "warn" if math.isfinite(coherence) else "info",
+            _grade(coherence, (_COHERENT, math.inf), (0.0, math.inf)),
             "How far each shifted band and the wide field are one image where they overlap. Low values mean ghost lines beside bright structures; the network cannot distinguish them from structure, and sharpens them.",
         ),
         Metric(
@@ -173,7 +174,7 @@ def _checks(numbers: dict[str, float]) -> tuple[Metric, ...]:
             numbers["neighbour_correlation"],
             "",
             f"below {_SHARED:g}",
-            "bad" if numbers["neighbour_correlation"] >= _SHARED else "ok",
+            _grade(numbers["neighbour_correlation"], (0.0, _SHARED), (0.0, _SHARED)),
             "Noise that neighbouring raw pixels share is in both halves of a pair, so that the network draws it as a texture. Use raw camera data, neither "
             "scaled nor filtered.",
         ),

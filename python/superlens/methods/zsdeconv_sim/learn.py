@@ -11,7 +11,7 @@ import numpy as np
 from superlens.method import Learned
 from superlens.methods.zsdeconv_sim.prepared import Prepared
 from superlens.methods.zsdeconv_sim.recipe import recipe_of
-from superlens.methods.zsdeconv_sim.state import SimState
+from superlens.methods.zsdeconv_sim.state import START, SimState
 from superlens.model import Model, ModelConfig
 from superlens.networks import architecture
 from superlens.predicting.start import Start, beginning_of, network_at
@@ -38,10 +38,10 @@ def learn(prepared: Prepared, checkpoint: Path | None, progress: Progress, start
     from superlens import __version__
 
     config = prepared.config
-    origin: Start | None = None if config.from_scratch else beginning_of(config.network, start)
+    origin: Start | None = None if config.from_scratch else beginning_of(config.network, start, START)
     own = architecture(config.network).arguments(1)
     arguments = own if origin is None else {**origin.model.config.network_config, **own}
-    if origin is not None and config.steps == 0:
+    if origin is not None and (config.steps == 0 or config.reconstructed):
         network, history = network_at(origin.model, arguments), History(blend=0.0)
     else:
         training = TwoStageTraining(

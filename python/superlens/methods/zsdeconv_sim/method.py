@@ -71,8 +71,7 @@ class ZSDeconvNetSim(ImageMethod):
         from superlens.methods.zsdeconv_sim.state import SimState
 
         state = SimState.of(model)
-        pattern = state.optics.spectrum.pattern
-        return observed(image, state.objective, pattern, state.config, state.camera)
+        return observed(image, state.objective, state.optics.spectrum, state.config, state.camera)
 
     def apply(self, learned: Learned, observation: SimObservation, progress: Progress) -> Channel:
         """Predict every set of frames."""
@@ -84,7 +83,8 @@ class ZSDeconvNetSim(ImageMethod):
         """Refuse frames of another pixel size, or too few."""
         from superlens.methods.zsdeconv_sim.state import SimState
 
-        ours, theirs = SimState.of(model).optics.pixel_nm, image.pixel_nm
+        state, theirs = SimState.of(model), image.pixel_nm
+        ours = state.optics.pixel_nm / (2 if state.config.reconstructed else 1)
         if theirs is None:
             raise SuperlensError(
                 f"{image.name or 'the image'} has no pixel size and the model was trained at {ours:g} nm; give it with `pixel_nm`"
@@ -97,7 +97,9 @@ class ZSDeconvNetSim(ImageMethod):
 
     def scales(self, model: Model) -> Mapping[str, int]:
         """All roles lie on the grid of the reconstruction."""
-        return {**dict.fromkeys(self.predictor(model).roles, 2), "reconstruction": 2}
+        predictor = self.predictor(model)
+        finer = 1 if predictor.state.config.reconstructed else 2
+        return dict.fromkeys((*predictor.roles, "reconstruction"), finer)
 
     def forecast(
         self, settings: ZSDeconvSimConfig, images: Sequence[Image], optics: Objective | PSF | None
@@ -106,15 +108,17 @@ class ZSDeconvNetSim(ImageMethod):
         plain = settings.network == "light" and not settings.from_scratch
         roles = [role.name for role in self.gives if role.name != "uncertainty" or plain]
         return Forecast(
-            dict.fromkeys(roles, 2),
+            dict.fromkeys(roles, 1 if settings.reconstructed else 2),
             f"{self.name} {settings.network} {settings.batch} {settings.patch}",
             settings.batch * settings.patch**2,
-            settings.steps,
+            0 if settings.reconstructed else settings.steps,
             20_000_000,
         )
 
     def outline(self, image: Image, scale: int) -> Image:
-        """One plane of twice the pixels for each set of frames, as far as the number of planes says."""
+        """One plane of twice the pixels for each set of frames, as far as the number of planes says; a reconstructed image as it is."""
+        if scale == 1:
+            return super().outline(image, scale)
         data, axes = image.data, image.axes
         along = [axis for axis in axes if axis not in "CYX"]
         planes = int(np.prod([image.sizes[axis] for axis in along])) if along else 1

@@ -29,6 +29,7 @@ Array = NDArray[np.float32]
 _GRID = 128  # fine pixels on which filters are made
 _REACH = 16  # fine pixels that the blur between response and reconstruction is taken to carry light
 _LEAST = 0.01  # of the response, below which nothing is divided by it
+_LEAST_NOISE = 1e-3  # of its mean power, where a filter takes it to be no less
 _PSF_RADIUS = 24
 
 
@@ -89,9 +90,10 @@ class SimOptics:
 
     @cached_property
     def bank(self) -> WienerBank:
-        """Filters from the reconstruction to the response, for the network."""
+        """Filters from the reconstruction to the response, for the network: they weigh each frequency by its noise."""
         grid = grid_of((_GRID, _GRID))
-        kernels = wiener_kernels(self.spectrum.transfer(*grid), self.response_on(*grid), (_GRID, _GRID))
+        noise = np.maximum(self.spectrum.noise_power(*grid) / self.noise_gain, _LEAST_NOISE)
+        kernels = wiener_kernels(self.spectrum.transfer(*grid), self.response_on(*grid), (_GRID, _GRID), noise)
         return WienerBank(kernels, optics_scalars(1.5, self.width_px))
 
     @cached_property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,15 +46,15 @@ class SimRecording(Recording):
 
 
 def recordings_of(observations: Sequence[SimObservation], optics: SimOptics) -> list[SimRecording]:
-    """Every set of raw frames, cut into overlapping parts where it is large.
+    """Every set of raw frames, cut into overlapping parts where it is large, with the phases of that set.
 
     Parts are cut so that a pair is quick to make; the operator is linear and local, so that a part gives what the whole gives but for its
     borders, which do not count.
     """
     return [
-        _part(frames, observation, optics, rows, columns)
+        _part(frames, observation, own, rows, columns)
         for observation in observations
-        for frames in observation.frames
+        for frames, own in zip(observation.frames, observation.optics or repeat(optics), strict=False)
         for rows in _cuts(frames.shape[-2])
         for columns in _cuts(frames.shape[-1])
     ]

@@ -15,7 +15,7 @@ from superlens.errors import SuperlensError
 from superlens.image import Image
 from superlens.methods.zsdeconv_sim.optics import SimOptics
 from superlens.methods.zsdeconv_sim.recipe import ORIGINAL_PADDING
-from superlens.methods.zsdeconv_sim.state import SimState
+from superlens.methods.zsdeconv_sim.state import START, SimState
 from superlens.model import Model
 from superlens.networks import architecture
 from superlens.observing.conditioning import condition
@@ -59,7 +59,7 @@ class SimPredictor(Predictor):
         self.edge, self.bytes_per_pixel, self.blocks = EDGE, known.bytes_per_pixel, not known.whole
         states = self.conditioned and self.state.spread is not None
         self.roles = {"sharp": 1, "denoised": 1, **({"uncertainty": 1} if states else {})}
-        self._start = start_of(model, start) if states else None
+        self._start = start_of(model, start, kind=START) if states else None
         self.camera = {
             "gain": self.state.camera.gain,
             "offset": self.state.camera.offset,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,13 @@ from numpy.typing import NDArray
 from superlens.camera import Camera, NoiseCheck, check_noise, estimate_camera, refuse_offset, smoothed_signal
 from superlens.errors import SuperlensError
 from superlens.image import Image
+from superlens.methods.zsdeconv_sim.already import assumed, noise_map, taken
 from superlens.methods.zsdeconv_sim.optics import SimOptics
 from superlens.methods.zsdeconv_sim.settings import ZSDeconvSimConfig
 from superlens.observing.conditioning import Normaliser
 from superlens.optics import PSF, Objective
 from superlens.optics.patterns import Pattern
-from superlens.reconstruct.sim import SimOptions, SimResult, raw_sets, reconstruct_sim
+from superlens.reconstruct.sim import SimOptions, SimResult, Spectrum, raw_sets, reconstruct_sim
 
 __all__ = ["Prepared", "SimObservation", "observed", "prepare"]
 
@@ -44,6 +46,10 @@ class SimObservation:
     messages : tuple of str
     noise : NoiseCheck or None
         Whether neighbouring pixels of the raw frames share noise.
+    optics : tuple of SimOptics
+        Of each set, with its own phases; where there are none, those of the training serve.
+    from_frames : bool
+        False where another program reconstructed them, so that neither frames nor pattern are known.
     """
 
     image: Image
@@ -54,6 +60,8 @@ class SimObservation:
     camera: Camera
     messages: tuple[str, ...]
     noise: NoiseCheck | None = None
+    optics: tuple[SimOptics, ...] = ()
+    from_frames: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,12 +97,17 @@ def prepare(images: Sequence[Image], optics: Objective | PSF | None, config: ZSD
         raise SuperlensError("images is empty; expected at least one")
     if not isinstance(optics, Objective):
         raise SuperlensError("`na` and `wavelength_nm` are needed; the pattern is found with them, not with a PSF.")
+    if config.reconstructed:
+        _check_reconstructed(config)
     pattern = pattern_of_file(config)
     observations: list[SimObservation] = []
     first: SimOptics | None = None
     for image in images:
         refuse_offset(image.data, config.offset, image.name or "the image")
-        result = reconstruct_sim(image, optics, pattern, options=options_of(config))
+        if config.reconstructed:
+            result = taken(image, assumed(image, optics) if first is None else first.spectrum)
+        else:
+            result = reconstruct_sim(image, optics, pattern, options=options_of(config))
         own = SimOptics.of(result.spectrum, config.weight, config.narrower, result.pixel_nm)
         if first is None:
             first = own
@@ -111,8 +124,20 @@ def prepare(images: Sequence[Image], optics: Objective | PSF | None, config: ZSD
     return Prepared(config, optics, observations, first, normaliser)
 
 
+def _check_reconstructed(config: ZSDeconvSimConfig) -> None:
+    told = {"like": config.like, "angles": config.angles, "phases": config.phases}
+    of_frames = [name for name, value in told.items() if value is not None] + ["order"] * (config.order != "auto")
+    if of_frames:
+        raise SuperlensError(f"`reconstructed` is given, and `{of_frames[0]}` is of raw frames; leave one of them out.")
+    if config.from_scratch:
+        raise SuperlensError(
+            "`reconstructed` applies the pretrained network as it is, since an image without its raw frames cannot be learned from; leave "
+            "`from_scratch` out."
+        )
+
+
 def observed(
-    image: Image, objective: Objective, pattern: Pattern, config: ZSDeconvSimConfig, camera: Camera | None
+    image: Image, objective: Objective, spectrum: Spectrum, config: ZSDeconvSimConfig, camera: Camera | None
 ) -> SimObservation:
     """Raw frames as a trained model takes them: with its pattern and its camera.
 
@@ -121,7 +146,10 @@ def observed(
     SuperlensError
         When their pattern is another one.
     """
-    result = _with_pattern(image, objective, pattern, options_of(config))
+    if config.reconstructed:
+        result = taken(image, spectrum)
+    else:
+        result = _with_pattern(image, objective, spectrum.pattern, options_of(config))
     optics = SimOptics.of(result.spectrum, config.weight, config.narrower, result.pixel_nm)
     return _observation(image, result, optics, config, camera)
 
@@ -162,15 +190,46 @@ def pattern_of_file(config: ZSDeconvSimConfig) -> Pattern | None:
 def _observation(
     image: Image, result: SimResult, optics: SimOptics, config: ZSDeconvSimConfig, camera: Camera | None = None
 ) -> SimObservation:
+    if config.reconstructed:
+        return _finished(image, result, optics, config)
     frames = raw_sets(image, result.layout, options_of(config))
     camera = camera or _camera_of(frames, config)
     frames = frames - np.float32(camera.offset)
-    operator = optics.operator((frames.shape[-2], frames.shape[-1]))
-    counts = np.stack([operator.apply(one) for one in frames])
-    sigma = np.stack([optics.sigma(one, camera) for one in frames])
+    each, operators = _each(optics, result), {}
+    for own in each:
+        if own.spectrum not in operators:
+            operators[own.spectrum] = own.operator((frames.shape[-2], frames.shape[-1]))
+    counts = np.stack([operators[own.spectrum].apply(one) for own, one in zip(each, frames, strict=True)])
+    sigma = np.stack([own.sigma(one, camera) for own, one in zip(each, frames, strict=True)])
     noise = check_noise(frames.reshape(-1, *frames.shape[-2:]))
     said = () if noise.independent else (noise.note,)
-    return SimObservation(image, result, frames, counts, sigma, camera, (*result.messages, *said), noise)
+    return SimObservation(image, result, frames, counts, sigma, camera, (*result.messages, *said), noise, each)
+
+
+def _each(optics: SimOptics, result: SimResult) -> tuple[SimOptics, ...]:
+    """The optics of each set: the same object for all that share a pattern."""
+    shared = optics.spectrum
+    return tuple(
+        optics if own.pattern is result.pattern else replace(optics, spectrum=replace(shared, pattern=own.pattern))
+        for own in result.spectra
+    )
+
+
+def _finished(image: Image, result: SimResult, optics: SimOptics, config: ZSDeconvSimConfig) -> SimObservation:
+    """An image that another program reconstructed."""
+    offset = config.offset or 0.0
+    data = np.asarray(image.data, np.float32) - np.float32(offset)
+    counts = data.reshape(-1, *data.shape[-2:])
+    maps, lines = zip(*(noise_map(plane, result.spectrum) for plane in counts), strict=True)
+    dark, slope = np.median(lines, axis=0)
+    camera = Camera(max(float(slope), 1e-6), offset, float(math.sqrt(dark) / max(slope, 1e-6)))
+    said = (
+        "Taken as reconstructed by another program, whose pattern and filter are not known: the usual ones are assumed, and the extended band "
+        f"ends at {optics.pixel_nm / optics.band:.0f} nm.",
+        f"The noise was measured at the quietest places: {math.sqrt(dark):.4g} counts where it is dark. The pretrained network was applied as it is: "
+        "without raw frames nothing can be learned from the image. Give the raw frames where there are any.",
+    )
+    return SimObservation(image, result, counts[:, None], counts, np.stack(maps), camera, said, from_frames=False)
 
 
 def _camera_of(frames: Array, config: ZSDeconvSimConfig) -> Camera:

@@ -27,7 +27,7 @@ __all__ = ["ORIGINAL_PADDING", "recipe_of"]
 ORIGINAL_PADDING = 16
 """Zeros that the original frames its inputs with, on each side."""
 
-_PATIENCE = 4  # checks without a gain after which a training that began from the shipped weights ends
+_PATIENCE = 2  # checks without a gain after which a training that began from the shipped weights ends
 _WHOLE = 1 << 16  # parts are looked at whole
 
 

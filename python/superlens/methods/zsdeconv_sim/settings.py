@@ -31,6 +31,8 @@ class ZSDeconvSimConfig(Settings):
         Found by default.
     like : str or None
         The run.json of a brighter recording with the same settings, whose wave vectors and phase steps are kept.
+    reconstructed : bool
+        The image was reconstructed by another program: its noise is measured from it, and the pretrained network is applied as it is.
     from_scratch : bool
         Do not begin from the shipped weights.
     offset, gain, read_noise_e : float or None
@@ -65,6 +67,11 @@ class ZSDeconvSimConfig(Settings):
         None,
         label="Pattern like that of",
         help="The run.json of a brighter recording with the same settings: keep its wave vectors and phase steps.",
+    )
+    reconstructed: bool = setting(
+        False,
+        label="Already reconstructed",
+        help="The image was reconstructed by another program: denoise and sharpen it with the pretrained network.",
     )
     from_scratch: bool = setting(False, label="Train from scratch", help="Do not start from the pretrained model.")
     offset: float | None = setting(

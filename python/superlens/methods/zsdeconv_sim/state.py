@@ -19,7 +19,10 @@ from superlens.reconstruct.sim import Attenuation, Spectrum
 if TYPE_CHECKING:
     from superlens.model import Model
 
-__all__ = ["SimState"]
+__all__ = ["START", "SimState"]
+
+START = "pretraining-sim"
+"""What the header of the weights that this method begins from says in the place of a method."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
