@@ -239,11 +239,18 @@ def cells() -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
             f"specimen/{name}/{photons}/0",
             lambda n=name, p=photons, m=modulation: sim_learning.specimen(n, p, m, 0, OUT / "pictures"),
         )
+    for name, photons, modulation in sim_learning.CASES:
+        yield (
+            f"halves/{name}/{photons}/0",
+            lambda n=name, p=photons, m=modulation: sim_learning.halves(n, p, m, 0),
+        )
+    yield "time/256", sim_learning.whole_run
     for photons in (5, 50):
-        yield f"flat/{photons}", lambda p=photons: sim_learning.flat(p, 0)
+        yield f"flat/{photons}", lambda p=photons: sim_learning.flat(p, 6)
     data = os.environ.get("SIM_DATA")
     if data:
         yield "dim/dl-sim", lambda: sim_learning.dim(Path(data) / "dl-sim")
+        yield "finished/dl-sim", lambda: sim_learning.finished(Path(data) / "dl-sim")
     for name, (file, *facts) in RECORDED.items() if data else ():
         yield f"recorded/{name}", lambda f=file, a=facts: recorded(Path(str(data)) / f, *a)
     for seed in range(200):
