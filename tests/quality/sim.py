@@ -250,7 +250,7 @@ def cells() -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
     data = os.environ.get("SIM_DATA")
     if data:
         yield "dim/dl-sim", lambda: sim_learning.dim(Path(data) / "dl-sim")
-        yield "finished/dl-sim", lambda: sim_learning.finished(Path(data) / "dl-sim")
+        yield "finished/dl-sim", lambda: sim_learning.finished(Path(data) / "dl-sim", OUT / "pictures")
     for name, (file, *facts) in RECORDED.items() if data else ():
         yield f"recorded/{name}", lambda f=file, a=facts: recorded(Path(str(data)) / f, *a)
     for seed in range(200):

@@ -26,7 +26,7 @@ from superlens.methods.zsdeconv_sim.predictor import SimPredictor, predicted
 from superlens.methods.zsdeconv_sim.prepared import Prepared, SimObservation
 from superlens.methods.zsdeconv_sim.settings import ZSDeconvSimConfig
 from superlens.methods.zsdeconv_sim.state import SimState
-from superlens.metrics import frc_resolution
+from superlens.metrics import frc_resolution, linear_fit
 from superlens.observing.conditioning import Normaliser
 from superlens.optics.detection import Detection
 from superlens.optics.patterns import Pattern
@@ -167,15 +167,18 @@ def whole_run() -> dict[str, Any]:
         }
 
 
-def finished(folder: Path) -> dict[str, Any]:
+def finished(folder: Path, pictures: Path) -> dict[str, Any]:
     """What the authors of dl-sim reconstructed from their dim recording, denoised and sharpened as it is, against their bright one."""
     lens = sl.Objective(na=1.49, wavelength_nm=525)
     dim, bright = (sl.read(folder / f"{n}R_reconstruction.tif", axes="YX", pixel_nm=DL_SIM_NM) for n in ("LE", "HE"))
     made = sl.enhance(dim, lens, sim=True, config=ZSDeconvSimConfig.of("fast", reconstructed=True))
-    images = {"given": dim, "denoised": made["denoised"], "sharp": made["sharp"]}
-    return {
-        role: _psnr(np.asarray(image.data, float), np.asarray(bright.data, float)) for role, image in images.items()
+    reference = np.asarray(bright.data, float)
+    images = {
+        role: np.asarray(image.data, float)
+        for role, image in {"given": dim, "denoised": made["denoised"], "sharp": made["sharp"]}.items()
     }
+    _row(pictures / "finished.png", [linear_fit(images[role], reference) for role in ("given", "sharp")], reference)
+    return {role: _psnr(image, reference) for role, image in images.items()}
 
 
 def flat(photons: float, seeds: int) -> dict[str, Any]:
@@ -324,11 +327,16 @@ def _sectors(shape: tuple[int, ...], pattern: Any) -> Iterator[tuple[Array, Arra
 
 
 def _picture(path: Path, conventional: Array, sharp: Array, truth: Array) -> None:
+    _row(path, [conventional - (conventional.mean() - truth.mean()), sharp], truth)
+
+
+def _row(path: Path, images: list[Array], truth: Array) -> None:
+    """Images beside their truth, in its grey scale."""
     import matplotlib.image
 
     path.parent.mkdir(parents=True, exist_ok=True)
     low, high = np.percentile(truth, (0.5, 99.7))
-    row = np.concatenate([conventional - (conventional.mean() - truth.mean()), sharp, truth], axis=1)
+    row = np.concatenate([*images, truth], axis=1)
     matplotlib.image.imsave(path, np.clip((row - low) / (high - low), 0, 1), cmap="gray")
 
 

@@ -72,7 +72,11 @@ def _messages(learned: Learned, observation: SimObservation) -> tuple[str, ...]:
             f"Subtracted an estimated camera offset of {observation.camera.offset:.4g} counts. "
             "To compare intensities between images, give `offset`."
         )
-    if learned.history is not None and learned.model.config.provenance["start"] != "random weights":
+    if (
+        observation.from_frames
+        and learned.history is not None
+        and learned.model.config.provenance["start"] != "random weights"
+    ):
         said.append(
             f"Started from the pretrained model; held-out regions kept {learned.history.blend:.0%} of the fine-tuning to these frames. "
             "`from_scratch` leaves the pretraining out."
