@@ -24,9 +24,12 @@ from superlens.reconstruct.sim.estimate import Estimate
 from superlens.reconstruct.sim.layout import Layout
 from superlens.reconstruct.sim.series import Series
 
-__all__ = ["assumed", "band_of", "noise_map", "taken", "usual_spectrum"]
+__all__ = ["ERRORS", "assumed", "band_of", "noise_map", "taken", "usual_spectrum"]
 
 Array = NDArray[np.float32]
+
+ERRORS = 1.7
+"""Factor of the stated errors, by which they hold for simulated reconstructions whose filter and pattern are not those that are assumed."""
 
 _DIRECTIONS = 9
 _MODULATION = 0.5

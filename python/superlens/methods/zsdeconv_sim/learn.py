@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from superlens.method import Learned
+from superlens.methods.zsdeconv_sim.already import ERRORS
 from superlens.methods.zsdeconv_sim.prepared import Prepared
 from superlens.methods.zsdeconv_sim.recipe import recipe_of
 from superlens.methods.zsdeconv_sim.state import START, SimState
@@ -59,7 +60,7 @@ def learn(prepared: Prepared, checkpoint: Path | None, progress: Progress, start
         prepared.optics,
         prepared.normaliser,
         prepared.observations[0].camera,
-        None if origin is None else TwoStageState.of(origin.model).spread,
+        None if origin is None else _spread(origin.model, config.reconstructed),
     )
     described = ModelConfig(
         version=__version__,
@@ -77,6 +78,12 @@ def learn(prepared: Prepared, checkpoint: Path | None, progress: Progress, start
         },
     )
     return Learned(Model(described, network), history, start)
+
+
+def _spread(start: Model, reconstructed: bool) -> float | None:
+    """Factor of the errors that a start states."""
+    spread = TwoStageState.of(start).spread
+    return spread if spread is None or not reconstructed else ERRORS * spread
 
 
 def _digest(prepared: Prepared) -> str:
