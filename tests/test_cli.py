@@ -365,6 +365,6 @@ def test_the_console_script_runs() -> None:
     import subprocess
 
     done = subprocess.run(
-        [sys.executable, "-c", "from superlens.cli import main; main()", "--version"], capture_output=True, text=True
+        [sys.executable, "-m", "superlens", "--version"], capture_output=True, text=True
     )
     assert (done.returncode, done.stdout.split()[0]) == (0, "superlens")

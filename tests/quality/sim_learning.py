@@ -157,7 +157,7 @@ def whole_run() -> dict[str, Any]:
         ]
         began = time.perf_counter()
         subprocess.run(
-            [sys.executable, "-c", "from superlens.cli import main; main()", *told], check=True, capture_output=True
+            [sys.executable, "-m", "superlens", *told], check=True, capture_output=True
         )
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         return {
