@@ -364,7 +364,5 @@ def test_numbers_that_json_lacks_become_null_and_arrays_of_one_value_numbers() -
 def test_the_console_script_runs() -> None:
     import subprocess
 
-    done = subprocess.run(
-        [sys.executable, "-m", "superlens", "--version"], capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-m", "superlens", "--version"], capture_output=True, text=True)
     assert (done.returncode, done.stdout.split()[0]) == (0, "superlens")

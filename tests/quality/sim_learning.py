@@ -156,9 +156,7 @@ def whole_run() -> dict[str, Any]:
             f"{place}/out",
         ]
         began = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-m", "superlens", *told], check=True, capture_output=True
-        )
+        subprocess.run([sys.executable, "-m", "superlens", *told], check=True, capture_output=True)
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         return {
             "seconds": time.perf_counter() - began,
