@@ -97,7 +97,7 @@ class SimEvidence:
         assert known is not None  # every result holds it
         return ReportData(
             title=self.title,
-            action="Reconstructed, denoised and sharpened",
+            action="Reconstructed, denoised and sharpened" if observation.from_frames else "Denoised and sharpened",
             image_name=observation.image.name or "raw frames",
             created=datetime.now().astimezone(),
             input=known,
