@@ -48,6 +48,12 @@ def cells() -> list[Cell]:
         Cell(
             "localize/sparse", localize, {"kind": "uniform", "density": 0.1, "frames": 1000, "repeats": 1}, shipped=True
         ),
+        Cell(
+            "localize/long",
+            localize,
+            {"kind": "uniform", "density": 0.1, "frames": 10_000, "repeats": 1, "beside": False},
+            shipped=True,
+        ),
         Cell("paired/bundled", paired, {"repeats": 1}, shipped=True),
     ]
 
@@ -85,9 +91,9 @@ def paired(repeats: int) -> Outcome:
     return Outcome(told)
 
 
-def localize(kind: str, density: float, frames: int, repeats: int) -> Outcome:
+def localize(kind: str, density: float, frames: int, repeats: int, beside: bool = True) -> Outcome:
     """A movie of molecules; where SUPERLENS_BEFORE names a checkout, in turns with it. Medians of the runs, and of their ratios."""
-    before = os.environ.get(BEFORE)
+    before = os.environ.get(BEFORE) if beside else None
     checkouts = {"": ROOT, **({} if before is None else {"before_": Path(before)})}
     command = [sys.executable, "-m", "suite.localizing", kind, str(density), str(frames)]
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in checkouts}
