@@ -249,6 +249,13 @@ def _shown(numbers: Mapping[str, float], sharpened: bool) -> tuple[Metric, ...]:
                 "there is not.",
             ),
             (
+                "detail that does not repeat",
+                "unrepeated_share",
+                "",
+                "Share of the detail finer than the PSF, in squares, that differs between two results from independent halves of the light, scaled to all of "
+                "it. Another recording of the same field would draw this part elsewhere. Two recorded frames differed by a quarter more than this says.",
+            ),
+            (
                 "the data carry the image to",
                 "carried_per_um",
                 "cycles/µm",

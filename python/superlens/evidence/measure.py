@@ -168,6 +168,8 @@ def measure(result: Channel) -> Measured:
             Of the camera's noise.
         ``median_relative_uncertainty``, ``prior_only_share``
             Stated standard deviation over signal, median over the pixels with signal; share of pixels that rest on the prior alone.
+        ``unrepeated_share``
+            Share of the detail, in squares, that differs between two results from halves of the light the model learned from.
         ``decorrelation_resolution_input_nm``, ``decorrelation_resolution_sr_nm``
             Period of the finest detail present. Of the output of a network this is what it drew, not what it resolves.
         ``power_beyond_response``
@@ -210,6 +212,8 @@ def measure(result: Channel) -> Measured:
     )
     x, y = result.observation.noise.neighbour_correlation
     numbers |= {"neighbour_correlation_x": x, "neighbour_correlation_y": y}
+    unrepeated = result.model.config.provenance.get("unrepeated")
+    numbers |= {"unrepeated_share": math.nan if unrepeated is None else float(unrepeated)}
     numbers |= {**_widths(result), **_training(result), **_blur_over_psf(result, planes)}
     error_map = maps[planes.shown] if planes.shown in maps else _agreement(planes, planes.shown)[1]
     residual = np.where(planes.bad[planes.shown], np.nan, residuals[planes.shown])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from superlens.methods.zsdeconv.recipe import recipe_of
 from superlens.model import Model, ModelConfig
 from superlens.networks import architecture
 from superlens.observing.binning import error_factor
-from superlens.predicting.repeats import growth_of_errors
+from superlens.predicting.repeats import Repeats, compare_halves
 from superlens.predicting.start import Start, beginning_of, network_at
 from superlens.progress import Progress
 from superlens.training import Checkpoint, History, get_weights
@@ -88,8 +89,10 @@ def learn(
     if "uncertainty" not in predictor.roles:
         return learned
     looking = replace(predictor, flips=min(predictor.flips, _TURNED))
-    growth = growth_of_errors(looking, prepared.observations, config.seed)
-    return _learned(prepared, training.kept, history, origin, begun, start, growth=growth)
+    psf = predictor.state.psf
+    assert psf is not None  # there is an uncertainty, so there is a sharp image
+    repeats = compare_halves(looking, prepared.observations, config.seed, detail_px=psf.fwhm_nm / psf.pixel_nm)
+    return _learned(prepared, training.kept, history, origin, begun, start, repeats=repeats)
 
 
 def begun_with(prepared: Prepared, start: Model | None) -> Learned | None:
@@ -115,7 +118,7 @@ def _learned(
     begun: Model | None,
     start: Model | None,
     *,
-    growth: float = 1.0,
+    repeats: Repeats = Repeats(1.0, math.nan),  # noqa: B008  # a frozen value
 ) -> Learned:
     """A network with all that must be known to use it, its stated errors larger by a factor."""
     config = prepared.config
@@ -130,11 +133,11 @@ def _learned(
         spread=None if begun is None else TwoStageState.of(begun).spread,
         bins=prepared.bins,
         bin_variance=prepared.bin_variance,
-        error_factor=growth * error_factor(prepared.observations, prepared.bins),
+        error_factor=repeats.growth * error_factor(prepared.observations, prepared.bins),
         settings=config.model_dump(mode="json"),
     )
     arguments, name = _arguments(prepared, begun), "random weights" if origin is None else origin.name
-    described = _described(prepared, arguments, state, history, name, growth)
+    described = _described(prepared, arguments, state, history, name, repeats)
     return Learned(Model(described, network, state.arrays()), history, start)
 
 
@@ -193,7 +196,7 @@ def _digest(prepared: Prepared) -> str:
 
 
 def _described(
-    prepared: Prepared, arguments: dict[str, Any], state: TwoStageState, history: History, start: str, growth: float
+    prepared: Prepared, arguments: dict[str, Any], state: TwoStageState, history: History, start: str, repeats: Repeats
 ) -> ModelConfig:
     from superlens import __version__
 
@@ -210,7 +213,8 @@ def _described(
             "stopped": history.stopped,
             "blend": history.blend,
             "start": start,
-            "error_growth": round(growth, 3),
+            "error_growth": round(repeats.growth, 3),
+            "unrepeated": None if math.isnan(repeats.unrepeated) else round(repeats.unrepeated, 4),
             "sharpened_by_light": prepared.by_light,
         },
     )
