@@ -20,7 +20,7 @@ from superlens.observing.observation import Observation, noise_sigma, noisy_pair
 from superlens.predicting.predictor import Predictor
 from superlens.predicting.whole import predict_whole
 
-__all__ = ["Repeats", "compare_halves"]
+__all__ = ["Repeats", "compare_halves", "finer_than_psf"]
 
 _SIDES = {2: (192, 192), 3: (8, 96, 96)}  # ([slices,] rows, columns) of the part that is looked at
 _MOST = 3  # images that are looked at
@@ -73,7 +73,7 @@ def compare_halves(
         (one, its), (other, others) = made
         apart = np.abs(one - other) / np.hypot(its, others)
         growth = max(growth, float(np.quantile(apart, _SHARE)) / 2)
-        first, second = (_detail(image, detail_px) for image in (one, other))
+        first, second = (finer_than_psf(image, detail_px) for image in (one, other))
         noise = float(np.mean((first - second) ** 2)) / 2  # of the detail of one half
         lost += noise / 2
         kept += max(float(np.mean(first**2) + np.mean(second**2)) / 2 - noise, 0.0)
@@ -81,8 +81,8 @@ def compare_halves(
     return Repeats(growth, lost / (lost + kept) if lost + kept > _VISIBLE * stated else math.nan)
 
 
-def _detail(image: NDArray[Any], fwhm_px: float) -> NDArray[Any]:
-    """What is finer than a Gaussian of that width, along y and x."""
+def finer_than_psf(image: NDArray[Any], fwhm_px: float) -> NDArray[Any]:
+    """The detail of an image: what a Gaussian of that FWHM takes away, along y and x."""
     width = fwhm_px / 2.355
     return np.asarray(image - ndimage.gaussian_filter(image, (0,) * (image.ndim - 2) + (width, width), mode="reflect"))
 

@@ -30,6 +30,7 @@ from superlens.model import Model, ModelConfig
 from superlens.networks import architecture, build, losses
 from superlens.observing.conditioning import CHANNELS
 from superlens.optics import RESPONSES
+from superlens.predicting.start import PRETRAINING
 from superlens.progress import Progress, silent
 from superlens.starts.command import start_command
 from superlens.starts.exposing import Exposed
@@ -265,7 +266,7 @@ def write_start(
     *,
     axes: Literal["YX", "ZYX"],
     provenance: dict[str, Any],
-    method: str = "pretraining",
+    method: str = PRETRAINING,
     scale: int = 2,
 ) -> None:
     """Write trained weights as a start: in full precision while its stated errors are calibrated, in half of it in the file."""

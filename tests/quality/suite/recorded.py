@@ -30,6 +30,7 @@ from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.metrics import linear_fit, psnr_fitted
 from superlens.observing.observation import observe
 from superlens.optics import PSF
+from superlens.predicting.repeats import finer_than_psf
 from superlens.progress import silent
 from superlens.reconstruct import blind_stop, richardson_lucy_iterates, smooth_background
 
@@ -295,8 +296,16 @@ def _repeated(name: str) -> Outcome:
         "median_sigma": float(np.median(errors[0])),
         "span": float(np.ptp(np.percentile(one, (1, 99.7)))),
         "gain": gain,
+        "unrepeated_halves": learned.model.config.provenance["unrepeated"],
+        "unrepeated": _unrepeated(one, gain * two, 2 * fwhm_px),
     }
     return Outcome(numbers, {"first": one, "second": gain * two, "uncertainty": errors[0]})
+
+
+def _unrepeated(one: Array, two: Array, fwhm_px: float) -> float:
+    """Share of the detail of two frames, in squares, that they do not have in common."""
+    details = [finer_than_psf(image, fwhm_px) for image in (one, two)]
+    return float(np.mean((details[0] - details[1]) ** 2) / np.sum([np.mean(detail**2) for detail in details]))
 
 
 def read_pair_image(pair: Sharpening) -> sl.Image:
