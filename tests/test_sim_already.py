@@ -81,6 +81,18 @@ def test_the_image_of_a_camera_is_refused():
         assumed(sl.Image(camera.data, "YX", 200.0), OBJECTIVE)
 
 
+def test_too_few_and_undefined_pixels_are_refused():
+    data = reconstructed(side=64).data
+    with pytest.raises(SuperlensError, match="48 x 128 pixels; expected at least 64"):
+        assumed(sl.Image(data[:48], "YX", 32.5), OBJECTIVE)
+    holed = data.copy()
+    holed[3, 4:7] = np.nan
+    with pytest.raises(SuperlensError, match="3 undefined pixels"):
+        assumed(sl.Image(holed, "YX", 32.5), OBJECTIVE)
+    with pytest.raises(SuperlensError, match="no pixel size"):
+        assumed(sl.Image(data, "YX"), OBJECTIVE)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

@@ -37,6 +37,7 @@ _USUAL = 1.9  # end of the extended band over the cutoff, where the image cannot
 _NARROWEST, _WIDEST = 1.1, 2.05
 _LEAST = 0.6  # of the cutoff, from where the end of the band is looked for
 _RINGS = 96
+_SMALLEST = 64  # pixels
 _ABOVE = 3.0  # times the power beyond the band, above which a ring belongs to it
 _FADED = 1e-5  # of the power within the band, below which it has ended even where nothing is beyond
 _LEVELS = 8  # groups of blocks by brightness
@@ -58,10 +59,10 @@ def assumed(image: Image, objective: Objective) -> Spectrum:
     Raises
     ------
     SuperlensError
-        When the pixels are too large for a reconstruction, or the noise is that of a camera.
+        When the pixels are too large for a reconstruction, or too few or undefined, or the noise is that of a camera.
     """
-    if image.pixel_nm is None:
-        raise SuperlensError("the image has no pixel size. Give `pixel_nm`, in nanometres.")
+    _check(image)
+    assert image.pixel_nm is not None
     name, raw_nm = image.name or "the image", 2 * image.pixel_nm
     detection = Detection.of(objective, raw_nm)
     if detection.cutoff * _NARROWEST > 1:
@@ -78,10 +79,10 @@ def taken(image: Image, spectrum: Spectrum) -> SimResult:
     Raises
     ------
     SuperlensError
-        When it has no pixel size.
+        When it has no pixel size, or its pixels are too few or undefined.
     """
-    if image.pixel_nm is None:
-        raise SuperlensError("the image has no pixel size. Give `pixel_nm`, in nanometres.")
+    _check(image)
+    assert image.pixel_nm is not None
     pattern, nothing = spectrum.pattern, np.empty(0)
     return SimResult(
         image,
@@ -95,6 +96,21 @@ def taken(image: Image, spectrum: Spectrum) -> SimResult:
         2 * image.pixel_nm,
         Series((pattern,), math.nan),
     )
+
+
+def _check(image: Image) -> None:
+    name, data = image.name or "the image", np.asarray(image.data)
+    if image.pixel_nm is None:
+        raise SuperlensError("the image has no pixel size. Give `pixel_nm`, in nanometres.")
+    if min(data.shape[-2:]) < _SMALLEST:
+        raise SuperlensError(
+            f"{name} has {data.shape[-2]} x {data.shape[-1]} pixels; expected at least {_SMALLEST} along each side to measure its noise."
+        )
+    undefined = np.count_nonzero(~np.isfinite(data))
+    if undefined:
+        raise SuperlensError(
+            f"{name} has {undefined} undefined pixels (not a number, or infinite), as from a division; crop them away or fill them first."
+        )
 
 
 def band_of(image: Image, detection: Detection) -> float:
