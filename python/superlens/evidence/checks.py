@@ -253,7 +253,7 @@ def _shown(numbers: Mapping[str, float], sharpened: bool) -> tuple[Metric, ...]:
                 "unrepeated_share",
                 "",
                 "Share of the detail finer than the PSF, in squares, that differs between two results from independent halves of the light, scaled to all of "
-                "it. Another recording of the same field would draw this part elsewhere. Two recorded frames differed by a quarter more than this says.",
+                "it. Another recording of the same field would draw this part elsewhere. Recorded frames differed by 1.3 to 1.6 times as much.",
             ),
             (
                 "the data carry the image to",
