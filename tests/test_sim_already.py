@@ -10,7 +10,7 @@ import superlens as sl
 from superlens.cli import main
 from superlens.errors import SuperlensError
 from superlens.io import read, write
-from superlens.methods.zsdeconv_sim.already import assumed, noise_map, usual_spectrum
+from superlens.methods.zsdeconv_sim.already import assumed, noise_map, taken, usual_spectrum
 from superlens.methods.zsdeconv_sim.settings import ZSDeconvSimConfig
 from superlens.optics.detection import Detection
 from superlens.reconstruct.sim import Reconstruction, Regularisation, Spectrum
@@ -77,6 +77,10 @@ def test_the_image_of_a_camera_is_refused():
     camera = sl.Image(rng.poisson(30, (128, 128)).astype(np.float32), "YX", 32.5)
     with pytest.raises(SuperlensError, match="nothing beyond the diffraction limit"):
         assumed(camera, OBJECTIVE)
+    with pytest.raises(
+        SuperlensError, match="nothing beyond the diffraction limit"
+    ):  # as a second one, or by `predict`
+        taken(camera, assumed(reconstructed(), OBJECTIVE))
     with pytest.raises(SuperlensError, match="cannot hold detail beyond"):
         assumed(sl.Image(camera.data, "YX", 200.0), OBJECTIVE)
 

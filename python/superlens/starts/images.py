@@ -55,6 +55,7 @@ __all__ = [
     "calibrate",
     "draw_example",
     "drawn_ahead",
+    "from_pool",
     "in_order",
     "pretrain",
     "two_stage_loss",
@@ -111,13 +112,20 @@ def draw_example(pool: NDArray[np.float16], rng: Rng) -> tuple[Array, Array, Arr
     return conditioned[:PATCH, :PATCH], clean[:PATCH, :PATCH], sharp[: 2 * PATCH, : 2 * PATCH]
 
 
-def batches(
-    pool: NDArray[np.float16], *, size: int, seed: int, steps: int, workers: int = 2, start: int = 0
+def from_pool(
+    draw: Callable[[NDArray[np.float16], Rng, int], Batch],
+    pool: NDArray[np.float16],
+    *,
+    size: int,
+    seed: int,
+    steps: int,
+    workers: int = 2,
+    start: int = 0,
 ) -> Iterator[Batch]:
-    """Batches of a training on images; batch ``i`` depends on ``(seed, i)`` alone."""
+    """Batches of so many examples from a pool of specimens; batch ``i`` depends on ``(seed, i)`` alone."""
     global _POOL
     _POOL = pool
-    yield from drawn_ahead(partial(_draw_batch, size, seed), steps=steps, workers=workers, start=start)
+    yield from drawn_ahead(partial(_draw_batch, draw, size, seed), steps=steps, workers=workers, start=start)
 
 
 def drawn_ahead(draw: Callable[[int], Batch], *, steps: int, workers: int, start: int) -> Iterator[Batch]:
@@ -148,11 +156,18 @@ def in_order(source: Callable[[int], Iterator[Batch]]) -> Draw:
 _POOL: NDArray[np.float16] | None = None  # shared with the workers by fork
 
 
-def _draw_batch(size: int, seed: int, index: int) -> Batch:
+def _draw_batch(draw: Callable[[NDArray[np.float16], Rng, int], Batch], size: int, seed: int, index: int) -> Batch:
     assert _POOL is not None
-    rng = np.random.default_rng((seed, index))
-    examples = [draw_example(_POOL, rng) for _ in range(size)]
+    return draw(_POOL, np.random.default_rng((seed, index)), size)
+
+
+def _images(pool: NDArray[np.float16], rng: Rng, size: int) -> Batch:
+    examples = [draw_example(pool, rng) for _ in range(size)]
     return Batch(*(np.stack(part).astype(np.float32) for part in zip(*examples, strict=True)))
+
+
+batches = partial(from_pool, _images)
+"""`from_pool` for a training on images."""
 
 
 def pretrain(

@@ -11,7 +11,6 @@ In: seeds and numbers. Out: the weights of ``networks.light`` at the sampling of
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -34,7 +33,7 @@ from superlens.reconstruct.sim import Attenuation, Reconstruction, Regularisatio
 from superlens.reconstruct.sim.spectrum import grid_of
 from superlens.starts.command import start_command
 from superlens.starts.exposing import jittered, recorded
-from superlens.starts.images import Batch, calibrate, drawn_ahead, pretrain, write_start
+from superlens.starts.images import Batch, calibrate, from_pool, pretrain, write_start
 from superlens.starts.optics import bin_pixels, gauss_otf
 from superlens.starts.specimens import FINE, a_specimen
 from superlens.training import get_weights
@@ -206,23 +205,13 @@ def draw_field(pool: NDArray[np.float16], rng: Rng) -> tuple[Array, Array, Array
     return conditioned, clean, sharp
 
 
-def batches(
-    pool: NDArray[np.float16], *, size: int, seed: int, steps: int, workers: int = 2, start: int = 0
-) -> Iterator[Batch]:
-    """Batches of a training; batch ``i`` depends on ``(seed, i)`` alone."""
-    global _POOL
-    _POOL = pool
-    yield from drawn_ahead(partial(_draw_batch, size, seed), steps=steps, workers=workers, start=start)
-
-
-_POOL: NDArray[np.float16] | None = None  # shared with the workers by fork
-
-
-def _draw_batch(size: int, seed: int, index: int) -> Batch:
-    assert _POOL is not None
-    rng = np.random.default_rng((seed, index))
-    fields = [draw_field(_POOL, rng) for _ in range(-(-size // _FIELD))]
+def _fields(pool: NDArray[np.float16], rng: Rng, size: int) -> Batch:
+    fields = [draw_field(pool, rng) for _ in range(-(-size // _FIELD))]
     return Batch(*(np.concatenate(part)[:size].astype(np.float32) for part in zip(*fields, strict=True)))
+
+
+batches = partial(from_pool, _fields)
+"""`superlens.starts.images.from_pool` for a training on reconstructions."""
 
 
 def _train(begin: list[Array] | None, **told: Any) -> keras.Model:

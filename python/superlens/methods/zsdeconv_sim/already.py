@@ -79,9 +79,10 @@ def taken(image: Image, spectrum: Spectrum) -> SimResult:
     Raises
     ------
     SuperlensError
-        When it has no pixel size, or its pixels are too few or undefined.
+        When it has no pixel size, its pixels are too few or undefined, or it is the image of a camera.
     """
     _check(image)
+    band_of(image, spectrum.detection)
     assert image.pixel_nm is not None
     pattern, nothing = spectrum.pattern, np.empty(0)
     return SimResult(
