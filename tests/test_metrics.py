@@ -226,6 +226,24 @@ class TestRspRse:
         error_map = rsp_rse(sharp, reference).error_map
         assert np.hypot(*np.subtract(np.unravel_index(error_map.argmax(), (64, 64)), (50, 15))) < 2
 
+    @pytest.mark.parametrize("scale", [1, 2, 3, 4])
+    def test_an_image_agrees_with_its_own_averages_to_the_last_digits(self, scale):
+        sharp = np.random.default_rng(0).normal(100, 20, (20 * scale, 30 * scale))
+        reference = sharp.reshape(20, scale, 30, scale).mean(axis=(1, 3))
+        assert rsp_rse(sharp, reference, scale).rsp == pytest.approx(1, abs=1e-12)
+
+    @pytest.mark.parametrize("scale", [1, 2, 3, 4])
+    def test_the_best_blur_is_that_of_a_search_over_blurred_pixels(self, scale):
+        sharp = texture(24 * scale, 1.0)
+        reference = np.random.default_rng(1).normal(size=(24, 24))
+
+        def agreement(sigma):
+            blurred = ndimage.gaussian_filter(sharp, sigma)
+            return stats.pearsonr(blurred.reshape(24, scale, 24, scale).mean(axis=(1, 3)).ravel(), reference.ravel())[0]
+
+        found = rsp_rse(sharp, reference, scale).rsp
+        assert found >= max(agreement(sigma) for sigma in np.geomspace(0.25 * scale, 12 * scale, 12)) - 1e-12
+
     def test_wrong_size_is_refused_with_both(self):
         with pytest.raises(SuperlensError, match=r"\(64, 64\).*\(30, 30\)"):
             rsp_rse(texture(), np.ones((30, 30)), 2)
