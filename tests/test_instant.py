@@ -80,18 +80,25 @@ def test_instant_is_the_answer_of_the_weights_that_fine_tuning_begins_from(insta
         np.testing.assert_array_equal(tuned[role].data, instant[role].data, err_msg=role)
 
 
-def test_the_first_picture_is_that_of_instant_and_comes_before_the_first_step(instant):
+def test_the_first_picture_is_that_of_instant_without_turned_copies_and_comes_before_the_first_step():
     looking = Looking()
     enhance(steps=1, progress=looking)
     (first,) = looking.pictures
-    np.testing.assert_array_equal(first.data, instant.image.data)
+    np.testing.assert_array_equal(first.data, enhance(preset="instant", flips=1).image.data)
     assert (first.axes, first.pixel_nm, looking.steps) == ("YX", 32.5, 1)
+
+
+def test_instant_shows_a_first_picture_before_it_is_averaged_over_turned_copies():
+    looking = Looking()
+    result = enhance(preset="instant", progress=looking)
+    np.testing.assert_array_equal(looking.pictures[0].data, enhance(preset="instant", flips=1).image.data)
+    assert np.abs(looking.pictures[0].data - result.image.data).max() > 0
 
 
 def test_of_several_planes_the_first_picture_is_the_middle_one():
     planes = np.stack([IMAGE.data + 10 * i for i in range(3)])
     looking = Looking(ends=True)
-    result = enhance(Image(planes, "TYX", pixel_nm=65.0), progress=looking)
+    result = enhance(Image(planes, "TYX", pixel_nm=65.0), progress=looking, flips=1)
     np.testing.assert_array_equal(looking.pictures[0].data, result.image.data[1])
 
 
@@ -112,13 +119,13 @@ def test_from_scratch_there_is_no_first_picture_and_no_instant():
 
 @pytest.fixture
 def counted(monkeypatch):
-    """Shipped weights of an eighth of the width, and the networks whose answers were computed."""
+    """Shipped weights of an eighth of the width, and the networks that were shown copies of an image, once for each copy."""
     seen, begun = [], tiny.start()
     able = starts.averaged
 
-    def averaged(network, channels, **how):
-        seen.append(network)
-        return able(network, channels, **how)
+    def averaged(network, channels, *, flips, first=None, **how):
+        seen.extend([network] * (flips - (first is not None)))
+        return able(network, channels, flips=flips, first=first, **how)
 
     monkeypatch.setattr(starts, "averaged", averaged)
     monkeypatch.setattr(
@@ -135,9 +142,8 @@ def test_what_the_pretrained_model_made_of_an_image_is_not_computed_again(counte
     config = ZSDeconvConfig.of(steps=1, batch=1, patch=32, flips=2, **CAMERA)
     looking = Looking()
     result = enhancing.enhance(IMAGE, OPTICS, config=config, progress=looking)
-    start, learned = counted
-    assert learned is result.model.network
-    assert start is not learned
+    learned = [network for network in counted if network is result.model.network]
+    assert (len(learned), len(counted)) == (2, 4), "two copies by each, of which one was the first picture"
     silent = enhancing.enhance(IMAGE, OPTICS, config=config)
     np.testing.assert_array_equal(silent.uncertainty.data, result.uncertainty.data)
 
@@ -165,3 +171,11 @@ def test_the_command_writes_the_first_picture_and_takes_it_away(superlens, tmp_p
         "cell_sr.tif",
         "cell_uncertainty.tif",
     ]
+
+
+def test_the_command_writes_no_first_picture_where_nothing_is_learned(superlens, tmp_path, slim):
+    write(tmp_path / "cell.tif", IMAGE)
+    command = ["enhance", tmp_path / "cell.tif", "--na", 1.3, "--wavelength-nm", 525, "--preset", "instant"]
+    done = superlens(*command, "--set", "flips=1", "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert "First picture" not in done.stderr

@@ -7,6 +7,7 @@ import pytest
 
 from superlens.networks import build
 from superlens.optics import PSF, RESPONSES
+from superlens.training.two_stage import turning
 from superlens.training.two_stage.optics import SharpOptics, compact
 from superlens.training.two_stage.turning import TURNS, averaged
 
@@ -51,3 +52,33 @@ def test_prediction_over_all_turns_is_the_same_for_a_turned_picture():
     for turn, back in TURNS:
         for a, b in zip(whole, averaged(network, turn(channels), flips=8, align=4), strict=True):
             np.testing.assert_allclose(back(b), a, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 3), (12, 20, 3), (5, 12, 20, 3)])
+def test_copies_give_the_same_one_by_one_and_together(shape, monkeypatch):
+    network = build("light-volume" if len(shape) == 4 else "light", {"channels": 3, "widths": (4, 4, 4)})
+    channels = np.random.default_rng(0).random(shape).astype(np.float32)
+    together, seen, able = averaged(network, channels, flips=8, align=4), [], turning.outputs_of
+
+    def outputs_of(network, batch):
+        seen.append(len(batch))
+        if len(batch) > 1:
+            raise MemoryError
+        return able(network, batch)
+
+    monkeypatch.setattr(turning, "outputs_of", outputs_of)
+    for a, b in zip(together, averaged(network, channels, flips=8, align=4), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    assert (seen[0] > 1, seen[1:]) == (True, [1] * 8), "where memory is short for several, they are taken one by one"
+
+
+def test_what_is_known_of_the_first_copy_is_not_computed_again():
+    network = build("light", {"channels": 3, "widths": (4, 4, 4)})
+    channels = np.random.default_rng(0).random((14, 18, 3)).astype(np.float32)
+    first = averaged(network, channels, flips=1, align=4)
+    for a, b in zip(
+        averaged(network, channels, flips=8, align=4),
+        averaged(network, channels, flips=8, align=4, first=first),
+        strict=True,
+    ):
+        np.testing.assert_allclose(a, b, atol=1e-5)

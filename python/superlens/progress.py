@@ -202,7 +202,7 @@ class _Bar:
 
         from superlens.showing import figure, middle_plane
 
-        display(HTML(figure(middle_plane(look().data), "pretrained model; fine-tuning goes on")))
+        display(HTML(figure(middle_plane(look().data), "first look by the pretrained model; the work goes on")))
 
     def __call__(self, done: int, total: int, message: str) -> None:
         if self._bar is None or self._bar.total != total or done < self._bar.n:

@@ -88,7 +88,7 @@ class ShellSession(Work):
 
     def first(self, path: Path) -> None:
         """Say it; a log file has as much use for it as a person."""
-        say(f"First picture: {path} (the pretrained model). Fine-tuning goes on; Ctrl-C keeps what it has learned.")
+        say(f"First picture: {path} (the pretrained model). The run goes on; Ctrl-C keeps what it has learned.")
 
     def check(self) -> None:
         """Nothing ends a request from a shell but its signals."""

@@ -64,13 +64,14 @@ def predict_image(
 
 
 def first_look(predictor: Predictor, observation: Observation) -> Image:
-    """The most important image that a predictor makes of the middle plane, or of the middle volume, of an observed image.
+    """The most important image that a predictor makes, with the least work, of the middle plane or volume of an observed image.
 
     Raises
     ------
     SuperlensError
         If the model is not for such images.
     """
+    predictor = predictor.quick()
     predictor.check_fits(observation.image)
     counts, sigma = (observation.stacked(one, predictor.axes) for one in (observation.in_focus, observation.sigma))
     middle, (role, scale) = len(counts) // 2, next(iter(predictor.roles.items()))

@@ -77,6 +77,10 @@ class Predictor(abc.ABC):
             Role to array ``([Z,] factor * Y, factor * X)``, counts above the offset; right where a halo lies around it.
         """
 
+    def quick(self) -> Predictor:
+        """The same with less work, for a first look at an image; by default itself."""
+        return self
+
     def check_fits(self, image: Image) -> None:
         """Refuse an image that the model was not made for.
 

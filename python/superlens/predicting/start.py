@@ -138,14 +138,15 @@ _AT_SCALE: WeakKeyDictionary[keras.Model, dict[str, keras.Model]] = WeakKeyDicti
 def answer(network: keras.Model, channels: Array, *, flips: int, align: int) -> list[Array]:
     """`superlens.training.two_stage.turning.averaged`; what shipped weights made of the same channels lately is not computed again.
 
-    A fine-tuned network is held against its start, whose answer was the first picture.
+    A fine-tuned network is held against its start, whose answer to the copy that is not turned was the first picture.
     """
     known = _ANSWERS.get(network)
     if known is None:
         return averaged(network, channels, flips=flips, align=align)
-    key = hashlib.sha256(np.ascontiguousarray(channels).data).hexdigest() + f" {channels.shape} {flips}"
+    seen = hashlib.sha256(np.ascontiguousarray(channels).data).hexdigest() + f" {channels.shape}"
+    key = f"{seen} {flips}"
     if key not in known:
-        known[key] = averaged(network, channels, flips=flips, align=align)
+        known[key] = averaged(network, channels, flips=flips, align=align, first=known.pop(f"{seen} 1", None))
         while len(known) > 1 and sum(one.nbytes for made in known.values() for one in made) > _REMEMBERED_BYTES:
             known.popitem(last=False)
     return known[key]

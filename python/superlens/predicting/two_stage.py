@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -125,6 +126,12 @@ class TwoStagePredictor(Predictor):
             made = (normaliser.backward(one[0, ..., 0]) for one in outputs)
             found = dict(zip(self._known.outputs, made, strict=True))
         return {role: found[role] for role in roles}
+
+    def quick(self) -> TwoStagePredictor:
+        """The same without turned and mirrored copies."""
+        one = copy.copy(self)
+        one.flips = 1
+        return one
 
     def check_fits(self, image: Image) -> None:
         """Refuse an image of another pixel size, z-step or kind of axes."""

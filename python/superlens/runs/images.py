@@ -58,7 +58,7 @@ def enhance(request: Request) -> Outcome:
 
     with (
         room_for_learning(request, learning, sources) as (place, checkpoint),
-        showing_first(request.session, place, sources[0]) as progress,
+        showing_first(request.session, place if learning.settings.steps else None, sources[0]) as progress,
     ):
         results = enhancing.enhance(
             learning.channels.images,

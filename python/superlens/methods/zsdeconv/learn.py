@@ -28,7 +28,6 @@ from superlens.training.two_stage.state import TwoStageState
 
 __all__ = ["begun_with", "learn", "training_for"]
 
-_LARGE_PIXELS = 1 << 20
 _TURNED = 2  # copies that a prediction is averaged over where only its noise matters
 
 
@@ -96,15 +95,10 @@ def learn(
 
 
 def begun_with(prepared: Prepared, start: Model | None) -> Learned | None:
-    """The weights that learning begins from, as a model for what was prepared; None where it begins from random ones.
-
-    A large image is shown to it as it is, without its turned copies, so that there is something to see before the learning ends.
-    """
+    """The weights that learning begins from, as a model for what was prepared; None where it begins from random ones."""
     config = prepared.config
     if config.from_scratch:
         return None
-    if max(int(np.prod(o.counts.shape[-2:])) for o in prepared.observations) > _LARGE_PIXELS:
-        prepared = replace(prepared, config=config.with_changes({"flips": 1}))
     origin = beginning_of(config.network, start)
     network = network_at(origin.model, _arguments(prepared, origin.model))
     return _learned(prepared, network, History(blend=0.0), origin, origin.model, start)

@@ -88,10 +88,10 @@ class ZSDeconvNet(ImageMethod):
         return learn(prepared, checkpoint, progress, start=start)
 
     def begun(self, prepared: Prepared, start: Model | None = None) -> Learned | None:
-        """The pretrained model, before it is fine-tuned."""
+        """The pretrained model, before it is fine-tuned or averaged over turned copies."""
         from superlens.methods.zsdeconv.learn import begun_with
 
-        return begun_with(prepared, start) if prepared.steps else None
+        return begun_with(prepared, start)
 
     def observe(self, model: Model, image: Image) -> Observation:
         """The image with the camera of the training images."""
