@@ -8,6 +8,7 @@ three windows by the same number.
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -109,7 +110,7 @@ def cells() -> list[Cell]:
             Cell(f"sr/{name}/{method}", _sharpened, {"name": name, "method": method}, method in _OURS)
             for name, pair in SHARPENING.items()
             if (folder / pair.image).exists()
-            for method in ("raw", "rl", "rl-haze", "rl-blind", *_OURS)
+            for method in ("raw", "rl", "rl-haze", "rl-blind", "rl-haze-blind", *_OURS)
         ),
         *(
             Cell(f"sr/{_SOFT}/{method}", _sharpened, {"name": _SOFT, "method": method}, True)
@@ -183,13 +184,15 @@ def _oracle(
     return {"iteration": best}, found
 
 
-def _lucy_blind(image: sl.Image, psf: PSF, scale: int, reference: Array) -> tuple[dict[str, Any], Array]:
+def _lucy_blind(
+    image: sl.Image, psf: PSF, scale: int, reference: Array, *, window: float | None = None
+) -> tuple[dict[str, Any], Array]:
     (seen,) = observe([image])
-    stop = blind_stop(seen.counts[0], psf.data, scale=scale)
-    for number, estimate in enumerate(richardson_lucy_iterates(seen.counts[0], psf.data, scale=scale), 1):
-        if number >= stop:
-            return {"iteration": stop}, estimate
-    raise AssertionError
+    counts = seen.counts[0]
+    background = 0.0 if window is None else smooth_background(counts, window)
+    stop = blind_stop(counts, psf.data, scale=scale, background=background)
+    iterates = richardson_lucy_iterates(counts, psf.data, scale=scale, background=background)
+    return {"iteration": stop}, next(itertools.islice(iterates, stop - 1, None))
 
 
 def _ours(image: sl.Image, psf: PSF, scale: int, reference: Array, **settings: Any) -> tuple[dict[str, Any], Array]:
@@ -212,16 +215,18 @@ def _ours_wide(
     return _ours(image, PSF.gaussian(_WIDE * psf.fwhm_nm, psf.pixel_nm), scale, reference, **settings)
 
 
-_OURS = ("start", "start-finer", "start-separate", "fast")
+_OURS = ("start", "start-finer", "start-separate", "fast", "fast-separate")
 _SHARPEN: dict[str, Callable[..., tuple[dict[str, Any], Array]]] = {
     "raw": _raw,
     "rl": _lucy,
     "rl-haze": _lucy_with_haze,
     "rl-blind": _lucy_blind,
+    "rl-haze-blind": partial(_lucy_blind, window=_WINDOWS[1]),
     "start": partial(_ours, steps=0),
     "start-finer": partial(_ours, steps=0, sharpen=2.4),
     "start-separate": partial(_ours, steps=0, haze="separate"),
     "fast": _ours,
+    "fast-separate": partial(_ours, haze="separate"),
     "start-wide": partial(_ours_wide, steps=0),
     "fast-wide": _ours_wide,
 }
