@@ -15,7 +15,7 @@ from superlens.image import Image
 from superlens.io import read, write
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.observing.haze import HAZE_CHANNELS, Haze, cell_side, cells_of, cells_within, channels_of, haze_reach
-from superlens.optics import PSF
+from superlens.optics import PSF, Objective
 from superlens.predicting.request import BlockOptions
 from superlens.starts.depth import FIELD_CELLS, draw_field
 from superlens.starts.haze import Fields, pretrain, share_loss
@@ -180,6 +180,22 @@ def test_keep_tells_nothing_apart():
     kept = enhanced(hazy(), haze="keep")
     assert "haze" not in kept.roles
     assert kept.image.data.mean() == pytest.approx(kept.observation.counts.mean(), rel=0.02)
+
+
+def test_who_keeps_much_haze_is_told_how_to_separate_it():
+    kept = enhanced(hazy(), haze="keep")
+    assert any("`haze` to separate" in message or "--haze to separate" in message for message in kept.messages)
+
+
+def test_nobody_is_told_of_haze_where_lines_stand_on_darkness_or_the_microscope_keeps_it_out():
+    dark = hazy()
+    y = np.indices(dark.data.shape)[0]
+    lines = sum(np.exp(-((y - r) ** 2) / 6) for r in (20, 48, 70))
+    dark = dark.with_data(np.random.default_rng(0).poisson(400 * lines).astype(np.float32) + 100)
+    assert not any("out of focus" in message for message in enhanced(dark, haze="keep").messages)
+    confocal = Objective(na=1.3, wavelength_nm=525, modality="confocal", excitation_nm=488)
+    settings = ZSDeconvConfig.of("fast", steps=0, flips=1, offset=100.0)
+    assert not any("out of focus" in m for m in enhance(hazy(), confocal, config=settings).messages)
 
 
 def test_a_model_applies_what_it_was_told_to_other_images(apart):

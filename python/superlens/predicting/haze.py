@@ -20,7 +20,7 @@ from superlens.streaming import Measured, observe_block
 from superlens.tiling import Tile
 from superlens.training import outputs_of
 
-__all__ = ["HazeMode", "find_haze", "find_haze_of_file", "haze_share_of_cells", "separated"]
+__all__ = ["HazeMode", "find_haze", "find_haze_of_file", "haze_share_of_cells", "seems_hazy", "separated"]
 
 Array = NDArray[np.float32]
 
@@ -29,6 +29,9 @@ HazeMode = Literal["auto", "separate", "keep"]
 _LEAST = 0.4
 """Share of the light below which ``auto`` leaves haze alone: of 59 simulated fields without any, 7 % are said to have more; of those of which
 40 % and more is haze, 10 % are said to have less."""
+
+_LOOKED_AT = 256
+"""Cells along each side of the part of an image that is asked whether it seems hazy."""
 
 _STRIP_PIXELS = 1 << 22  # of a file that are looked at together
 
@@ -120,6 +123,24 @@ def separated(observation: Observation, mode: HazeMode, fwhm_px: float) -> Obser
         "shows the light in focus. Set `haze` to keep for one that holds all of it"
     )
     return replace(observation, haze=haze, messages=(*observation.messages, said))
+
+
+def seems_hazy(observation: Observation, fwhm_px: float) -> str:
+    """A line for a user whose image seems to hold much out-of-focus light that is kept; empty where it does not.
+
+    Looks at the middle of one plane.
+    """
+    plane = len(observation.counts) // 2
+    height, width = observation.counts.shape[-2:]
+    side = _LOOKED_AT * cell_side(fwhm_px)
+    part = tuple(slice((n - min(n, side)) // 2, (n + min(n, side)) // 2) for n in (height, width))
+    _, share = find_haze(observation.counts[plane][part][None], observation.sigma[plane][part][None], fwhm_px)
+    if share < _LEAST:
+        return ""
+    return (
+        f"up to {min(share, 1):.0%} of the light may be out of focus, and all of it is kept. Set `haze` to separate to see the structures in focus "
+        "without it; do not where the specimen is dense, like nuclei: no single plane tells the two apart for certain"
+    )
 
 
 @functools.cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -18,7 +18,7 @@ from superlens.observing.binning import bin_variance, binned, bins_for
 from superlens.observing.conditioning import Normaliser
 from superlens.observing.observation import Observation, observe
 from superlens.optics import PSF, RESPONSES, Objective, Response
-from superlens.predicting.haze import separated
+from superlens.predicting.haze import seems_hazy, separated
 from superlens.training.two_stage.optics import SharpOptics
 
 __all__ = ["LEAST_SLICES", "Prepared", "prepare"]
@@ -126,6 +126,8 @@ def prepare(
         told_apart(o, psf, config)
         for o in observe(images, offset=config.offset, gain=config.gain, read_noise_e=config.read_noise_e)
     ]
+    if haze_of(psf, config) is not None and config.haze == "keep" and _lets_haze_in(optics):
+        observations[0] = _advised(observations[0], psf, config)
     by_light = config.sharpen == "auto"
     if by_light:
         config = config.with_changes({"sharpen": _degree(observations, psf, config)})
@@ -157,6 +159,18 @@ def haze_of(psf: PSF | None, config: ZSDeconvConfig) -> tuple[Literal["auto", "s
     if psf is None or config.axes == "ZYX" or architecture(config.network).inputs != "conditioned":
         return None
     return config.haze, psf.fwhm_nm / (psf.pixel_nm * config.scale)
+
+
+def _lets_haze_in(optics: Objective | PSF | None) -> bool:
+    """Whether a microscope shows what is out of focus; one that is given by its PSF alone may."""
+    return not isinstance(optics, Objective) or optics.modality == "widefield"
+
+
+def _advised(observation: Observation, psf: PSF | None, config: ZSDeconvConfig) -> Observation:
+    """An observation whose messages say so where much of the light that is kept seems to be out of focus."""
+    assert psf is not None  # haze is told apart by the width of the PSF
+    said = seems_hazy(observation, psf.fwhm_nm / (psf.pixel_nm * config.scale))
+    return replace(observation, messages=(*observation.messages, said)) if said else observation
 
 
 def bins_of(observations: Sequence[Observation], psf: PSF | None, config: ZSDeconvConfig) -> int:
