@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ["SUPERLENS_CACHE"] = ""  # no test depends on what an earlier one compiled, nor writes beyond its folder
 if (
     "PYTEST_XDIST_WORKER" in os.environ
 ):  # workers share the processors, and networks of a few pixels gain nothing from threads

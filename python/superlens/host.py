@@ -1,14 +1,15 @@
-"""What superlens runs on, in words: versions of the libraries, the processor and its cores."""
+"""What superlens runs on: versions of the libraries, the processor and its cores, and the user's folder for what may be thrown away."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import platform
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-__all__ = ["processor", "usable_processors", "versions"]
+__all__ = ["cache_folder", "processor", "usable_processors", "versions"]
 
 _LIBRARIES = ("superlens", "numpy", "scipy", "keras", "tensorflow", "tifffile")
 _EXTRAS = ("jax", "openvino", "torch")
@@ -46,3 +47,17 @@ def usable_processors() -> int:
     """Processor cores that this process may run on."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def cache_folder() -> Path:
+    """Where the system wants what a program keeps for its next run and can do without; nothing is made.
+
+    Raises
+    ------
+    RuntimeError
+        If the user has no home.
+    """
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "superlens"
+    named = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME")
+    return (Path(named) if named else Path.home() / ".cache") / "superlens"

@@ -66,6 +66,7 @@ def _of(backend: str, folder: Path) -> dict[str, Any]:
     environment = {
         **os.environ,
         "SUPERLENS_BACKEND": backend,
+        "SUPERLENS_CACHE": "",
         "KERAS_TORCH_DEVICE": "cpu",
         "JAX_PLATFORMS": "cpu",
         "CUDA_VISIBLE_DEVICES": "",
