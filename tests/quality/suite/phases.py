@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["bound_gflops", "convolution_flop"]
+__all__ = ["bound_gflops", "convolution_flop", "made"]
 
 _PRODUCT_SIDE, _BEST_OF = 4096, 5
 _OPTICS = {"na": 1.1, "wavelength_nm": 525.0}
@@ -111,7 +111,7 @@ def enhancing(what: str, size: str) -> dict[str, Any]:
     """Everything that ``superlens enhance`` does, but the command line."""
     clock = Clock()
     with clock.timed("reading"):
-        image, optics = _made(what, size)
+        image, optics = made(what, size)
     from superlens.enhancing import image_method
     from superlens.result import Result
     from superlens.runs import records  # the last of what a run imports
@@ -161,7 +161,7 @@ def training(size: str) -> dict[str, Any]:
     from superlens.predicting.start import beginning_of
     from superlens.training import best_precision
 
-    image, optics = _made("image", size)
+    image, optics = made("image", size)
     method, clock = image_method(None), Clock()
     clock.watch("checks", "superlens.training.two_stage.held_out:HeldOut.risks")
     steps, config = Steps(clock), method.settings.of("fast")
@@ -186,7 +186,7 @@ def predicting(size: str) -> dict[str, Any]:
     from superlens.enhancing import image_method
     from superlens.predicting import predict_whole
 
-    image, optics = _made("image", size)
+    image, optics = made("image", size)
     method = image_method(None)
     config = method.settings.of("fast", steps=0, flips=1)
     prepared = method.prepare([image], optics, config)
@@ -242,7 +242,7 @@ def engines(size: str) -> dict[str, Any]:
     return told
 
 
-def _made(what: str, size: str) -> tuple[Any, Any]:
+def made(what: str, size: str) -> tuple[Any, Any]:
     """An image of the size, laid of mirrored copies of the bundled one, and its optics."""
     import superlens as sl
 

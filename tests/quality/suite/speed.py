@@ -54,6 +54,7 @@ def cells() -> list[Cell]:
             {"kind": "uniform", "density": 0.1, "frames": 10_000, "repeats": 1, "beside": False},
             shipped=True,
         ),
+        Cell("fiji/512", warm, {"side": 512, "repeats": 3}, shipped=True),
         Cell("paired/bundled", paired, {"repeats": 1}, shipped=True),
     ]
 
@@ -108,6 +109,13 @@ def localize(kind: str, density: float, frames: int, repeats: int, beside: bool 
             pairs = zip(runs[""], runs["before_"], strict=True)
             told[f"{key}_of_before"] = statistics.median(now[key] / earlier[key] for now, earlier in pairs)
     return Outcome(told)
+
+
+def warm(side: int, repeats: int) -> Outcome:
+    """Calls of Fiji's in a process that stays; with the load of the machine before them, since their wall seconds are told too."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    command = [sys.executable, "-m", "suite.warm", str(side), str(repeats)]
+    return Outcome({"load": load, **json.loads(_output(command).splitlines()[-1])})
 
 
 def _command(checkout: Path) -> dict[str, float]:
