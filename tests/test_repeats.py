@@ -56,10 +56,27 @@ def test_detail_that_does_not_repeat_is_the_noise_over_all_detail(contrast):
     assert found == pytest.approx(noise / (noise + kept), abs=0.03)
 
 
+def test_each_place_is_told_what_of_its_own_detail_does_not_repeat():
+    """Bright stripes on the left repeat, even light on the right has nothing but noise."""
+    rng = np.random.default_rng(2)
+    light = np.full((160, 160), 100.0)
+    light[:, :80] += 60 * np.cos(2 * np.pi * np.arange(80) / 4)
+    image = Image(CAMERA.expose(light, rng), "YX", pixel_nm=65.0)
+    observations = observe([image], offset=100.0, gain=2.0, read_noise_e=1.5)
+    places = compare_halves(AsItCame(0.5), observations, seed=0, detail_px=4.0).places
+    assert places.shape == (160, 160)
+    assert np.nanmin(places) >= 0
+    assert np.nanmax(places) <= 1
+    assert places[:, :60].mean() < 0.1
+    assert places[:, 100:].mean() > 0.8
+
+
 def test_where_there_is_no_detail_nothing_is_said_of_it(seen):
     class Smooth(AsItCame):
         def __call__(self, counts, sigma, roles):
             made = {"sharp": np.full_like(counts, counts.mean()), "uncertainty": sigma}
             return {role: made[role] for role in roles}
 
-    assert np.isnan(compare_halves(Smooth(1.0), seen, seed=0, detail_px=4.0).unrepeated)
+    found = compare_halves(Smooth(1.0), seen, seed=0, detail_px=4.0)
+    assert np.isnan(found.unrepeated)
+    assert np.isnan(found.places).all()

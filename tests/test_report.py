@@ -225,6 +225,16 @@ def test_denoise_only_page_has_no_trace_of_super_resolution(minimal: str) -> Non
     assert "Look closer" in words
 
 
+def test_page_shows_where_detail_does_not_repeat_beside_the_same_part_of_the_result() -> None:
+    share = np.full((40, 40), 0.3)
+    share[:10] = np.nan
+    page = Page(render(full_data(unrepeated=share)))
+    assert page.open == []
+    assert "Would the detail be there again?" in page.words
+    assert "the same part of the result" in page.words
+    assert "Would the detail be there again?" not in Page(render(full_data())).words
+
+
 @pytest.mark.parametrize(
     "missing",
     [

@@ -131,6 +131,7 @@ class Evidence:
             sr=plane(planes.sharp),
             uncertainty=plane(planes.uncertainty),
             prior_only=None if planes.prior_only is None else planes.prior_only[shown],
+            unrepeated=None if self.result.history is None else self.result.history.unrepeated,
             residual=measured.residual / unit,
             noise_sigma=plane(planes.sigma),
             error_map=measured.error_map / unit,

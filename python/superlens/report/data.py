@@ -257,6 +257,8 @@ class ReportData:
         Standard deviation (1 sigma) stated for each output pixel.
     prior_only : ndarray of bool or float or None
         Pixels of the output grid that rest on the pretrained prior alone, or their share when only that is known.
+    unrepeated : ndarray or None, shape (y, x)
+        Share of the detail around each pixel that would not be there in another recording, of the middle of the output; NaN where there is none.
     residual : ndarray or None, shape (Y, X), counts
         The output seen through the microscope (blurred, binned to the camera grid) minus the input.
     noise_sigma : ndarray or None, shape (Y, X), counts
@@ -305,6 +307,7 @@ class ReportData:
     sr: Array | None = None
     uncertainty: Array | None = None
     prior_only: Array | float | None = None
+    unrepeated: Array | None = None
     residual: Array | None = None
     noise_sigma: Array | None = None
     error_map: Array | None = None

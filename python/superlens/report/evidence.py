@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
+from numpy.typing import NDArray
 
 from superlens.report import analysis, plots
 from superlens.report.analysis import Line, Residual
@@ -139,6 +140,7 @@ def uncertainty(data: ReportData, contrast: Contrast) -> Section | None:
               colours="viridis", unit=data.unit, mask=mask, pixel_nm=data.output_nm, largest=768),
         paint(relative, Contrast(0.0, 0.5), alt="Relative uncertainty", name="relative uncertainty σ / signal",
               colours="cividis", void="white", unit="of the signal", mask=mask, pixel_nm=data.output_nm, largest=768),
+        *([] if data.unrepeated is None else _unrepeated(data.unrepeated, data, contrast)),
     )  # fmt: skip
     facts = [("Signal pixels counted", f"{percent(float(signal.mean()))}, those above {number(floor, 3)} {data.unit}")]
     if signal.any():
@@ -148,6 +150,17 @@ def uncertainty(data: ReportData, contrast: Contrast) -> Section | None:
         facts.append(("Detail from pretraining alone", percent(float(np.mean(data.prior_only)))))
     notes = ("Orange pixels: detail that comes from pretraining alone.",) if mask is not None and mask.any() else ()
     return Section(pictures, facts=tuple(facts), notes=notes)
+
+
+def _unrepeated(share: NDArray[np.floating], data: ReportData, contrast: Contrast) -> tuple[Picture, Picture]:
+    """Where detail does not repeat, and the part of the output that was asked."""
+    cut = tuple(slice((n - m) // 2, (n - m) // 2 + m) for n, m in zip(data.output.shape, share.shape, strict=True))
+    return (
+        paint(share, Contrast(0.0, 1.0), alt="Share of the detail that does not repeat", name="detail that does not repeat",
+              colours="magma", void="white", unit="of the detail around", pixel_nm=data.output_nm, largest=768),
+        paint(data.output[cut], contrast, alt="The same part of the result", name="the same part of the result",
+              pixel_nm=data.output_nm, largest=768),
+    )  # fmt: skip
 
 
 def psf(data: ReportData, lines: Sequence[Line] = ()) -> Section | None:

@@ -6,6 +6,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 __all__ = ["History", "Plan", "Record"]
 
 
@@ -72,9 +75,12 @@ class History:
         Why it ended: "steps", "minutes", "patience", "cancelled"; or why it did not begin: "shared noise".
     blend : float
         How far the kept weights lie on the line from the start (0) to the end of the training (1).
+    unrepeated : ndarray, shape (y, x), or None
+        Share of the detail around each pixel that would not be there in another recording of the light that was learned from.
     """
 
     records: list[Record] = field(default_factory=list)
     best_step: int = 0
     stopped: str = "steps"
     blend: float = 1.0
+    unrepeated: NDArray[np.float32] | None = None

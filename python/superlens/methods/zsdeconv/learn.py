@@ -91,6 +91,7 @@ def learn(
     psf = predictor.state.psf
     assert psf is not None  # there is an uncertainty, so there is a sharp image
     repeats = compare_halves(looking, prepared.observations, config.seed, detail_px=psf.fwhm_nm / psf.pixel_nm)
+    history.unrepeated = repeats.places
     return _learned(prepared, training.kept, history, origin, begun, start, repeats=repeats)
 
 
