@@ -74,6 +74,18 @@ def test_shared_noise_is_binned_as_far_as_the_psf_allows():
     assert bins_for(seen, 3.0) == 1
 
 
+@pytest.mark.parametrize(("fwhm", "bins"), [(3.3, 1), (10.0, 2)])
+def test_without_optics_the_image_says_how_fine_it_is_before_it_is_binned_for_its_noise(fwhm, bins):
+    """Two images whose neighbours share the same noise: points through a narrow blur are kept as they are, through a wide one binned."""
+    rng = np.random.default_rng(3)
+    clean = ndimage.gaussian_filter((rng.random((256, 256)) ** 200) * 300 * fwhm**2, fwhm / 2.355, mode="wrap") + 20
+    noise = ndimage.gaussian_filter(rng.normal(0, np.sqrt(clean)), 0.7, mode="wrap") * 2
+    image = Image((clean + noise + 100).astype(np.float32), "YX", pixel_nm=50.0)
+    prepared = prepare([image], None, ZSDeconvConfig.of("fast", denoise_only=True))
+    assert not prepared.observations[0].noise.independent
+    assert (prepared.bins == 1) == (bins == 1)
+
+
 def test_errors_grow_with_what_neighbours_share_and_less_between_bins():
     white, some, much = (observe([recorded(shared=width)]) for width in (0.0, 0.5, 0.9))
     assert error_factor(white, 1) == 1

@@ -17,7 +17,7 @@ from superlens.metrics.consistency import (
     rsp_rse,
 )
 from superlens.metrics.fidelity import linear_fit, nrmse, psnr, psnr_fitted, ssim
-from superlens.metrics.found_psf import FoundPSF, find_psf
+from superlens.metrics.found_psf import FoundPSF, find_psf, shown_width_px
 from superlens.metrics.profiles import dip_between_peaks, line_profile
 from superlens.metrics.resolution import (
     FrcCurve,
@@ -47,6 +47,7 @@ __all__ = [
     "psnr",
     "psnr_fitted",
     "residual_whiteness",
+    "shown_width_px",
     "rsp_rse",
     "ssim",
 ]

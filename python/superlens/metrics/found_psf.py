@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from superlens.camera import check_noise
 from superlens.errors import SuperlensError, require_length_nm
@@ -16,13 +17,14 @@ from superlens.image import Image
 from superlens.metrics.blur import blur_width
 from superlens.optics import PSF
 
-__all__ = ["FoundPSF", "find_psf"]
+__all__ = ["FoundPSF", "find_psf", "shown_width_px"]
 
 _WIDEST, _NARROWEST = 14.0, 1.3  # FWHM, pixels
 _USUAL = 2.5  # FWHM, pixels, of a camera that samples its optics as is usual
 _CLEAR, _USEFUL = 1.5, 2.5  # most that the ends of a range may be apart, as a ratio
 _ROUNDS, _ENOUGH = 6, 1.06
 _MOST_PLANES = 8
+_ANY_NM = 100.0  # a pixel, where only widths in pixels are asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +110,38 @@ def find_psf(image: Image, *, pixel_nm: float | None = None) -> FoundPSF:
     require_length_nm("pixel_nm", pixel_nm)
     planes = np.asarray(image.data, np.float32).reshape(-1, *image.data.shape[-2:])
     planes = planes[np.linspace(0, len(planes) - 1, min(len(planes), _MOST_PLANES)).round().astype(int)]
-    usual = FoundPSF(_USUAL * pixel_nm, _NARROWEST * pixel_nm, _WIDEST * pixel_nm, False, pixel_nm)
+    shown = shown_width_px(planes)
+    if shown is None:
+        return FoundPSF(_USUAL * pixel_nm, _NARROWEST * pixel_nm, _WIDEST * pixel_nm, False, pixel_nm)
+    width, low, high = shown
+    if high < _USEFUL * low and _NARROWEST < width < 1.2 * _WIDEST:
+        return FoundPSF(width * pixel_nm, low * pixel_nm, high * pixel_nm, True, pixel_nm)
+    return FoundPSF(_USUAL * pixel_nm, _NARROWEST * pixel_nm, _WIDEST * pixel_nm, False, pixel_nm)
+
+
+def shown_width_px(planes: NDArray[np.float32]) -> tuple[float, float, float] | None:
+    """The likeliest width of the blur in some planes, however wide its range.
+
+    Parameters
+    ----------
+    planes : ndarray, shape (N, Y, X)
+
+    Returns
+    -------
+    tuple of float, or None
+        FWHM of a Gaussian and the ends of its range, pixels; None for planes that are too small or show no structure.
+    """
     if min(planes.shape[-2:]) < 64 or np.ptp(planes) == 0:
-        return usual
+        return None
     shared = check_noise(planes).shared
-    width = 12 * pixel_nm
+    width, found = 12.0, (0.0, 0.0, 0.0)
     for _ in range(_ROUNDS):
-        blur = blur_width(planes, PSF.gaussian(width, width / 6), pixel_nm, covariance=shared)
+        assumed = PSF.gaussian(width * _ANY_NM, width * _ANY_NM / 6)
+        blur = blur_width(planes, assumed, _ANY_NM, covariance=shared)
         if blur is None:
-            return usual
-        found = FoundPSF(width * blur.factor, width * blur.low, width * blur.high, True, pixel_nm)
+            return None
+        found = (width * blur.factor, width * blur.low, width * blur.high)
         if 1 / _ENOUGH < blur.factor < _ENOUGH:
             break
-        width = float(np.clip(found.fwhm_nm, _NARROWEST * pixel_nm, _WIDEST * pixel_nm))
-    tells = found.high_nm < _USEFUL * found.low_nm and _NARROWEST < found.fwhm_nm / pixel_nm < 1.2 * _WIDEST
-    return found if tells else usual
+        width = float(np.clip(found[0], _NARROWEST, _WIDEST))
+    return found

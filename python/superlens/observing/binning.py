@@ -18,9 +18,20 @@ from scipy import ndimage
 from superlens.camera import check_noise, estimate_camera
 from superlens.observing.observation import Observation, noise_variance
 
-__all__ = ["bin_counts", "bin_variance", "binned", "bins_for", "error_factor", "interpolated", "variance_factor"]
+__all__ = [
+    "WIDEST",
+    "bin_counts",
+    "bin_variance",
+    "binned",
+    "bins_for",
+    "error_factor",
+    "interpolated",
+    "variance_factor",
+]
 
-_WIDEST = 7.5  # FWHM of a PSF, camera pixels, that a network learns from as it is
+WIDEST = 7.5
+"""FWHM of a PSF, camera pixels, that a network learns from as it is."""
+
 _NARROWEST = 2.0  # FWHM that bins may leave where they are made for the noise: Nyquist sampling
 _SHARED = 0.35  # correlation of the noise of neighbours above which it is binned: most of the lessons with shared noise hold less
 _ERROR_GROWS = 1.05  # of the error, with the correlation of the noise of neighbours
@@ -41,7 +52,7 @@ def bins_for(observations: Sequence[Observation], fwhm_px: float | None) -> int:
     side = min(min(o.counts.shape[-2:]) for o in observations)
     bins = 1
     while bins < _MOST and side // (2 * bins) >= _LEAST_SIDE:
-        wide = fwhm_px is not None and fwhm_px / bins > _WIDEST
+        wide = fwhm_px is not None and fwhm_px / bins > WIDEST
         room = fwhm_px is None or fwhm_px / (2 * bins) >= _NARROWEST
         if not (wide or (room and _shares(observations, bins))):
             break

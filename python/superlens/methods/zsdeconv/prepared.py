@@ -13,8 +13,9 @@ from superlens.errors import SuperlensError, require_length_nm
 from superlens.image import Image
 from superlens.methods.zsdeconv.degree import carried_degree
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
+from superlens.metrics import shown_width_px
 from superlens.networks import architecture
-from superlens.observing.binning import bin_variance, binned, bins_for
+from superlens.observing.binning import WIDEST, bin_variance, binned, bins_for
 from superlens.observing.conditioning import Normaliser
 from superlens.observing.observation import Observation, observe
 from superlens.optics import PSF, RESPONSES, Objective, Response
@@ -24,6 +25,8 @@ from superlens.training.two_stage.optics import SharpOptics
 __all__ = ["LEAST_SLICES", "Prepared", "prepare"]
 
 _TELLING_PIXELS = 64 * 64  # of a plane: in smaller ones one bright spot looks like shared noise
+
+_TELLING_PLANES = 8  # of an image that is asked how fine it is
 
 LEAST_SLICES = 5
 """Fewer slices are not a volume."""
@@ -177,7 +180,20 @@ def bins_of(observations: Sequence[Observation], psf: PSF | None, config: ZSDeco
     """Camera pixels along a bin; only planes are binned, for a network that takes their optics and their noise as inputs."""
     if config.axes == "ZYX" or config.pairs == "temporal" or architecture(config.network).inputs != "conditioned":
         return 1
-    return bins_for(observations, None if psf is None else psf.fwhm_nm / (psf.pixel_nm * config.scale))
+    width = _shown_width(observations) if psf is None else psf.fwhm_nm / (psf.pixel_nm * config.scale)
+    return bins_for(observations, width)
+
+
+def _shown_width(observations: Sequence[Observation]) -> float | None:
+    """FWHM of the blur that an image without optics shows, camera pixels, at most what needs no bins; None where no pixels share noise.
+
+    Fine structure makes bins look alike as shared noise does, so the noise alone must not say how far to bin.
+    """
+    sharing = next((o for o in observations if not o.noise.independent), None)
+    if sharing is None:
+        return None
+    shown = shown_width_px(sharing.counts[:_TELLING_PLANES])
+    return WIDEST if shown is None else min(shown[0], WIDEST)
 
 
 def response_of(config: ZSDeconvConfig) -> Response:
