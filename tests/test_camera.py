@@ -234,6 +234,38 @@ def test_structure_is_not_mistaken_for_correlated_noise(kind: str, fwhm: float) 
     assert np.abs(found.neighbour_correlation).max() < 0.15
 
 
+def thin_lines(seed: int) -> np.ndarray:
+    """Lines of 1000 photons as wide as 1.6 pixels, in the dark: what a weak objective shows of filaments."""
+    rng = np.random.default_rng(seed)
+    light, along = np.zeros((160, 160)), np.linspace(-40, 40, 400)
+    for _ in range(25):
+        top, left, angle = *rng.uniform(0, 160, 2), rng.uniform(0, np.pi)
+        y, x = (top + along * np.sin(angle)).astype(int), (left + along * np.cos(angle)).astype(int)
+        inside = (y >= 0) & (y < 160) & (x >= 0) & (x < 160)
+        light[y[inside], x[inside]] = 1
+    light = ndimage.gaussian_filter(light, 0.7)
+    return np.asarray(1000 * light / np.percentile(light, 99.5) + 5)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_structure_that_is_sampled_too_coarsely_is_not_taken_for_shared_noise(seed: int) -> None:
+    light = thin_lines(seed)
+    counts = Camera(2.0, 100.0, 1.5).expose(light, np.random.default_rng(9))
+    found = estimate_camera(counts, offset=100.0)
+    assert check_noise(counts).independent
+    assert "coarsely" in check_noise(counts).note
+    assert found.verdict == "plausible"
+    assert 1.6 < found.camera.gain < 4.0  # structure adds to the noise, once and not ten times
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_noise_that_coarsely_sampled_neighbours_share_is_found_all_the_same(seed: int) -> None:
+    light = thin_lines(seed)
+    counts = Camera(2.0, 100.0, 1.5).expose(light, np.random.default_rng(9))
+    expected = 100 + 2 * light
+    assert not check_noise(expected + ndimage.gaussian_filter(counts - expected, 0.6)).independent
+
+
 def test_correlation_along_one_axis_is_found_along_that_axis() -> None:
     white = rng().standard_normal((256, 257))
     found = check_noise(white[:, 1:] + 0.3 * white[:, :-1])
