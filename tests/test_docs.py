@@ -6,6 +6,7 @@ import json
 import re
 import runpy
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -107,3 +108,18 @@ def test_the_benchmark_page_is_what_its_numbers_give(name: str, monkeypatch: pyt
     with pytest.raises(SystemExit) as ended:
         runpy.run_path(str(script), run_name="__main__")
     assert not ended.value.code
+
+
+def test_fifty_thousand_steps_take_as_often_as_long_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "quality"))
+    from suite.clock import PAPER_STEPS, paper_minutes
+
+    assert settings.ZSDeconvConfig.of("paper").steps == PAPER_STEPS
+    assert paper_minutes(0.06) == pytest.approx(50.0)
+    assert paper_minutes(2.0, steps=30) == pytest.approx(1.0)
+
+
+def test_the_timing_of_a_card_says_what_it_takes() -> None:
+    script = ROOT / "tests" / "quality" / "card.py"
+    done = subprocess.run([sys.executable, str(script), "--help"], capture_output=True, text=True, check=True)
+    assert "--backend" in done.stdout
