@@ -71,6 +71,10 @@ def test_each_place_is_told_what_of_its_own_detail_does_not_repeat():
     assert places[:, 100:].mean() > 0.8
 
 
+def test_of_several_images_no_place_is_that_of_all(seen):
+    assert compare_halves(AsItCame(0.5), [*seen, *seen], seed=0, detail_px=4.0).places is None
+
+
 def test_where_there_is_no_detail_nothing_is_said_of_it(seen):
     class Smooth(AsItCame):
         def __call__(self, counts, sigma, roles):

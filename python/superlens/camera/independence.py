@@ -91,7 +91,7 @@ def check_noise(data: ArrayLike) -> NoiseCheck:
 
     An image that is sampled coarsely holds structure up to its highest frequencies, where it looks like shared noise. But shared noise has one
     spectrum in the whole image, while that of structure grows with structure. Where it does, neighbours are taken to be independent. Of 16
-    simulated images of 1000 photons and 1.7 or 1.1 pixels to the width of the PSF 5 are still said to share noise, which are dense everywhere.
+    simulated images of 1000 photons and 1.7 or 1.1 pixels to the width of the PSF 7 are still said to share noise, which are dense everywhere.
 
     Examples
     --------

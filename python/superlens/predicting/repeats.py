@@ -40,7 +40,8 @@ class Repeats:
     unrepeated : float
         Share of the detail, in squares, that would not be there in another recording of the same light, 0 to 1; NaN where there is no detail.
     places : ndarray, shape (y, x), float32, or None
-        That share around each pixel of the sharp image, of the middle of the middle plane; NaN where there is no detail.
+        That share around each pixel of the sharp image, of the middle of the middle plane; NaN where there is no detail. None for several images,
+        of which it would be one.
     """
 
     growth: float
@@ -83,7 +84,7 @@ def compare_halves(
         lost += noise / 2
         kept += max(float(np.mean(first**2) + np.mean(second**2)) / 2 - noise, 0.0)
         stated += float(np.median(its)) ** 2
-        if number == 0:
+        if len(observations) == 1:
             places = _around_each(first, second, float(np.median(its)), detail_px)
     return Repeats(growth, lost / (lost + kept) if lost + kept > _VISIBLE * stated else math.nan, places)
 
