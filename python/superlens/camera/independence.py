@@ -45,12 +45,15 @@ class NoiseCheck:
         chance reaches that far) and a flat spectrum at high frequencies.
     note : str
         The finding in a sentence.
+    coarse : bool
+        Whether structure reaches the highest frequencies, so that neighbours are taken to be independent and the noise may look larger than it is.
     """
 
     neighbour_correlation: tuple[float, float]
     covariance: Array = field(repr=False)
     independent: bool
     note: str
+    coarse: bool = False
 
     @property
     def mild(self) -> bool:
@@ -117,7 +120,7 @@ def check_noise(data: ArrayLike) -> NoiseCheck:
     worked = steepness >= _STEEPEST or not explained
     independent = max(abs(x), abs(y)) < limit and not worked
     if not independent and _structure_reaches_the_corners(_planes(data)):
-        return NoiseCheck((0.0, 0.0), _white(), True, _COARSE)
+        return NoiseCheck((0.0, 0.0), _white(), True, _COARSE, coarse=True)
     return NoiseCheck((x, y), kernel, bool(independent), _note(x, y, worked, independent))
 
 

@@ -328,13 +328,18 @@ def _worked_on(frames: Array, wide: float) -> Iterator[str]:
     border = find_border(frames[0])
     if border is not None:
         yield border.sentence("movie")
-    noise = check_noise(frames[np.linspace(0, len(frames) - 1, min(len(frames), _NOISE_FRAMES)).round().astype(int)])
+    noise = check_noise(_some(frames, _NOISE_FRAMES))
     if wide >= _SHOWS_NOISE and not noise.independent and not noise.mild:
         x, y = noise.neighbour_correlation
         yield (
             f"The noise of neighbouring pixels is correlated ({x:.2f} along x and {y:.2f} along y): the frames were filtered, scaled or compressed, and "
             "gain, photons and uncertainties can't be right. Use the raw frames."
         )
+
+
+def _some(frames: Array, most: int) -> Array:
+    """Frames spread over a movie."""
+    return np.asarray(frames[np.linspace(0, len(frames) - 1, min(len(frames), most)).round().astype(int)])
 
 
 def _trend(
@@ -364,7 +369,8 @@ def _camera(counts: Array, offset: float | None, gain: float | None, read_noise_
     """
     parts = [counts[i::_PARTS] for i in range(min(_PARTS, len(counts) // 2))] or [counts]
     told = [estimate_camera(part, offset=offset, gain=gain, read_noise_e=read_noise_e) for part in parts]
-    white = [check_noise(part).independent for part in parts]  # where it is not, molecules passed for noise
+    checks = [check_noise(part) for part in parts]
+    white = [check.independent and not check.coarse for check in checks]  # where it is not, molecules passed for noise
     sound = [one for one, alone in zip(told, white, strict=True) if alone and one.verdict == "plausible"] or told
     return sorted(sound, key=lambda one: one.camera.gain)[(len(sound) - 1) // 2].camera
 
@@ -460,13 +466,14 @@ def _by_blinks(
     ``known`` is the read noise where it is.
     """
     began, steps = None, _CORRECTIONS if "gain" in camera.estimated else 0
+    sharp = steps > 0 and check_noise(_some(counts, _NOISE_FRAMES)).coarse
     while True:
         fits = _fitted_spots(np.asarray(camera.to_electrons(counts), np.float32), pixel_nm, sigma_nm, camera)
         spots = fits.where(_alone(fits, pixel_nm))
         told = spots if len(spots) >= _FEWEST_BRIGHT else fits.where(fits.converged)
         ratio = float(np.median(told.scatter)) if len(told) >= _FEWEST_BRIGHT else 1.0
         scatter = _scatter(fits, pixel_nm)
-        if ratio > (_TOO_STILL if began is None else _STILL) or steps == 0:
+        if ratio > (_TOO_STILL if began is None and not sharp else _STILL) or steps == 0:
             break
         began, steps = began or (camera, spots), steps - 1
         noise, gain = camera.read_noise_e * camera.gain, camera.gain * max(ratio, _MOST_AT_ONCE)
