@@ -56,6 +56,11 @@ class NoiseCheck:
     coarse: bool = False
 
     @property
+    def white(self) -> bool:
+        """Whether neighbours are independent and the image is fine enough to tell, so that nothing else passes for noise."""
+        return self.independent and not self.coarse
+
+    @property
     def mild(self) -> bool:
         """Whether neighbours share so little noise that it can be taken into account: less than 0.3 of it."""
         return not self.independent and max(abs(value) for value in self.neighbour_correlation) < _MILD
@@ -93,8 +98,8 @@ def check_noise(data: ArrayLike) -> NoiseCheck:
     structure.
 
     An image that is sampled coarsely holds structure up to its highest frequencies, where it looks like shared noise. But shared noise has one
-    spectrum in the whole image, while that of structure grows with structure. Where it does, neighbours are taken to be independent. Of 16
-    simulated images of 1000 photons and 1.7 or 1.1 pixels to the width of the PSF 7 are still said to share noise, which are dense everywhere.
+    spectrum in the whole image, while that of structure grows with structure. Where it does, neighbours are taken to be independent. An
+    image that is dense everywhere has no calm places to compare with, and is still said to share noise.
 
     Examples
     --------

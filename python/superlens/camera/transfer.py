@@ -119,8 +119,7 @@ def estimate_camera(
     plot = _photon_transfer(planes, check)
     given = {"offset": offset, "gain": gain, "read_noise_e": read_noise_e}
     values, notes, verdict = _solve(plot, given)
-    white = check.independent and not check.coarse  # else structure may pass for noise
-    multiplied = white and verdict != "impossible" and multiplies(_read(planes, recorded), _fit_line(plot).slope)
+    multiplied = check.white and verdict != "impossible" and multiplies(_read(planes, recorded), _fit_line(plot).slope)
     if multiplied:
         values = _without_read_noise(values, plot, given, float(planes.min()))
     camera = Camera(
@@ -454,7 +453,7 @@ def _against(plot: _Plot, planes: Array, check: NoiseCheck, given: dict[str, flo
         return ()
     free = _fit_line(plot)
     noise = float(np.sqrt(max(free.level, 0.0)))
-    trusted = check.independent and not check.coarse and max(plot.cut, plot.saturated) <= _MOST_CUT
+    trusted = check.white and max(plot.cut, plot.saturated) <= _MOST_CUT
     line = FreeLine.of(plot.dark, free.level, free.slope, free.error if trusted else np.inf)
     said = contradictions(line, offset=given["offset"], gain=given["gain"], read_noise_e=given["read_noise_e"])
     offset = given["offset"]

@@ -110,13 +110,11 @@ def find_psf(image: Image, *, pixel_nm: float | None = None) -> FoundPSF:
     require_length_nm("pixel_nm", pixel_nm)
     planes = np.asarray(image.data, np.float32).reshape(-1, *image.data.shape[-2:])
     planes = planes[np.linspace(0, len(planes) - 1, min(len(planes), _MOST_PLANES)).round().astype(int)]
-    shown = shown_width_px(planes)
-    if shown is None:
-        return FoundPSF(_USUAL * pixel_nm, _NARROWEST * pixel_nm, _WIDEST * pixel_nm, False, pixel_nm)
-    width, low, high = shown
-    if high < _USEFUL * low and _NARROWEST < width < 1.2 * _WIDEST:
-        return FoundPSF(width * pixel_nm, low * pixel_nm, high * pixel_nm, True, pixel_nm)
-    return FoundPSF(_USUAL * pixel_nm, _NARROWEST * pixel_nm, _WIDEST * pixel_nm, False, pixel_nm)
+    width, low, high = shown_width_px(planes) or (_USUAL, _NARROWEST, _WIDEST)
+    found = high < _USEFUL * low and _NARROWEST < width < 1.2 * _WIDEST
+    if not found:
+        width, low, high = _USUAL, _NARROWEST, _WIDEST
+    return FoundPSF(width * pixel_nm, low * pixel_nm, high * pixel_nm, found, pixel_nm)
 
 
 def shown_width_px(planes: NDArray[np.float32]) -> tuple[float, float, float] | None:

@@ -369,8 +369,7 @@ def _camera(counts: Array, offset: float | None, gain: float | None, read_noise_
     """
     parts = [counts[i::_PARTS] for i in range(min(_PARTS, len(counts) // 2))] or [counts]
     told = [estimate_camera(part, offset=offset, gain=gain, read_noise_e=read_noise_e) for part in parts]
-    checks = [check_noise(part) for part in parts]
-    white = [check.independent and not check.coarse for check in checks]  # where it is not, molecules passed for noise
+    white = [check_noise(part).white for part in parts]  # where it is not, molecules passed for noise
     sound = [one for one, alone in zip(told, white, strict=True) if alone and one.verdict == "plausible"] or told
     return sorted(sound, key=lambda one: one.camera.gain)[(len(sound) - 1) // 2].camera
 
