@@ -6,6 +6,7 @@ import html
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +17,11 @@ from superlens.cli.session import ShellSession
 from superlens.evidence.plain import PlainEvidence
 from superlens.image import Image
 from superlens.io import read, write
+from superlens.progress import silent
 from superlens.report import Verdict
 from superlens.runs import images
+from superlens.runs.verb import Request
+from superlens.runs.verbs import VERBS
 
 Shell = Callable[..., Result]
 
@@ -63,6 +67,42 @@ def test_a_folder_goes_on_and_lists_what_it_left_out(superlens: Shell, folder: P
         assert any(name in line and why in line for line in done.stderr.splitlines())
     again = superlens("predict", folder, "--model", out / "model.zip", "--out", tmp_path / "more")
     assert again.exit_code == 0 and (tmp_path / "more" / "b_smooth.tif").is_file()
+
+
+def test_a_folder_is_predicted_as_its_images_one_by_one_and_no_pixels_are_kept(
+    superlens: Shell, folder: Path, tmp_path: Path
+) -> None:
+    for seed in range(2, 5):
+        write(folder / f"c{seed}.tif", cell(seed))
+    model = tmp_path / "m.zip"
+    assert superlens("train", folder / "a.tif", *TOY, "--model", model).exit_code == 0
+    asked = {"inputs": (str(folder),), "model": str(model), "out": str(tmp_path / "out")}
+    came = images.predict(Request(VERBS["predict"], asked, ShellSession(silent)))
+    assert [made.image.name for made in came.made] == ["a", "b", "c2", "c3", "c4"] == list(came.verdicts)
+    assert not any(any(made.image.data.strides) for made in came.made)  # an outline: one value, repeated
+    for name in came.verdicts:
+        alone = tmp_path / name
+        assert superlens("predict", folder / f"{name}.tif", "--model", model, "--out", alone).exit_code == 0
+        one, other = (read(place / f"{name}_smooth.tif").data for place in (alone, tmp_path / "out"))
+        np.testing.assert_array_equal(one, other)
+
+
+def test_what_was_made_before_a_file_went_away_stays(
+    superlens: Shell, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, out = tmp_path / "m.zip", tmp_path / "out"
+    assert superlens("train", folder / "a.tif", *TOY, "--model", model).exit_code == 0
+    make_room = images.room_for_results
+
+    def late(*given: Any) -> Any:
+        (folder / "b.tif").unlink()  # after all were read, before its turn
+        return make_room(*given)
+
+    monkeypatch.setattr(images, "room_for_results", late)
+    done = superlens("predict", folder / "a.tif", folder / "b.tif", "--model", model, "--out", out)
+    assert done.exit_code == 2 and "b.tif" in done.stderr
+    (told,) = json.loads((out / "run.json").read_text(encoding="utf-8"))["results"]
+    assert (out / told["files"]["smooth"]).is_file()
 
 
 def test_a_file_that_is_named_is_refused_before_the_work(superlens: Shell, folder: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,21 +13,22 @@ from superlens.image import Image
 from superlens.method import ImageMethod
 from superlens.runs.checkpoints import checkpointed, checkpoints
 from superlens.runs.folders import stem_of
-from superlens.runs.learning import PACE, Learning
+from superlens.runs.learning import PACE, Learning, hollow
 from superlens.runs.result_names import ResultNames, reserved_names
 from superlens.runs.verb import Made, Outcome, Plan, Request, Source
 
 if TYPE_CHECKING:
     from superlens.model import ChannelModels, Model
+    from superlens.report import Verdict
     from superlens.result import Result
 
 __all__ = [
+    "Tally",
     "Writer",
     "checkpoint_at",
     "delivered",
     "ended",
     "models_of",
-    "outcome",
     "pixel_key",
     "planned",
     "room_for_learning",
@@ -137,20 +139,21 @@ class Writer:
         self._record = None if place is None else Record(place, request.session, request.left_out)
 
     def write(self, source: Source, result: Result) -> dict[str, Path]:
-        """Write one; role to file."""
+        """Write one; role to file. It says nothing, so that it may be done while the next image is worked on."""
         if self._place is None or self._record is None:
             return {}
-        self._request.session.check()
         folder = self._place.folder
         with folder.delivery() as staging:
             names = self._record.write(staging, source, result)
             self._record.write_run(staging)
-        found = {role: folder.path / name for role, name in names.items()}
-        for message in result.messages:
+        return {role: folder.path / name for role, name in names.items()}
+
+    def tell(self, result: Result, files: Mapping[str, Path]) -> None:
+        """Say what was written of one, and what its user should know."""
+        for message in result.messages if files else ():
             self._request.session.note(message)
-        for path in found.values():
+        for path in files.values():
             self._request.session.wrote(path)
-        return found
 
     def finish(self) -> dict[str, Path]:
         """Let go of what earlier runs made of the same inputs; give the record."""
@@ -182,32 +185,46 @@ def room_for_results(
         yield Writer(request, place)
 
 
-def outcome(
-    request: Request,
-    method: ImageMethod,
-    sources: Sequence[Source],
-    results: Sequence[Result],
-    device: str,
-    delivered: Sequence[Mapping[str, Path]],
-    files: Sequence[Path],
-) -> Outcome:
-    """What a run has come to: the images of all sources, and why training ended."""
-    ends = [None if c.history is None else c.history.stopped for c in results[0].channels]
-    stopped = "cancelled" if "cancelled" in ends else ends[0]
-    made = [
-        made
-        for source, result, paths in zip(sources, results, delivered, strict=True)
-        for made in _made(method, source, result, paths)
-    ]
-    written = [*files, *(path for one in delivered for path in one.values())]
-    return Outcome(
-        made=made,
-        messages=(*dict.fromkeys(text for result in results for text in result.messages), *request.absent()),
-        files=tuple(written),
-        early=stopped == "cancelled",
-        info={"device": device, "stopped": stopped},
-        verdicts={stem_of(source.file): result.verdict for source, result in zip(sources, results, strict=True)},
-    )
+@dataclass(slots=True, eq=False)
+class Tally:
+    """What a run has come to so far, result by result.
+
+    Attributes
+    ----------
+    method : ImageMethod
+    device : str
+        That it is worked on, in words.
+    """
+
+    method: ImageMethod
+    device: str
+    _made: list[Made] = field(default_factory=list)
+    _messages: list[str] = field(default_factory=list)
+    _files: list[Path] = field(default_factory=list)
+    _verdicts: dict[str, Verdict] = field(default_factory=dict)
+    _stopped: str | None = None
+
+    def add(self, source: Source, result: Result, files: Mapping[str, Path], *, hollowed: bool = False) -> None:
+        """Take one result, and the files that hold it; its pixels are let go where they are `hollowed`."""
+        if not self._verdicts:
+            ends = [None if c.history is None else c.history.stopped for c in result.channels]
+            self._stopped = "cancelled" if "cancelled" in ends else ends[0]
+        for made in _made(self.method, source, result, files):
+            self._made.append(replace(made, image=hollow(made.image)) if hollowed else made)
+        self._messages += result.messages
+        self._files += files.values()
+        self._verdicts[stem_of(source.file)] = result.verdict
+
+    def outcome(self, request: Request, first: Sequence[Path] = (), last: Sequence[Path] = ()) -> Outcome:
+        """All of it, with the files that were written before and after."""
+        return Outcome(
+            made=self._made,
+            messages=(*dict.fromkeys(self._messages), *request.absent()),
+            files=(*first, *self._files, *last),
+            early=self._stopped == "cancelled",
+            info={"device": self.device, "stopped": self._stopped},
+            verdicts=self._verdicts,
+        )
 
 
 def _made(method: ImageMethod, source: Source, result: Result, paths: Mapping[str, Path]) -> Iterator[Made]:

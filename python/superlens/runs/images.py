@@ -10,6 +10,7 @@ import contextlib
 import functools
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,11 +20,11 @@ from superlens.image import Image
 from superlens.method import ImageMethod
 from superlens.runs.choices import one_or_several
 from superlens.runs.delivery import (
+    Tally,
     checkpoint_at,
     delivered,
     ended,
     models_of,
-    outcome,
     pixel_key,
     planned,
     room_for_learning,
@@ -32,7 +33,7 @@ from superlens.runs.delivery import (
 )
 from superlens.runs.first_picture import showing_first
 from superlens.runs.folders import stem_of
-from superlens.runs.learning import PACE, Learning, chosen, outlines, require_pixel_sizes, training_sources
+from superlens.runs.learning import PACE, Learning, chosen, hollow, outlines, require_pixel_sizes, training_sources
 from superlens.runs.verb import Outcome, Plan, Request, Source
 
 if TYPE_CHECKING:
@@ -73,7 +74,10 @@ def enhance(request: Request) -> Outcome:
         files = saved(request, results[0])
         written = delivered(request, place, sources, results)
         ended(request, checkpoint)
-    return outcome(request, learning.method, sources, results, device, written, files)
+    tally = Tally(learning.method, device)
+    for source, result, paths in zip(sources, results, written, strict=True):
+        tally.add(source, result, paths)
+    return tally.outcome(request, first=files)
 
 
 def plan_enhance(request: Request) -> Plan:
@@ -158,33 +162,67 @@ def taught(request: Request, target: Path, learned: Any, room: int, device: str)
 
 
 def predict(request: Request) -> Outcome:
-    """Apply a trained model to images, one after the other."""
+    """Apply a trained model to images, one after the other.
+
+    All are read before the first, so that what cannot be worked on is told at once. Of several files the pixels are not kept: while one is
+    worked on the next is read again and the last is written, and memory holds as many as that, however many there are.
+    """
     device = request.engine()  # before a model is loaded, which fixes the number of threads
     request = request.for_method(_method_of(loaded(request)))
-    sources = [replace(s, image=one_or_several(s.image, request.get("channel", ()))) for s in request.sources()]
+    many = len(request.files) > 1 and not request.images
+    sources = request.required([_picture(request, one, hollowed=many) for one in request.each()])
     if request.path("out") is None and len(sources) > 1:
         raise SuperlensError(f"there are {len(sources)} images; name a folder in `out` for their results.")
     trained = loaded(request)
     method = _method_of(trained)
-    from superlens import enhancing
-
     notes = [note for source in sources for note in _fitting(trained, source)]
     for note in notes:
         request.session.note(note)
-    results: list[Result] = []
-    written: list[dict[str, Path]] = []
-    with room_for_results(request, method, sources, trained) as writer:
-        for source in sources:
-            began = time.monotonic()
-            adapt = int(request.get("adapt", 0))
-            results.append(
-                enhancing.predict(trained, source.image, adapt_steps=adapt, progress=request.session.progress)
-            )
-            PACE.keep(pixel_key(models_of(trained)[0]), source.image.data.size, time.monotonic() - began)
-            written.append(writer.write(source, results[-1]))
-        written[0] |= writer.finish()
-    came = outcome(request, method, sources, results, device, written, [])
+    tally = Tally(method, device)
+    with room_for_results(request, method, sources, trained) as writer, ThreadPoolExecutor(2) as beside:
+
+        def image_of(source: Source) -> Image:
+            if not many:
+                return source.image
+            return _picture(request, Source(request.reading.read(source.file), source.file)).image
+
+        def told(source: Source, result: Result, files: dict[str, Path]) -> None:
+            writer.tell(result, files)
+            tally.add(source, result, files, hollowed=many)
+
+        reading = beside.submit(image_of, sources[0])
+        writing: tuple[Source, Result, Future[dict[str, Path]]] | None = None
+        for number, source in enumerate(sources):
+            image = reading.result()
+            if number + 1 < len(sources):
+                reading = beside.submit(image_of, sources[number + 1])
+            result = _predicted(request, trained, image)
+            request.session.check()
+            if writing is not None:
+                told(*writing[:2], writing[2].result())
+            writing = source, result, beside.submit(writer.write, source, result)
+        assert writing is not None  # there is an image, or the request was refused
+        told(*writing[:2], writing[2].result())
+        last = writer.finish()
+    came = tally.outcome(request, last=tuple(last.values()))
     return replace(came, messages=(*notes, *came.messages))
+
+
+def _picture(request: Request, source: Source, *, hollowed: bool = False) -> Source:
+    """An image of which the channels that were asked for are left, or no more than its outline."""
+    image = one_or_several(source.image, request.get("channel", ()))
+    return replace(source, image=hollow(image) if hollowed else image)
+
+
+def _predicted(request: Request, trained: Model | ChannelModels, image: Image) -> Result:
+    """One result; how long it took is remembered for the next plan."""
+    from superlens import enhancing
+
+    began = time.monotonic()
+    adapt = int(request.get("adapt", 0))
+    made: Result = enhancing.predict(trained, image, adapt_steps=adapt, progress=request.session.progress)
+    PACE.keep(pixel_key(models_of(trained)[0]), image.data.size, time.monotonic() - began)
+    return made
 
 
 def plan_predict(request: Request) -> Plan:

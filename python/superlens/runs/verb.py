@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -323,19 +323,22 @@ class Request:
         SuperlensError
             When there is none, or one cannot be read or worked on.
         """
+        return self.required(list(self.each(checked=checked)))
+
+    def each(self, *, checked: bool = True) -> Iterator[Source]:
+        """Read one image after the other, as `sources` does."""
         from superlens.image import check_image
 
-        reading, found = self.reading, []
+        reading = self.reading
         for path in self.files:
             read = self.tried(path, lambda path=path: reading.read(path))  # type: ignore[misc]
             if read is not None:
-                found.append(Source(read, path))
+                yield Source(read, path)
         for source in self.images:
             if checked:
                 check_image(source.image)
             image = reading.corrected(source.image) if checked and reading.corrects else source.image
-            found.append(Source(image, source.file))
-        return self.required(found)
+            yield Source(image, source.file)
 
     @property
     def method(self) -> str | None:
