@@ -14,6 +14,8 @@ import superlens as sl
 from superlens.bridge.dispatch import dispatch
 from superlens.bridge.protocol import InputSpec, Request
 from superlens.cli import main
+from superlens.methods.zsdeconv_sim.settings import ZSDeconvSimConfig
+from superlens.methods.zsdeconv_sim.state import SimState
 from superlens.optics.detection import Detection
 from superlens.optics.patterns import Pattern
 from superlens.reconstruct.sim import SimChannels
@@ -109,11 +111,26 @@ def test_the_command_takes_wavelengths_from_the_file_and_gives_the_pattern_of_ea
     found = Pattern.read_channels(out / "run.json")
     again = run(raw, "--na", 1.4, "--like", out / "run.json", "--channel", 1, "--out", tmp_path / "again")
     assert again.exit_code == 0, again.output
-    alone = Pattern.read(tmp_path / "again" / "run.json")
+    (alone,) = Pattern.read(tmp_path / "again" / "run.json")
     np.testing.assert_array_equal(alone.frequencies, found[1].frequencies)
     one = run(raw, "--na", 1.4, "--like", tmp_path / "again" / "run.json", "--out", tmp_path / "third")
     assert one.exit_code == 2
     assert "holds one pattern" in one.output
+
+
+def test_learning_takes_the_pattern_of_each_channel_from_another_run(
+    cell: sl.Image, both: SimChannels, tmp_path: Path
+) -> None:
+    several, single = tmp_path / "both.json", tmp_path / "one.json"
+    several.write_text(json.dumps(both.described()), encoding="utf-8")
+    single.write_text(json.dumps({"pattern": both.channels[1].pattern.described()}), encoding="utf-8")
+    made = sl.enhance(cell, LENSES, sim=True, config=ZSDeconvSimConfig.of("instant", like=str(several), flips=1))
+    for own, (number, pattern) in zip(made.channels, Pattern.read_channels(several).items(), strict=True):
+        state = SimState.of(own.model)
+        assert state.config.like_channel == number
+        np.testing.assert_array_equal(state.optics.spectrum.pattern.frequencies, pattern.frequencies)
+    with pytest.raises(sl.SuperlensError, match="one pattern, and channel 0 has none"):
+        sl.enhance(cell, LENSES, sim=True, config=ZSDeconvSimConfig.of("instant", like=str(single)))
 
 
 @pytest.mark.parametrize(

@@ -417,13 +417,14 @@ class _Work:
             return (work(self.images, self._optics[0], self._settings, checkpoint, progress).model,)
         share = {} if self._settings.minutes is None else {"minutes": self._settings.minutes / len(self.numbers)}
         own = self._settings.with_changes(share) if share else self._settings
-        models = []
-        for at, (number, lens) in enumerate(zip(self.numbers, self._optics, strict=True)):
+        alone, models = len(self.numbers) == 1, []
+        of_each = [self.method.for_channel(own, number, alone=alone) for number in self.numbers]
+        for at, (number, lens, settings) in enumerate(zip(self.numbers, self._optics, of_each, strict=True)):
             planes = [image.select(c=at) for image in self.images]
             place = None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}.c{number}")
             told = _OfChannel(progress, channel_name(self.images[0], at, number), last=at == len(self.numbers) - 1)
             try:
-                learned = work(planes, lens, own, place, told)
+                learned = work(planes, lens, settings, place, told)
             except SuperlensError as error:
                 raise SuperlensError(f"{channel_name(self.images[0], at, number)}: {error}") from error
             models.append(learned.model)

@@ -254,6 +254,10 @@ class ImageMethod(Method):
     def predictor(self, model: Model) -> Predictor:
         """The model as a function from a block to arrays by role; see `superlens.predicting`."""
 
+    def for_channel(self, settings: Any, number: int, *, alone: bool) -> Any:
+        """The settings for one channel, by its index along C; ``alone`` where no others are worked on."""
+        return settings
+
     def prepare(self, images: Sequence[Image], optics: Objective | PSF | None, settings: Any) -> Any:
         """Check everything that can be checked before a minute is spent; what comes back goes to `learn`.
 

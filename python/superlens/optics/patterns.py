@@ -353,21 +353,33 @@ class Pattern:
         }
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read the pattern that ``run.json`` of a reconstruction holds.
+    def read(cls, path: Path, channels: Sequence[int] = (), *, alone: bool = True) -> list[Self]:
+        """Read the patterns that ``run.json`` of a reconstruction holds for channels of an image.
+
+        Parameters
+        ----------
+        path : Path
+        channels : sequence of int
+            Index of each along C; none for an image without channels.
+        alone : bool
+            Whether no other channels are worked on, so that the only pattern of a file serves a single one.
 
         Raises
         ------
         SuperlensError
-            When the file cannot be read, or holds no pattern, or several.
+            When the file cannot be read, or lacks the pattern of a channel.
         """
         found = cls.read_channels(path)
-        if len(found) > 1:
-            numbers = " and ".join(map(str, found))
+        if alone and len(found) == 1 and len(channels) < 2:
+            return list(found.values())
+        lacking = [number for number in channels if number not in found]
+        if lacking or not channels:
+            known = "one pattern" if None in found else f"patterns of channels {' and '.join(map(str, found))}"
+            missing = f"channel {lacking[0]} has none" if lacking else "the image has one channel"
             raise SuperlensError(
-                f"{path} holds the patterns of channels {numbers}; give the run.json of superlens sim with one `channel`."
+                f"{path.name} holds {known}, and {missing}; give the run.json of the same channels, or choose others with `channel`."
             )
-        return next(iter(found.values()))
+        return [found[number] for number in channels]
 
     @classmethod
     def read_channels(cls, path: Path) -> dict[int | None, Self]:

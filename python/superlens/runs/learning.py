@@ -47,6 +47,8 @@ class Learning:
         """
         method = chosen(request)
         settings = settings_of(method, request.verb.name, request.given, request.verb.parameters())
+        one = request.get("channel", ())
+        settings = method.for_channel(settings, one[0], alone=True) if len(one) == 1 else settings
         needed = method.needs_optics(settings)
         return cls(method, settings, request.optics.resolve(images, needed=needed))
 

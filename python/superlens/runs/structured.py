@@ -234,18 +234,7 @@ def _like(request: Request, numbers: tuple[int, ...] | None) -> list[Pattern | N
         return [None] * len(numbers or (0,))
     from superlens.optics.patterns import Pattern
 
-    found = Pattern.read_channels(path)
-    wanted = numbers or tuple(request.get("channel", ()))
-    if len(found) == 1 and len(wanted) < 2:
-        return list(found.values())
-    lacking = [number for number in wanted if number not in found]
-    if not wanted or lacking:
-        known = "one pattern" if None in found else f"patterns of channels {' and '.join(map(str, found))}"
-        raise SuperlensError(
-            f"{path.name} holds {known}, and {f'channel {lacking[0]} has none' if lacking else 'the image has one channel'}; give the run.json of the "
-            "same channels, or choose others with `channel`."
-        )
-    return [found[number] for number in wanted]
+    return list(Pattern.read(path, numbers or tuple(request.get("channel", ()))))
 
 
 def _names(source: Source, alone: bool) -> dict[str, str]:

@@ -51,6 +51,15 @@ class ZSDeconvNetSim(ImageMethod):
     )
     python: ClassVar[Mapping[str, str]] = {"ZSDeconvSimConfig": "superlens.methods.zsdeconv_sim.settings"}
 
+    def for_channel(self, settings: ZSDeconvSimConfig, number: int, *, alone: bool) -> ZSDeconvSimConfig:
+        """With the pattern of that channel, where that of another recording is taken."""
+        if settings.like is None:
+            return settings
+        from superlens.optics.patterns import Pattern
+
+        Pattern.read(Path(settings.like), [number], alone=alone)  # refused before any channel is worked on
+        return settings.with_changes({"like_channel": number})
+
     def prepare(self, images: Sequence[Image], optics: Objective | PSF | None, settings: ZSDeconvSimConfig) -> Prepared:
         """Find the pattern and reconstruct, or refuse in words."""
         from superlens.methods.zsdeconv_sim.prepared import prepare

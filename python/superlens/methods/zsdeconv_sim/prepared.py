@@ -184,7 +184,9 @@ def options_of(config: ZSDeconvSimConfig) -> SimOptions:
 
 def pattern_of_file(config: ZSDeconvSimConfig) -> Pattern | None:
     """The pattern of another run."""
-    return None if config.like is None else Pattern.read(Path(config.like))
+    if config.like is None:
+        return None
+    return Pattern.read(Path(config.like), () if config.like_channel is None else (config.like_channel,))[0]
 
 
 def _observation(

@@ -31,6 +31,8 @@ class ZSDeconvSimConfig(Settings):
         Found by default.
     like : str or None
         The run.json of a brighter recording with the same settings, whose wave vectors and phase steps are kept.
+    like_channel : int or None
+        The channel whose pattern is taken from it; None for an image without channels.
     reconstructed : bool
         The image was reconstructed by another program: its noise is measured from it, and the pretrained network is applied as it is.
     from_scratch : bool
@@ -68,6 +70,7 @@ class ZSDeconvSimConfig(Settings):
         label="Pattern like that of",
         help="The run.json of a brighter recording with the same settings: keep its wave vectors and phase steps.",
     )
+    like_channel: int | None = Field(default=None, ge=0)
     reconstructed: bool = setting(
         False,
         label="Already reconstructed",
