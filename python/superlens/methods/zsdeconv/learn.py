@@ -143,7 +143,7 @@ def training_for(prepared: Prepared, begun: Model | None) -> TwoStageTraining:
         config.network,
         _arguments(prepared, begun),
         partial(recipe_of, prepared),
-        denoise_only=config.denoise_only,
+        first_only=config.first_only,
         seed=config.seed,
     )
 

@@ -19,7 +19,7 @@ __all__ = ["loss_of", "original_forward", "original_loss", "sharp_to_camera"]
 
 def loss_of(config: ZSDeconvConfig, framing: Framing, forward: KerasForward, scale: int) -> TwoStageLoss:
     """Squared distances, each pixel by the inverse of its variance, and the penalties."""
-    seen = None if config.denoise_only else forward
+    seen = None if config.first_only else forward
     return TwoStageLoss(framing, seen, scale, hessian=config.hessian, tv=config.tv)
 
 

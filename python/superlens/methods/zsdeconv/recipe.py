@@ -83,7 +83,7 @@ def _ours(prepared: Prepared, network: keras.Model, known: Architecture) -> TwoS
             draws=1 if volumes else 2,
             normaliser=prepared.normaliser,
             bank=optics.bank,
-            seen=None if config.denoise_only else lambda sharp: image_of(sharp, blur, scale=optics.scale),
+            seen=None if config.first_only else lambda sharp: image_of(sharp, blur, scale=optics.scale),
             seed=config.seed,
         ),
         # Light goes through the ends of a stack, so that the mean of a sharper one may differ: volumes stay as they were learned.

@@ -41,6 +41,9 @@ class ZSDeconvConfig(Settings):
         Stage 1 alone; no optics needed.
     from_scratch : bool
         Do not begin from the shipped weights.
+    learns : {"denoising", "both"}
+        Which stages learn from the image. A second stage that learns too puts into the sharp image all that the stated PSF does not
+        explain, so that of 2D images the first alone is fine-tuned; from random weights both learn, and so they do for volumes.
     haze : {"keep", "separate", "auto"}
         Whether smooth out-of-focus light is separated: never, always, or where the image shows much of it. Images only. By default it is
         kept, because one plane can't distinguish haze from a dense or dim specimen for certain.
@@ -91,6 +94,7 @@ class ZSDeconvConfig(Settings):
         label="Sharpen",
         help="How many times narrower than the PSF the result shall be, 1.2 to 2.5; auto: as far as the light of the image carries.",
     )
+    learns: Literal["denoising", "both"] = "denoising"
     offset: float | None = setting(
         None, label="Camera offset", unit="counts", help="Camera counts without light; estimated when not given."
     )
@@ -190,6 +194,11 @@ class ZSDeconvConfig(Settings):
         return made
 
     @property
+    def first_only(self) -> bool:
+        """Whether the first stage alone learns."""
+        return self.denoise_only or (self.learns == "denoising" and not self.from_scratch)
+
+    @property
     def asked_axes(self) -> str | None:
         """The axes that were asked for in words, or by other settings."""
         return None if self.axes == "auto" else self.axes if "axes" in self._asked else None
@@ -231,8 +240,8 @@ def _two_stage(axes: str) -> list[str]:
 
 
 _FROM_NOTHING: dict[str, dict[str, Any]] = {
-    "fast": {"steps": 400, "learning_rate": 2e-3, "hessian": 0.005},
-    "standard": {"learning_rate": 2e-3, "hessian": 0.005},
+    "fast": {"steps": 400, "learning_rate": 2e-3, "hessian": 0.005, "learns": "both"},
+    "standard": {"learning_rate": 2e-3, "hessian": 0.005, "learns": "both"},
 }
 """What changes in a preset that does without the shipped weights.
 
@@ -241,9 +250,9 @@ know better, and the penalty would only smooth what they drew.
 """
 
 _FOR_VOLUMES: dict[str, dict[str, Any]] = {
-    "fast": {"network": "light-volume", "steps": 60, "batch": 2, "patch": 48, "flips": 4},
+    "fast": {"network": "light-volume", "steps": 60, "batch": 2, "patch": 48, "flips": 4, "learns": "both"},
     "instant": {"network": "light-volume", "flips": 4},
-    "standard": {"network": "light-volume", "steps": 2000, "batch": 4, "patch": 64},
+    "standard": {"network": "light-volume", "steps": 2000, "batch": 4, "patch": 64, "learns": "both"},
     "paper": {
         "network": "rcan",
         "pairs": "interleave",
@@ -265,6 +274,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "network": "unet",
         "steps": 50_000,
         "from_scratch": True,
+        "learns": "both",
         "alpha": (1.0, 2.0),
         "beta1": (0.5, 1.5),
         "beta2": (0.8, 1.2),

@@ -46,7 +46,7 @@ def learn(prepared: Prepared, checkpoint: Path | None, progress: Progress, start
         network, history = network_at(origin.model, arguments), History(blend=0.0)
     else:
         training = TwoStageTraining(
-            config.network, arguments, partial(recipe_of, prepared), denoise_only=False, seed=config.seed
+            config.network, arguments, partial(recipe_of, prepared), first_only=False, seed=config.seed
         )
         history = training.run(
             None if origin is None else get_weights(origin.model.network),

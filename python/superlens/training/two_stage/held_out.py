@@ -72,7 +72,7 @@ class HeldOut:
         return self.recordings[:: max(1, len(self.recordings) // _MOST)][:_MOST]
 
     def risks(self, network: keras.Model) -> NDArray[np.float64]:
-        """Squared distance to noisy copies on the blocks, one value for each.
+        """Squared distance to noisy copies on the blocks, one value for each; for denoising only, the first stage suffices.
 
         With independent noise the expectation is the error of the sharp image as the camera sees it, plus a constant.
         """
@@ -83,18 +83,17 @@ class HeldOut:
             squares = np.zeros_like(part.counts)
             for _ in range(self.draws):
                 pair = self.copies(part, rng)
-                denoised, sharp = self._run(network, pair.input, pair.sigma)
-                seen = denoised if self.seen is None else self.seen(sharp)
+                made = self._run(network, pair.input, pair.sigma)
+                seen = made[0] if self.seen is None else self.seen(made[1])
                 squares += (seen - self.normaliser.forward(pair.target)) ** 2
             held = part.checked
             sums, pixels = (np.bincount(part.held[held], w) for w in (squares[held], None))
             values.append(sums[pixels > 0] / (self.draws * pixels[pixels > 0]))
         return np.concatenate(values)
 
-    def _run(self, network: keras.Model, counts: Array, sigma: Array) -> tuple[Array, Array]:
+    def _run(self, network: keras.Model, counts: Array, sigma: Array) -> list[Array]:
         channels = condition(counts, sigma, self.normaliser, self.bank)
-        denoised, sharp, *_ = averaged(network, channels, flips=1, align=self.architecture.align)
-        return denoised, sharp
+        return averaged(network, channels, flips=1, align=self.architecture.align)
 
     def excess(self, network: keras.Model, recording: Recording) -> dict[str, float]:
         """How much brighter than the input the denoised and the sharp image are in the mean, in network units."""
@@ -102,7 +101,7 @@ class HeldOut:
         around = part.of_pixels(
             lambda values: np.pad(values, EDGE, mode="symmetric")
         )  # as prediction continues an image
-        denoised, sharp = self._run(network, around.in_focus, sigma_of(around))
+        denoised, sharp, *_ = self._run(network, around.in_focus, sigma_of(around))
         factor = sharp.shape[0] // denoised.shape[0]
         binned = sharp.reshape(denoised.shape[0], factor, denoised.shape[1], factor).mean((1, 3))
         counted = float(self.normaliser.forward(part.in_focus)[part.good].mean())

@@ -53,9 +53,10 @@ class TwoStageLoss:
     frame: bool = False
     factor: float = 1.0
 
-    def __call__(self, targets: Sequence[Any], outputs: Sequence[Any]) -> Any:
+    def __call__(self, targets: Sequence[Any], outputs: Any) -> Any:
         """The loss of a batch."""
         goal: Any = targets[0] if isinstance(targets, (list, tuple)) else targets
+        outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]  # of one stage, it comes alone
         goal = cropped(goal, self.framing.goal_margins)
         margins = self.framing.margins
         total = self._amended(cropped(outputs[0], margins), goal)

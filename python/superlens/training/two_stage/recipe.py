@@ -79,7 +79,7 @@ class TwoStageTraining:
         Of the architecture.
     recipe : callable
         Makes the recipe, given the network that trains.
-    denoise_only : bool
+    first_only : bool
         Whether the second stage stays as it is.
     seed : int
     """
@@ -90,7 +90,7 @@ class TwoStageTraining:
         arguments: Mapping[str, Any],
         recipe: Callable[[keras.Model], TwoStageRecipe],
         *,
-        denoise_only: bool,
+        first_only: bool,
         seed: int,
     ) -> None:
         self._name, self._arguments, self._recipe_of = network, dict(arguments), recipe
@@ -100,10 +100,15 @@ class TwoStageTraining:
             self._network = build(network, arguments)
         self.kept = build(network, arguments)
         self._first: TwoStageRecipe | None = recipe(self._network)
-        fixed = known.layers_of("log_sigma", *(("sharp",) if denoise_only else ()))
+        fixed = known.layers_of("log_sigma", *(("sharp",) if first_only else ()))
         for layer in self._network.layers:
             layer.trainable = not layer.name.startswith(fixed)
+        self._first_only = first_only
         self._trainer: Trainer | None = None  # made when it is first needed, since a run may be ended before
+
+    def _learning(self, network: keras.Model) -> keras.Model:
+        """The part of a network that learns, with the same weights."""
+        return first_stage(network, architecture(self._name)) if self._first_only else network
 
     def leave(self, seed: int) -> None:
         """Leave what was learned to whoever has it: what is learned next comes into a network of its own."""
@@ -134,11 +139,13 @@ class TwoStageTraining:
         prior = None if begin is None else list(begin)
         set_weights(network, prior or get_weights(kept))
 
+        looked_at = self._learning(kept)
+
         def risks(weights: list[Array]) -> NDArray[np.float64]:
             set_weights(kept, weights)
-            return followed.risks(kept)
+            return followed.risks(looked_at)
 
-        trainer = self._trainer or Trainer(self._network, followed.loss)
+        trainer = self._trainer or Trainer(self._learning(network), followed.loss)
         self._trainer = trainer
         history = trainer.fit(
             followed.draw,
@@ -159,7 +166,7 @@ class TwoStageTraining:
 
 def first_stage(network: keras.Model, known: Architecture) -> keras.Model:
     """The denoising half of a two-stage network, with the same weights."""
-    stage = keras.Model(network.input, network.outputs[known.outputs.index("denoised")])
+    stage = keras.Model(network.input, [network.outputs[known.outputs.index("denoised")]])
     stage.compile(jit_compile=keras.backend.backend() == "jax")
     return stage
 
