@@ -56,5 +56,5 @@ def test_the_same_image_gives_the_same_pixels_whatever_was_learned_between(
 
 @quick
 def test_a_loss_of_another_kind_is_not_taken_for_the_same() -> None:
-    plain, smooth = (enhanced(3, learning_rate=1e-2, hessian=weight).history for weight in (0.0, 10.0))
+    plain, smooth = (enhanced(3, learning_rate=1e-2, learns="both", hessian=weight).history for weight in (0.0, 10.0))
     assert plain.records[-1].loss != smooth.records[-1].loss
