@@ -7,7 +7,7 @@ import math
 import keras
 import numpy as np
 import pytest
-from scipy import integrate
+from scipy import integrate, ndimage
 
 from superlens.networks import losses
 
@@ -137,6 +137,20 @@ def test_a_density_that_explains_the_molecules_costs_its_sparsity_alone(kernel_s
     cost = float(losses.sparse_density(100 / kernel_sum * spikes, spikes, kernel_sum=kernel_sum))
     assert cost == pytest.approx(100 / kernel_sum / 256, rel=1e-4)
     assert float(losses.sparse_density(100 / kernel_sum * spikes, spikes, kernel_sum=kernel_sum, sparsity=0)) < 1e-8
+
+
+def test_densities_are_compared_after_a_gaussian_of_seven_pixels_with_nothing_beyond_the_edges():
+    rng = np.random.default_rng(0)
+    density, spikes = (rng.normal(size=(2, 32, 24, 1)).astype(np.float32) for _ in range(2))
+    across = np.exp(-0.5 * np.arange(-3, 4) ** 2.0)
+    across /= across.sum()
+    blurred = np.float64(2 * density - 100 * spikes)
+    for axis in (1, 2):
+        blurred = ndimage.convolve1d(blurred, across, axis, mode="constant")
+    expected = np.mean(blurred**2) + 0.5 * np.mean(np.abs(density))
+    assert float(losses.sparse_density(density, spikes, kernel_sum=2.0, sparsity=0.5)) == pytest.approx(
+        expected, rel=1e-5
+    )
 
 
 def test_a_density_is_cheaper_the_nearer_it_lies():

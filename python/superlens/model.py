@@ -243,7 +243,7 @@ class ChannelModels:
 
 
 def load_model(path: Path | str) -> Model | ChannelModels:
-    """Read a model file, of one model or of one for each channel.
+    """Read a model file, of one model or of one for each channel; the name of a model that comes with superlens stands for its file.
 
     Raises
     ------
@@ -322,7 +322,10 @@ _MEMBERS = ("model.json", "weights.npz", "arrays.npz", "channels.json")
 
 def _members(path: Path, known: Sequence[str]) -> dict[str, bytes]:
     if not path.is_file():
-        raise _Missing(f"there is no model file {path}; train one with `superlens train`")
+        ours = shipped().get(str(path))
+        if ours is None:
+            raise _Missing(f"there is no model file {path}; train one with `superlens train`")
+        path = ours
     out = {}
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():

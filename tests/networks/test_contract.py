@@ -23,6 +23,7 @@ TINY = {
     "unet": {"base_channels": 4},
     "deepstorm": {"widths": (4, 4, 4, 4)},
     "deepstorm-camera": {"width": 4},
+    "deepstorm-direct": {"width": 4},
 }
 FACTORS = {"scale": (1, 2), "upsampling": (4, 8, 16), "": (1,)}
 
@@ -287,7 +288,8 @@ def test_another_engine_gives_the_same(here_and_there, name):
 
 def test_unknown_name_is_refused_with_those_that_exist():
     with pytest.raises(
-        SuperlensError, match=r"network is 'resnet'; expected one of deepstorm, deepstorm-camera, haze, light"
+        SuperlensError,
+        match=r"network is 'resnet'; expected one of deepstorm, deepstorm-camera, deepstorm-direct, haze",
     ):
         build("resnet", {})
 

@@ -45,7 +45,9 @@ def work(network, side):
 def test_network_at_camera_sampling_works_a_tenth_as_hard():
     original = work(build("deepstorm", {}), 64)
     assert original == pytest.approx(24.2e9, rel=0.01)
-    assert work(build("deepstorm-camera", {}), 64) < original / 10
+    camera = work(build("deepstorm-camera", {}), 64)
+    assert camera < original / 10
+    assert work(build("deepstorm-direct", {}), 64) < camera / 3
 
 
 def test_light_network_is_smaller_than_a_fifth_of_the_unet():
@@ -141,6 +143,8 @@ def test_error_estimate_does_not_bend_the_images():
         ("unet", {"base_channels": -2}),
         ("deepstorm", {"upsampling": 5}),
         ("deepstorm-camera", {"width": 6}),
+        ("deepstorm-direct", {"width": 6}),
+        ("deepstorm-direct", {"upsampling": 6}),
     ],
 )
 def test_impossible_sizes_are_refused(name, config):

@@ -38,7 +38,6 @@ Array = NDArray[np.float32]
 NETWORK = "deepstorm-direct"
 TEACHER = "deepstorm-dense"
 
-_PATCHES = 2048  # of one lesson
 _REPEATED = 800  # steps that draw from it
 _STREAM = 1 << 42
 _TAUGHT = 0.75  # share of the answer that is the teacher's; the rest is the truth
@@ -52,10 +51,13 @@ class Lessons:
     ----------
     teacher : Model
     seed : int
+    patches : int
+        Frames of one lesson.
     """
 
     teacher: Model
     seed: int
+    patches: int = 2048
     _number: int = -1
     _frames: Array | None = None
     _answers: NDArray[np.float16] | None = None
@@ -67,7 +69,7 @@ class Lessons:
 
     def batch(self, step: int) -> tuple[Array, tuple[Array, ...]]:
         """Frames and densities in molecules, each turned and mirrored; by seed and step alone."""
-        frames, answers = self._lesson(step // _REPEATED)
+        frames, answers = self.lesson(step // _REPEATED)
         rng = np.random.default_rng((self.seed, step))
         chosen = rng.choice(len(frames), self.config.batch, replace=False)
         quarters, flip = int(rng.integers(4)), int(rng.choice((1, -1)))
@@ -75,15 +77,20 @@ class Lessons:
         shown, told = (np.ascontiguousarray(part) for part in turned)
         return shown, (told,)
 
-    def _lesson(self, number: int) -> tuple[Array, NDArray[np.float16]]:
+    def lesson(self, number: int) -> tuple[Array, NDArray[np.float16]]:
+        """Frames of a number and what is told of them, densities in molecules."""
         if number != self._number:
-            units, rng = Units.of(self.config, (0.0, 1.0)), np.random.default_rng((self.seed, _STREAM, number))
-            pairs = [draw_batch(self.config, units, rng) for _ in range(_PATCHES // self.config.batch)]
+            units, rng = Units.of(self.config, (0.0, 1.0)), self.rng(number)
+            pairs = [draw_batch(self.config, units, rng) for _ in range(self.patches // self.config.batch)]
             answers = [self._answer(frames, spikes) for frames, spikes in pairs]
             self._frames, self._answers = np.concatenate([f for f, _ in pairs]), np.concatenate(answers)
             self._number = number
         assert self._frames is not None and self._answers is not None
         return self._frames, self._answers
+
+    def rng(self, number: int) -> np.random.Generator:
+        """Of a lesson."""
+        return np.random.default_rng((self.seed, _STREAM, number))
 
     def _answer(self, frames: Array, spikes: Array) -> NDArray[np.float16]:
         said = np.maximum(outputs_of(self.teacher.network, frames)[0], 0) / (self.config.gain / self.config.kernel_sum)
