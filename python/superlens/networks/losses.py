@@ -145,7 +145,7 @@ def _blur_of_blocks() -> NDArray[np.float32]:
     line = np.where(np.abs(lag) <= 3, np.exp(-0.5 * lag**2.0), 0) / across.sum()
     line = line.reshape(3, _BLOCK, _BLOCK)
     both = np.einsum("aij,bkl->abikjl", line, line)
-    return both.reshape(3, 3, _BLOCK**2, _BLOCK**2).astype(np.float32)
+    return np.asarray(both.reshape(3, 3, _BLOCK**2, _BLOCK**2), np.float32)
 
 
 _BLUR_OF_BLOCKS = _blur_of_blocks()

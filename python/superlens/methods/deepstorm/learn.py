@@ -88,7 +88,7 @@ def start_for(config: DeepStormConfig) -> str | None:
         pairs = [(np.log(getattr(told, key)), np.log(getattr(config, key))) for key in ("density_um2", "photons")]
         return float(sum(abs(np.mean(a) - np.mean(b)) for a, b in pairs))
 
-    known = {name: state.settings for name, state in shipped_states().items()}
+    known = {name: state.settings for name, state in shipped_states(pupils=True).items()}
     like = (config.network, config.upsampling)
     fitting = {name: told for name, told in known.items() if (told.network, told.upsampling) == like}
     return min(fitting, key=apart, default=None)

@@ -62,7 +62,12 @@ class DeepStormState(Config):
         return ErrorLaw.of(self.errors)
 
 
-def shipped_states() -> dict[str, DeepStormState]:
-    """What the shipped models of this method keep, by name."""
+def shipped_states(*, pupils: bool = False) -> dict[str, DeepStormState]:
+    """What the shipped models of this method keep, by name; with ``pupils`` those too that were taught by another one, to be faster."""
     headers = {name: read_header(path) for name, path in shipped().items()}
-    return {name: DeepStormState.of(header) for name, header in headers.items() if header.method == "deepstorm"}
+    ours = {name: header for name, header in headers.items() if header.method == "deepstorm"}
+    return {
+        name: DeepStormState.of(header)
+        for name, header in ours.items()
+        if pupils or not header.provenance.get("teacher")
+    }
