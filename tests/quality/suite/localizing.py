@@ -18,10 +18,11 @@ __all__ = ["localized"]
 _PIXEL_NM = 100.0
 
 
-def localized(kind: str, density_um2: float, frames: int, seed: int = 7) -> dict[str, Any]:
+def localized(kind: str, density_um2: float, frames: int, model: str | None = None, seed: int = 7) -> dict[str, Any]:
     """Frames a second, and how good the table is, of a simulated movie of 64 x 64 pixels with molecules beyond its edges."""
     import superlens as sl
     from superlens.camera import Camera
+    from superlens.model import Model
     from superlens.simulate import Filaments, Independent, SmlmScene, Uniform
     from superlens.smlm import match, scores
 
@@ -35,7 +36,7 @@ def localized(kind: str, density_um2: float, frames: int, seed: int = 7) -> dict
     movie = sl.simulate_smlm(frames, scene, rng=np.random.default_rng(seed))
     sl.localize  # noqa: B018  # loads the engine
     began, spent = time.perf_counter(), time.process_time()
-    found = sl.localize(movie.frames)
+    found = sl.localize(movie.frames, None if model is None else Model.load(model))
     assert found.metrics["localizations"]
     wall, processor = time.perf_counter() - began, time.process_time() - spent
     told = scores(match(found.localizations, movie.truth))
@@ -48,4 +49,4 @@ def localized(kind: str, density_um2: float, frames: int, seed: int = 7) -> dict
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(localized(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]))) + "\n")
+    sys.stdout.write(json.dumps(localized(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])) + "\n")

@@ -54,6 +54,15 @@ def cells() -> list[Cell]:
             {"kind": "uniform", "density": 0.1, "frames": 10_000, "repeats": 1, "beside": False},
             shipped=True,
         ),
+        *(
+            Cell(
+                f"localize/{name}-direct",
+                localize,
+                {"kind": kind, "density": density, "frames": 361, "repeats": 1, "model": "deepstorm-direct"},
+                shipped=True,
+            )
+            for name, kind, density in (("dense", "filaments", 5.5), ("middle", "filaments", 2.0))
+        ),
         Cell("fiji/512", warm, {"side": 512, "repeats": 3}, shipped=True),
         Cell("paired/bundled", paired, {"repeats": 1}, shipped=True),
     ]
@@ -92,15 +101,24 @@ def paired(repeats: int) -> Outcome:
     return Outcome(told)
 
 
-def localize(kind: str, density: float, frames: int, repeats: int, beside: bool = True) -> Outcome:
-    """A movie of molecules; where SUPERLENS_BEFORE names a checkout, in turns with it. Medians of the runs, and of their ratios."""
+def localize(
+    kind: str, density: float, frames: int, repeats: int, beside: bool = True, model: str | None = None
+) -> Outcome:
+    """A movie of molecules; where SUPERLENS_BEFORE names a checkout, in turns with it. Medians of the runs, and of their ratios.
+
+    With a model of its own it is run in turns with the one that is usual.
+    """
     before = os.environ.get(BEFORE) if beside else None
-    checkouts = {"": ROOT, **({} if before is None else {"before_": Path(before)})}
     command = [sys.executable, "-m", "suite.localizing", kind, str(density), str(frames)]
-    runs: dict[str, list[dict[str, float]]] = {name: [] for name in checkouts}
+    ways = {"": (ROOT, [*command, *filter(None, [model])])}
+    if model is not None:
+        before = str(ROOT)
+    if before is not None:
+        ways["before_"] = Path(before), command
+    runs: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
     for _ in range(repeats):
-        for name, checkout in checkouts.items():
-            runs[name].append(json.loads(_output(command, checkout).splitlines()[-1]))
+        for name, (checkout, words) in ways.items():
+            runs[name].append(json.loads(_output(words, checkout).splitlines()[-1]))
     told: dict[str, float | str | None] = {
         name + key: statistics.median(run[key] for run in some) for name, some in runs.items() for key in some[0]
     }
