@@ -215,7 +215,7 @@ def _ours_wide(
     return _ours(image, PSF.gaussian(_WIDE * psf.fwhm_nm, psf.pixel_nm), scale, reference, **settings)
 
 
-_OURS = ("start", "start-finer", "start-separate", "fast", "fast-separate")
+_OURS = ("start", "start-softer", "start-separate", "fast", "fast-separate")
 _SHARPEN: dict[str, Callable[..., tuple[dict[str, Any], Array]]] = {
     "raw": _raw,
     "rl": _lucy,
@@ -223,7 +223,7 @@ _SHARPEN: dict[str, Callable[..., tuple[dict[str, Any], Array]]] = {
     "rl-blind": _lucy_blind,
     "rl-haze-blind": partial(_lucy_blind, window=_WINDOWS[1]),
     "start": partial(_ours, steps=0),
-    "start-finer": partial(_ours, steps=0, sharpen=2.4),
+    "start-softer": partial(_ours, steps=0, sharpen=1.5),
     "start-separate": partial(_ours, steps=0, haze="separate"),
     "fast": _ours,
     "fast-separate": partial(_ours, haze="separate"),

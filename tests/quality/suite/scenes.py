@@ -23,6 +23,7 @@ from superlens.optics import PSF, RESPONSES, Objective
 from superlens.simulate import Scene
 
 __all__ = [
+    "AS_TRUTH",
     "BACKGROUND",
     "CAMERA",
     "CAMERA_NM",
@@ -43,6 +44,8 @@ CAMERA_NM = 62.6
 FINE_NM = CAMERA_NM / 2
 CAMERA = Camera(gain=1.0, offset=100.0, read_noise_e=1.5)
 BACKGROUND = 2.0
+AS_TRUTH = 1.5
+"""Times narrower than the PSF: how sharp the truth is that methods are measured against."""
 
 NINE = ("filaments", "vesicles", "er_network")
 PHOTONS = (5, 15, 50)

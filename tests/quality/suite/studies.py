@@ -12,7 +12,7 @@ from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.metrics import psnr_fitted
 
 from .ours import numbers_of, pixels, run
-from .scenes import CAMERA, make, optics, truth
+from .scenes import AS_TRUTH, CAMERA, make, optics, truth
 from .store import Outcome
 
 __all__ = ["number_of_images", "paper_on_budget", "sweep", "transfer"]
@@ -33,7 +33,7 @@ def number_of_images(kind: str, photons: float, side: int, count: int, settings:
     """Train one model on several cells of one kind; score the first of them, and one that was not trained on."""
     scenes = [make(kind, photons, seed, side=side) for seed in range(1, count + 1)]
     unseen = make(kind, photons, _UNSEEN, side=side)
-    config = ZSDeconvConfig.of("fast", offset=CAMERA.offset, **settings)
+    config = ZSDeconvConfig.of("fast", **{"offset": CAMERA.offset, "sharpen": AS_TRUTH, **settings})
     began = time.perf_counter()
     results = enhance([s.observed for s in scenes], optics("oil").given, config=config)
     seconds = time.perf_counter() - began

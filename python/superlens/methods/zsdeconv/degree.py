@@ -11,7 +11,7 @@ from superlens.observing.observation import Observation, noisy_pair
 
 __all__ = ["DEGREES", "carried_degree"]
 
-DEGREES = (1.2, 1.5, 1.8, 2.1, 2.5)
+DEGREES = (1.5, 1.8, 2.1, 2.5)
 """Times narrower than the PSF. Few, so that images of like light get the same."""
 
 _MOST = 3  # images that are looked at

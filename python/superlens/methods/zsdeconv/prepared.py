@@ -197,9 +197,9 @@ def _shown_width(observations: Sequence[Observation]) -> float | None:
 
 
 def response_of(config: ZSDeconvConfig) -> Response:
-    """The response that the settings ask for."""
+    """The response that the settings ask for; the usual one for volumes, and where nothing is sharpened."""
     usual = RESPONSES[config.axes]
-    return usual._replace(lateral=float(config.sharpen)) if config.axes == "YX" else usual
+    return usual if config.axes == "ZYX" or config.denoise_only else usual._replace(lateral=float(config.sharpen))
 
 
 def _degree(observations: Sequence[Observation], psf: PSF | None, config: ZSDeconvConfig) -> float:
