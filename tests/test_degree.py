@@ -56,3 +56,15 @@ def test_a_number_is_taken_as_it_is(given: object) -> None:
 def test_another_degree_is_refused_in_one_line(wrong: object) -> None:
     with pytest.raises(SuperlensError, match="expected a number from 1.2 to 2.5, or auto"):
         ZSDeconvConfig.of("fast", sharpen=wrong)
+
+
+def test_random_weights_are_asked_for_less_than_the_shipped_ones() -> None:
+    shipped, scratch = ZSDeconvConfig.of("fast"), ZSDeconvConfig.of("fast", from_scratch=True)
+    assert shipped.sharpen > scratch.sharpen == ZSDeconvConfig.of("paper").sharpen
+    assert ZSDeconvConfig.of("fast", from_scratch=True, sharpen=2.0).sharpen == 2.0
+
+
+@pytest.mark.parametrize("degree", [1.2, 2.5])
+def test_denoising_does_not_depend_on_the_degree(degree: float) -> None:
+    asked, usual = (prepared(30, denoise_only=True, **given) for given in ({"sharpen": degree}, {}))
+    assert asked.optics.response == usual.optics.response
