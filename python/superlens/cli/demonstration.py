@@ -10,14 +10,8 @@ from superlens.cli.failures import say
 
 __all__ = ["demo"]
 
-_SAID = (
-    "--na",
-    "1.1",
-    "--wavelength-nm",
-    "525",
-    "--haze",
-    "separate",
-)  # optics as the normal-light image of the same field looks
+# Optics as the normal-light image of the same field looks.
+_SAID = ("--na", "1.1", "--wavelength-nm", "525", "--haze", "separate")
 
 
 @click.command()
