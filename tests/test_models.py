@@ -50,7 +50,7 @@ def outputs(picture, name):
     if network.outputs == ("haze",):
         light = np.asarray(picture, np.float32).repeat(3, 0).repeat(3, 1)
         return {"haze": haze_share_of_cells(cells_of(light, np.sqrt(light), 3.4), 3.4)}
-    known = {"steps": 0, "flips": 1, "offset": 0.0, "gain": 1.0, "read_noise_e": 1.0}
+    known = {"steps": 0, "flips": 1, "offset": 0.0, "gain": 1.0, "read_noise_e": 1.0, "sharpen": 1.5}
     if network.axes == "ZYX":
         return middle_slice(np.asarray(picture, np.float32), ZSDeconvConfig.of("fast", axes="ZYX", **known))
     config = ZSDeconvConfig.of("fast", **known)
