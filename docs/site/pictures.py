@@ -27,7 +27,7 @@ from superlens.simulate import Filaments, GaussianSpots, Independent, SmlmScene,
 FOLDER = Path(__file__).resolve().parents[1] / "pictures"
 CAMERA = sl.Camera(gain=2.0, offset=100.0, read_noise_e=1.6)
 SIDE, GAP = 260, 6
-AS_SHARP = 2.1  # times narrower than the PSF: what images are sharpened to by default
+AS_SHARP = float(sl.ZSDeconvConfig.of("fast").sharpen)  # times narrower than the PSF
 Array = NDArray[Any]
 
 

@@ -151,7 +151,7 @@ def counts(scene: Scene) -> Array:
 
 def truth(scene: Scene) -> Array:
     """The specimen at 1.5 times the resolution, which every method is measured against: through the PSF made as much narrower."""
-    return simulate.truth_at_resolution(scene)
+    return simulate.truth_at_resolution(scene, AS_TRUTH)
 
 
 def stated(scene: Scene) -> Array:

@@ -93,7 +93,7 @@ class ZSDeconvConfig(Settings):
     sharpen: float | Literal["auto"] = setting(
         2.1,
         label="Sharpen",
-        help="How many times narrower than the PSF the result shall be, 1.2 to 2.5 (default: 2.1); auto: 1.5 to 2.5, as the light of the image carries.",
+        help="How many times narrower than the PSF the result shall be, 1.2 to 2.5 (default: 2.1); auto: 1.5 to 2.5, as far as the light carries.",
     )
     learns: Literal["denoising", "both"] = "denoising"
     offset: float | None = setting(
