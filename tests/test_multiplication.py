@@ -76,6 +76,15 @@ def test_multiplied_light_is_told_from_plain_light(photons: float) -> None:
         assert estimate_camera(counts).camera.multiplied is camera.multiplied
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_crop_tells_what_the_whole_tells(seed: int) -> None:
+    """Also one without a dark place, whose offset can't be seen."""
+    bright = 3.0 + ramp(6.0, side=128)
+    for camera in (replace(PLAIN, read_noise_e=0.0), PLAIN, MULTIPLIED):
+        counts = np.rint(camera.expose(bright, rng(seed)))
+        assert estimate_camera(counts).camera.multiplied is camera.multiplied
+
+
 def test_an_emccd_is_recognised_from_its_counts_and_so_is_its_stretched_export() -> None:
     counts = EMCCD().expose(2 * ramp(4.0), rng(4)).astype(np.float64)
     low, high = counts.min(), np.quantile(counts, 0.999)
@@ -89,8 +98,10 @@ def test_an_emccd_is_recognised_from_its_counts_and_so_is_its_stretched_export()
 def test_structure_is_not_taken_for_a_multiplier(kind: str, photons: float) -> None:
     psf = PSF.gaussian(250.0, pixel_nm=50.0)
     specimen = getattr(simulate, kind)((320, 320), rng(11))
-    counts, *_ = simulate.expose(specimen, psf, PLAIN, photons=photons, background=2.0, rng=rng(12))
-    assert not estimate_camera(counts).camera.multiplied
+    for camera in (PLAIN, replace(PLAIN, read_noise_e=0.0)):
+        counts, *_ = simulate.expose(specimen, psf, camera, photons=photons, background=2.0, rng=rng(12))
+        for part in (counts, counts[:96, :96], counts[-96:, -96:]):
+            assert not estimate_camera(part).camera.multiplied
 
 
 def test_the_dark_noise_of_a_multiplier_is_light_and_not_read_noise() -> None:
@@ -103,8 +114,8 @@ def test_the_dark_noise_of_a_multiplier_is_light_and_not_read_noise() -> None:
 
 
 def test_nothing_is_said_of_an_image_without_growing_noise() -> None:
-    assert not multiplies(rng().normal(100, 3, (1, 128, 128)), 1.0)
-    assert not multiplies(np.zeros((1, 32, 32)), 1.0)
+    assert not multiplies(rng().normal(100, 3, (1, 128, 128)), 1.0, 91.0)
+    assert not multiplies(np.zeros((1, 32, 32)), 1.0, 0.0)
 
 
 def test_bright_pixels_that_were_saturated_do_not_hide_a_multiplier() -> None:

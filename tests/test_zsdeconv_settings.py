@@ -56,3 +56,12 @@ def test_what_is_no_image_is_refused_with_how_to_make_one(given):
     for work in (enhance, train, lambda images: predict(None, images)):
         with pytest.raises(SuperlensError, match=r"an Image is expected.*sl\.read\(path\)"):
             work(given)
+
+
+@pytest.mark.parametrize("changes", [{}, {"batch": 3}, {"from_scratch": True}, {"axes": "ZYX"}])
+def test_a_batch_shows_no_pixel_of_a_small_image_many_times(changes):
+    config = ZSDeconvConfig.of("fast", **changes)
+    numbers = [config.patches((side, side)) for side in (32, 128, 256, 4096)]
+    assert numbers == sorted(numbers)
+    assert numbers[-1] == config.batch
+    assert numbers[0] == (2 if changes.get("axes") != "ZYX" and "from_scratch" not in changes else config.batch)

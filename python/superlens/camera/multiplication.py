@@ -20,15 +20,20 @@ Array = NDArray[np.float64]
 EXCESS = 2.0
 """Variance of multiplied light over that of as many electrons without multiplication."""
 
-_SKEWED = (
-    1.25  # third cumulants over those of Poisson light with the same variance: half way to the 1.5 of a multiplier
-)
-_SURE = 1.5  # standard errors above that
-_LARGEST_ERROR = 0.25  # of that ratio, of which a finding may be made
-_STRUCTURE = 1.1  # variances over those of the noise, from which structure is left
+_SKEWED = 1.1
+"""Third cumulants over those of Poisson light of the same variance, above which light is taken for multiplied.
+
+Poisson light has 1, or less with read noise, multiplied light 1.5. Nearer to 1, since plain light taken for multiplied costs next to nothing, and multiplied light
+taken for plain leaves specks in what is learned.
+"""
+
+_STRUCTURE = (0.9, 1.2)  # variances over those of the noise, beyond which structure is left, or the noise is of another kind
+_LEAST_CLASS = 800  # pixels that a class of brightness shall have
+_FEWEST_CLASSES = 3
 _CLASSES = 16
 _FEWEST = 100  # pixels in a class of brightness
 _TOP = 0.995  # quantile of brightness above which classes are too wide
+_LEAST_VARIANCE = 0.02  # of a class, over the median one
 _MOST_AT_TOP = 2e-3  # share of a class that may be cut off at the top
 _MOST_PIXELS = 1 << 20
 
@@ -39,7 +44,7 @@ _FINEST = 20.0  # root of (expected times seen electrons) above which the number
 _STEP = 0.05
 
 
-def multiplies(planes: NDArray[np.floating], gain: float) -> bool:
+def multiplies(planes: NDArray[np.floating], gain: float, dark: float, *, doubt: float = 0.0) -> bool:
     """Whether the noise is as skewed as that of multiplied electrons.
 
     Parameters
@@ -48,26 +53,31 @@ def multiplies(planes: NDArray[np.floating], gain: float) -> bool:
         Of independent pixels, saturated ones as they were read.
     gain : float
         Growth of the variance of the noise with the mean counts.
+    dark : float
+        Counts at which that variance is 0.
+    doubt : float
+        Relative standard error of `gain`.
 
     Returns
     -------
     bool
-        False also where the image does not say: with many photons all noise is Gaussian and structure is stronger, and in small images chance reaches
-        as far.
+        False also where the image does not say: with many photons all noise is Gaussian and structure is stronger, and in very small images chance
+        reaches as far.
 
     Notes
     -----
-    With Poisson light, second and third cumulants grow with the mean by ``gain`` and ``gain**2``; behind a multiplier, of variance ``gain`` times the
-    mean, the third grows by ``1.5 * gain**2``. Both are measured in classes of like brightness. Structure is taken out of them by the neighbours of
-    a pixel, whose noise is their own: with r of the pixel, a of the four beside it and b of the four across corners, all less the mean of a ring
-    around them, the cumulants are the means of ``r * (r - a)`` and of ``r**3 - 3 * r**2 * a + 2 * r * a * b``. Structure that is left shows in a second
-    cumulant that grows by more than `gain`; then nothing is said.
+    Light of the mean m above `dark` has the variance ``gain * m``. Of Poisson light the third cumulant is ``gain**2 * m``, less where a part of the noise is
+    read noise; behind a multiplier of that variance it is ``1.5 * gain**2 * m``. Both cumulants are measured in classes of like brightness, and the third ones
+    are weighed by what chance makes of them, ``1 / (gain * m)**3``. Structure is taken out of them by the neighbours of a pixel, whose noise is their own:
+    with r of the pixel, a of the four beside it and b of the four across corners, all less the mean of a ring around them, the cumulants are the means of
+    ``r * (r - a)`` and of ``r**3 - 3 * r**2 * a + 2 * r * a * b``. Structure that is left shows in second cumulants above ``gain * m``; where they are much
+    above it, nothing is said.
 
     Examples
     --------
     >>> rng = np.random.default_rng(0)
     >>> light = np.tile(np.linspace(0.5, 6.0, 256), (256, 1))
-    >>> multiplies(rng.poisson(light)[None], 1.0), multiplies(rng.standard_gamma(rng.poisson(light))[None], 2.0)
+    >>> multiplies(rng.poisson(light)[None], 1.0, 0.0), multiplies(rng.standard_gamma(rng.poisson(light))[None], 2.0, 0.0)
     (False, True)
     """
     stack = np.asarray(planes, np.float64)[: max(1, _MOST_PIXELS // (planes.shape[-2] * planes.shape[-1]))]
@@ -81,25 +91,29 @@ def multiplies(planes: NDArray[np.floating], gain: float) -> bool:
     third = own * (own * (own - 3 * beside) + 2 * beside * across)
     at_top = stack == stack.max()
     most = _MOST_AT_TOP if at_top.mean() > _MOST_AT_TOP / 10 else 1.0
-    edges = np.quantile(around, np.linspace(0.0, _TOP, _CLASSES + 1))
-    label = np.searchsorted(edges, around.ravel(), side="right")
-    size = _CLASSES + 2
+    classes = min(max(stack.size // _LEAST_CLASS, _FEWEST_CLASSES), _CLASSES)
+    label = np.searchsorted(np.quantile(around, np.linspace(0.0, _TOP, classes + 1)), around.ravel(), side="right")
+    size = classes + 2
     number = np.bincount(label, minlength=size).astype(float)
     mean, variance, skewness, square, top = (
         np.bincount(label, values.ravel(), size) / np.maximum(number, 1)
         for values in (stack, second, third, third**2, at_top)
     )
-    error = np.sqrt(np.maximum(square - skewness**2, 0.0) / np.maximum(number, 1))
     within = np.arange(size)
-    told = (number >= _FEWEST) & (within > 0) & (within <= _CLASSES) & (error > 0) & (variance > 0) & (top <= most)
-    if np.count_nonzero(told) < 3:
+    told = (number >= _FEWEST) & (within > 0) & (within <= classes) & (mean > dark) & (top <= most)
+    if gain <= 0 or np.count_nonzero(told) < _FEWEST_CLASSES:
         return False
-    growth, _ = _slope(mean[told], variance[told], number[told] / variance[told] ** 2)
-    if not 1 / _STRUCTURE < growth / max(gain, 1e-300) < _STRUCTURE:
+    number, mean, variance, skewness, square = (one[told] for one in (number, mean, variance, skewness, square))
+    expected = gain * (mean - dark)
+    expected = np.maximum(expected, _LEAST_VARIANCE * np.median(expected))
+    structure = np.average(variance / expected, weights=number)
+    if not _STRUCTURE[0] < structure < _STRUCTURE[1]:
         return False
-    grown, its_error = _slope(mean[told], skewness[told], 1 / error[told] ** 2)
-    ratio, doubt = grown / growth**2, its_error / growth**2
-    return bool(doubt <= _LARGEST_ERROR and ratio - _SURE * doubt > _SKEWED)
+    weight, plain = number / expected**3, gain * expected * structure**2
+    total = np.sum(weight * plain**2)
+    ratio = np.sum(weight * plain * skewness) / total
+    chance = np.sqrt(np.sum((weight * plain) ** 2 * np.maximum(square - skewness**2, 0.0) / number)) / total
+    return bool(ratio - np.hypot(chance, ratio * doubt) > _SKEWED)
 
 
 def shares_of_light(
@@ -164,10 +178,3 @@ def _sums() -> Array:
 
 def _filtered(stack: Array, kernel: Array) -> Array:
     return np.asarray(ndimage.correlate(stack, kernel[None], mode="mirror"))
-
-
-def _slope(x: Array, y: Array, weight: Array) -> tuple[float, float]:
-    """Of a weighted line, and its standard error where weights are inverse variances."""
-    centre = np.sum(weight * x) / np.sum(weight)
-    spread = max(float(np.sum(weight * (x - centre) ** 2)), 1e-300)
-    return float(np.sum(weight * (x - centre) * y) / spread), float(spread**-0.5)

@@ -119,7 +119,7 @@ def estimate_camera(
     plot = _photon_transfer(planes, check)
     given = {"offset": offset, "gain": gain, "read_noise_e": read_noise_e}
     values, notes, verdict = _solve(plot, given)
-    multiplied = check.white and verdict != "impossible" and multiplies(_read(planes, recorded), _fit_line(plot).slope)
+    multiplied = check.white and verdict != "impossible" and _multiplied(_read(planes, recorded), plot)
     if multiplied:
         values = _without_read_noise(values, plot, given, float(planes.min()))
     camera = Camera(
@@ -397,6 +397,13 @@ def _solve(plot: _Plot, given: dict[str, float | None]) -> tuple[dict[str, float
     if read_noise is None:
         read_noise = float(np.sqrt(max(line.level + gain * (offset - plot.dark), 0.0))) / gain
     return {"gain": gain, "offset": offset, "read_noise_e": read_noise}, notes, verdict
+
+
+def _multiplied(planes: Array, plot: _Plot) -> bool:
+    line = _fit_line(plot)
+    return line.slope > 0 and multiplies(
+        planes, line.slope, plot.dark - line.level / line.slope, doubt=line.error / line.slope
+    )
 
 
 def _without_read_noise(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from superlens.image import Image
@@ -21,10 +22,11 @@ def forecast(settings: ZSDeconvConfig, images: Sequence[Image], optics: Objectiv
     scales = {"denoised": 1} if settings.denoise_only else {"sharp": settings.scale, "denoised": 1}
     if network.says_error and not settings.from_scratch and not settings.denoise_only:
         scales["uncertainty"] = settings.scale
+    number = settings.patches(max((image.data.shape[-2:] for image in images), key=math.prod))
     return Forecast(
         scales=scales,
-        key=f"{network.name} {settings.batch} {settings.patch}",
-        patch_pixels=settings.batch * settings.patch**2,
+        key=f"{network.name} {number} {settings.patch}",
+        patch_pixels=number * settings.patch**2,
         steps=settings.steps,
         room_bytes=network.training_bytes,
         notes=tuple(filter(None, (_seen_through(optics), note))),

@@ -46,6 +46,7 @@ def _ours(prepared: Prepared, network: keras.Model, known: Architecture) -> TwoS
     margin = _MARGIN if volumes else max(forward.margins[-1], _MARGIN)
     beside = max(1, min(_MARGIN, math.ceil(training_optics.axial_fwhm))) if volumes else 0
     kernel = training_optics.psf.data if isinstance(optics.blur, Transfer) else optics.blur
+    recordings = _recordings(prepared)
     framing = ConditionedPatches(
         prepared.normaliser,
         training_optics.bank,
@@ -53,11 +54,10 @@ def _ours(prepared: Prepared, network: keras.Model, known: Architecture) -> TwoS
         align=known.align,
         margins=(0, margin, margin) if volumes else (margin, margin),
         patch=config.patch,
-        number=config.batch,
+        number=config.patches(max((one.counts.shape for one in recordings), key=math.prod)),
         turns=[turn for turn, _ in turns_of(kernel.ndim) if unchanged_by(turn, kernel)],
         least=0 if volumes else 2 * margin + LEAST_SEEN,
     )
-    recordings = _recordings(prepared)
     window = _WINDOW[config.axes]
     sides = (config.depth, window, window) if volumes else (window, window)
     denoise = partial(framing.denoised, first_stage(network, known))

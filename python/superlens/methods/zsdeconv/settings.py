@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
 import yaml
@@ -61,6 +62,7 @@ class ZSDeconvConfig(Settings):
         Weights of the Hessian and the total-variation penalty on the second output; the Hessian's is above 0 without the shipped weights.
     learning_rate : float
     batch : int
+        Most patches in a batch; see `patches`.
     patch : int
         Side of a training patch, camera pixels, a multiple of 16.
     depth : int
@@ -198,6 +200,15 @@ class ZSDeconvConfig(Settings):
     def first_only(self) -> bool:
         """Whether the first stage alone learns."""
         return self.denoise_only or (self.learns == "denoising" and not self.from_scratch)
+
+    def patches(self, shape: Sequence[int]) -> int:
+        """Patches in a batch from images or volumes of a shape: `batch`, or as many as cover an image once if these are fewer, but two at least.
+
+        More of them only show the same pixels again. Random weights, which pixels seen again still teach, always get `batch`.
+        """
+        if self.axes == "ZYX" or self.from_scratch:
+            return self.batch
+        return min(self.batch, max(2, round(math.prod(shape) / self.patch**2)))
 
     @property
     def asked_axes(self) -> str | None:
