@@ -27,7 +27,7 @@ Poisson light has 1, or less with read noise, multiplied light 1.5. Nearer to 1,
 taken for plain leaves specks in what is learned.
 """
 
-_STRUCTURE = (0.9, 1.2)  # variances over those of the noise, beyond which structure is left, or the noise is of another kind
+_STRUCTURE = (0.9, 1.2)  # variances over those of the noise: beyond, structure is left or the noise is unlike
 _LEAST_CLASS = 800  # pixels that a class of brightness shall have
 _FEWEST_CLASSES = 3
 _CLASSES = 16
