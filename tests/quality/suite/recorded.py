@@ -44,6 +44,7 @@ __all__ = ["DENOISING", "REPEATS", "SHARPENING", "Sharpening", "cells", "read_pa
 Array = NDArray[Any]
 
 _ITERATES = 300
+_CROP = 128  # pixels
 _WINDOWS = (12, 24, 48)
 _SOFT, _WIDE = "sted-Micro_1", 1.3  # a pair that fine-tuning softens, run again with a PSF stated so many times as wide
 _PIXEL_NM = 100.0  # where a file states none; only the ratio to the PSF counts
@@ -122,6 +123,17 @@ def cells() -> list[Cell]:
             for name, (image, _) in DENOISING.items()
             if (folder / image).exists()
             for method in ("raw", "gaussian", "nlm", "start", "fast")
+        ),
+        *(
+            Cell(
+                f"crop/{name}/{method}",
+                _denoised,
+                {"name": name, "method": method, "side": _CROP},
+                method != "gaussian",
+            )
+            for name, (image, _) in DENOISING.items()
+            if (folder / image).exists()
+            for method in ("gaussian", "start", "fast")
         ),
         *(
             Cell(f"repeat/{name}", _repeated, {"name": name}, True)
@@ -235,8 +247,9 @@ _SHARPEN: dict[str, Callable[..., tuple[dict[str, Any], Array]]] = {
 # -- brighter references ---------------------------------------------------------------------------------------------
 
 
-def _denoised(name: str, method: str) -> Outcome:
-    noisy, clean = (_read(path) for path in DENOISING[name])
+def _denoised(name: str, method: str, side: int | None = None) -> Outcome:
+    """Of the whole field, or of its middle alone."""
+    noisy, clean = (_middle(_read(path), side) for path in DENOISING[name])
     raw, truth = (np.asarray(one.data, np.float64) for one in (noisy, clean))
     numbers: dict[str, Any] = {}
     if method == "raw":
@@ -259,6 +272,13 @@ def _denoised(name: str, method: str) -> Outcome:
         }
     numbers |= {"psnr_db": psnr_fitted(truth, found)}
     return Outcome(numbers, {"image": linear_fit(found, truth), "reference": truth})
+
+
+def _middle(image: sl.Image, side: int | None) -> sl.Image:
+    if side is None:
+        return image
+    top, left = ((n - side) // 2 for n in image.data.shape[-2:])
+    return image.crop(y=slice(top, top + side), x=slice(left, left + side))
 
 
 def _means(raw: Array, truth: Array) -> Iterator[Array]:
