@@ -16,6 +16,7 @@ from superlens.methods.zsdeconv.pairs import held_out_copies, original_pairs, pa
 from superlens.methods.zsdeconv.prepared import Prepared
 from superlens.networks import Architecture, architecture
 from superlens.optics import Transfer, image_of
+from superlens.training.two_stage.banded import Band, BandedPairs
 from superlens.training.two_stage.framing import LEAST_SEEN, ConditionedPatches, PaddedPatches
 from superlens.training.two_stage.held_out import HeldOut
 from superlens.training.two_stage.neighbours import refuse_motion, with_neighbours
@@ -62,8 +63,12 @@ def _ours(prepared: Prepared, network: keras.Model, known: Architecture) -> TwoS
     sides = (config.depth, window, window) if volumes else (window, window)
     denoise = partial(framing.denoised, first_stage(network, known))
     blur = optics.blur if volumes else optics.blur_of_patches
+    pairs, copies = pairs_of(config, recordings, sides, beside, denoise), held_out_copies(config)
+    if prepared.psf is not None and not volumes:
+        band = Band.of(optics)
+        pairs, copies = BandedPairs(pairs, band), band.limit_copies(copies)
     return TwoStageRecipe(
-        pairs=pairs_of(config, recordings, sides, beside, denoise),
+        pairs=pairs,
         framing=framing,
         loss=loss_of(config, framing, forward, optics.scale),
         plan=schedule(
@@ -79,7 +84,7 @@ def _ours(prepared: Prepared, network: keras.Model, known: Architecture) -> TwoS
             recordings,
             sides,
             beside,
-            held_out_copies(config),
+            copies,
             draws=1 if volumes else 2,
             normaliser=prepared.normaliser,
             bank=optics.bank,

@@ -1,0 +1,69 @@
+"""Targets without what the optics do not pass.
+
+Beyond the cutoff of the optics a recorded image holds noise alone. A network that is asked for it learns nothing, or, where the noise is of another law
+than the copies were made for, learns to keep its specks; and what is not seen in training is judged by it, too. Taken out of the targets,
+the light that they expect stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import fft
+
+from superlens.training.two_stage.optics import SharpOptics
+from superlens.training.two_stage.pairs import Pair, Pairs
+from superlens.training.two_stage.recordings import Recording
+
+__all__ = ["Band", "BandedPairs"]
+
+_BEYOND = 1.25  # cutoffs of the stated PSF that are kept, since it may be narrower by a fifth than stated
+_EDGE = 0.15  # of that, over which the filter falls to nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """The frequencies that the optics pass.
+
+    Attributes
+    ----------
+    limit : float
+        Cycles per camera pixel up to which a target is kept whole.
+    """
+
+    limit: float
+
+    @classmethod
+    def of(cls, optics: SharpOptics) -> Band:
+        """What passes a plane through such optics, and a quarter more."""
+        pixel_um = optics.psf.pixel_nm * optics.scale / 1000
+        return cls(_BEYOND * optics.psf.cutoff_per_um * pixel_um)
+
+    def limited(self, pair: Pair) -> Pair:
+        """The pair with a target, shape ``(Y, X)``, that holds nothing beyond; its mean and all that is smoother stay."""
+        frequencies = np.hypot(*np.ix_(*(np.arange(n) / (2 * n) for n in pair.target.shape)))
+        over = np.clip((frequencies / self.limit - 1) / _EDGE, 0.0, 1.0)
+        if not over.any():
+            return pair
+        kept = 0.5 * (1 + np.cos(np.pi * over))
+        target = fft.idctn(fft.dctn(pair.target, norm="ortho") * kept, norm="ortho")  # mirrored beyond the edges
+        return replace(pair, target=target.astype(np.float32))
+
+    def limit_copies(
+        self, copies: Callable[[Recording, np.random.Generator], Pair]
+    ) -> Callable[[Recording, np.random.Generator], Pair]:
+        """The same way to make pairs, with such targets."""
+        return lambda one, rng: self.limited(copies(one, rng))
+
+
+class BandedPairs:
+    """Pairs of another source with targets that hold nothing beyond a band."""
+
+    def __init__(self, pairs: Pairs, band: Band) -> None:
+        self._pairs, self._band = pairs, band
+
+    def draw(self, rng: np.random.Generator) -> Pair:
+        """A fresh pair."""
+        return self._band.limited(self._pairs.draw(rng))
