@@ -16,7 +16,9 @@ from superlens.methods.zsdeconv.recipe import recipe_of
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.observing.observation import observe
 from superlens.optics import PSF, Objective
+from superlens.training.two_stage.banded import Band
 from superlens.training.two_stage.neighbours import neighbours
+from superlens.training.two_stage.pairs import Pair
 from superlens.training.two_stage.recipe import TwoStageRecipe
 
 GREEN = Objective(na=1.3, wavelength_nm=525)
@@ -94,11 +96,14 @@ def test_neighbours_are_frames_of_one_height_in_both_directions() -> None:
     assert sorted(neighbours(observation)) == [(0, 2), (1, 3), (2, 0), (2, 4), (3, 1), (3, 5), (4, 2), (5, 3)]
 
 
-def test_the_pair_is_two_frames_as_they_were_recorded() -> None:
+def test_the_target_is_a_recorded_frame_without_what_the_optics_do_not_pass() -> None:
     image = Image(counts((2, 32, 32)), "TYX", 65.0)
     prepared, found = recipe(image)
     _, (goal,) = found.draw(0)
-    frames = prepared.normaliser.forward(image.data.astype(np.float32) - 100)
+    band, ones = Band.of(prepared.optics), np.ones((32, 32), np.float32)
+    recorded = image.data.astype(np.float32) - 100
+    targets = [band.limited(Pair(ones, frame, ones, ones, (0.0, 1.0))).target for frame in recorded]
+    frames = prepared.normaliser.forward(np.stack(targets))
     turns = [np.rot90(frame[::m], q) for frame in frames for q in range(4) for m in (1, -1)]
     margin = (goal.shape[1] - 32) // 2
     inner = goal[0, margin : margin + 32, margin : margin + 32, 0]
