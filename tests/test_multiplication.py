@@ -76,17 +76,13 @@ def test_multiplied_light_is_told_from_plain_light(photons: float) -> None:
         assert estimate_camera(counts).camera.multiplied is camera.multiplied
 
 
-def test_a_crop_tells_what_the_whole_tells() -> None:
-    """Also one without a dark place, whose offset can't be seen. In doubt light is taken for multiplied, which costs less."""
+@pytest.mark.parametrize("seed", range(4))
+def test_a_crop_tells_what_the_whole_tells(seed: int) -> None:
+    """Also one without a dark place, whose offset can't be seen."""
     bright = 3.0 + ramp(6.0, side=128)
-
-    def found(camera: Camera) -> list[bool]:
-        crops = [np.rint(camera.expose(bright, rng(seed))) for seed in range(8)]
-        return [estimate_camera(counts).camera.multiplied for counts in crops]
-
-    assert all(found(MULTIPLIED))
-    assert not any(found(replace(PLAIN, read_noise_e=1.5)))
-    assert sum(found(replace(PLAIN, read_noise_e=0.0))) <= 2
+    for camera in (replace(PLAIN, read_noise_e=0.0), PLAIN, MULTIPLIED):
+        counts = np.rint(camera.expose(bright, rng(seed)))
+        assert estimate_camera(counts).camera.multiplied is camera.multiplied
 
 
 def test_an_emccd_is_recognised_from_its_counts_and_so_is_its_stretched_export() -> None:
@@ -102,14 +98,10 @@ def test_an_emccd_is_recognised_from_its_counts_and_so_is_its_stretched_export()
 def test_structure_is_not_taken_for_a_multiplier(kind: str, photons: float) -> None:
     psf = PSF.gaussian(250.0, pixel_nm=50.0)
     specimen = getattr(simulate, kind)((320, 320), rng(11))
-
-    def found(read_noise_e: float, seed: int, part: slice) -> bool:
-        camera = replace(PLAIN, read_noise_e=read_noise_e)
-        counts, *_ = simulate.expose(specimen, psf, camera, photons=photons, background=2.0, rng=rng(seed))
-        return estimate_camera(counts[part, part]).camera.multiplied
-
-    assert not any(found(1.5, 12, part) for part in (slice(None), slice(96), slice(-96, None)))
-    assert sum(found(0.0, seed, slice(None)) for seed in range(12, 16)) <= 1  # the nearest to multiplied light
+    for camera in (PLAIN, replace(PLAIN, read_noise_e=0.0)):
+        counts, *_ = simulate.expose(specimen, psf, camera, photons=photons, background=2.0, rng=rng(12))
+        for part in (counts, counts[:96, :96], counts[-96:, -96:]):
+            assert not estimate_camera(part).camera.multiplied
 
 
 def test_the_dark_noise_of_a_multiplier_is_light_and_not_read_noise() -> None:

@@ -23,13 +23,11 @@ EXCESS = 2.0
 _SKEWED = 1.1
 """Third cumulants over those of Poisson light of the same variance, above which light is taken for multiplied.
 
-Poisson light has 1, or less with read noise, multiplied light 1.5. Nearer to 1, and without much proof, since plain light taken for multiplied costs next to
-nothing, and multiplied light taken for plain leaves specks in what is learned.
+Poisson light has 1, or less with read noise, multiplied light 1.5. Nearer to 1, since plain light taken for multiplied costs next to nothing, and multiplied light
+taken for plain leaves specks in what is learned.
 """
 
-_SURE = 0.5  # standard errors above that
-
-_STRUCTURE = (0.8, 1.2)  # variances over those of the noise: beyond, structure is left or the noise is unlike
+_STRUCTURE = (0.9, 1.2)  # variances over those of the noise: beyond, structure is left or the noise is unlike
 _LEAST_CLASS = 800  # pixels that a class of brightness shall have
 _FEWEST_CLASSES = 3
 _CLASSES = 16
@@ -115,7 +113,7 @@ def multiplies(planes: NDArray[np.floating], gain: float, dark: float, *, doubt:
     total = np.sum(weight * plain**2)
     ratio = np.sum(weight * plain * skewness) / total
     chance = np.sqrt(np.sum((weight * plain) ** 2 * np.maximum(square - skewness**2, 0.0) / number)) / total
-    return bool(ratio - _SURE * np.hypot(chance, ratio * doubt) > _SKEWED)
+    return bool(ratio - np.hypot(chance, ratio * doubt) > _SKEWED)
 
 
 def shares_of_light(
