@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from superlens.camera import Camera, share_photons
-from superlens.optics import PSF, Response, image_of
+from superlens.optics import PSF, image_of
 from superlens.training.two_stage.banded import Band
-from superlens.training.two_stage.optics import SharpOptics
 from superlens.training.two_stage.pairs import Pair
 
 SHAPE = (96, 128)
@@ -51,12 +50,19 @@ def test_of_white_noise_the_share_of_the_band_is_left():
 @pytest.mark.parametrize("scale", [1, 2])
 def test_an_image_through_the_optics_lies_within_their_band(width_px, scale):
     psf = PSF.gaussian(100.0 * width_px, 100.0 / scale)
-    optics = SharpOptics.of(psf, "YX", scale, Response(1.5, 1.5))
     specimen = np.random.default_rng(2).poisson(0.05, [scale * n for n in SHAPE]).astype(np.float64)
     image = image_of(specimen, psf.data, scale=scale)
-    limited = Band.of(optics).limited(pair(image)).target
+    limited = Band.of(psf, 100.0).limited(pair(image)).target
     inner = (slice(12, -12),) * 2
     assert np.abs(limited - image)[inner].max() < 0.01 * np.ptp(image)
+
+
+def test_each_plane_of_a_volume_is_limited_by_itself():
+    planes = np.random.default_rng(5).normal(size=(3, *SHAPE)).astype(np.float32)
+    ones = np.ones_like(planes)
+    made = Band(0.2).limited(Pair(ones, planes, ones, ones, (0.0, 1.0))).target
+    for plane, limited in zip(planes, made, strict=True):
+        np.testing.assert_allclose(limited, Band(0.2).limited(pair(plane)).target, atol=1e-5)
 
 
 def test_a_speck_that_both_copies_hold_leaves_the_target():

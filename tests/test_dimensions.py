@@ -16,7 +16,6 @@ from superlens.methods.zsdeconv.recipe import recipe_of
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.observing.observation import observe
 from superlens.optics import PSF, Objective
-from superlens.training.two_stage.banded import Band
 from superlens.training.two_stage.neighbours import neighbours
 from superlens.training.two_stage.pairs import Pair
 from superlens.training.two_stage.recipe import TwoStageRecipe
@@ -100,7 +99,8 @@ def test_the_target_is_a_recorded_frame_without_what_the_optics_do_not_pass() ->
     image = Image(counts((2, 32, 32)), "TYX", 65.0)
     prepared, found = recipe(image)
     _, (goal,) = found.draw(0)
-    band, ones = Band.of(prepared.optics), np.ones((32, 32), np.float32)
+    band, ones = prepared.band, np.ones((32, 32), np.float32)
+    assert band is not None
     recorded = image.data.astype(np.float32) - 100
     targets = [band.limited(Pair(ones, frame, ones, ones, (0.0, 1.0))).target for frame in recorded]
     frames = prepared.normaliser.forward(np.stack(targets))

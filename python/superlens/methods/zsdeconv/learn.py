@@ -187,6 +187,7 @@ def _digest(prepared: Prepared) -> str:
     for observation in prepared.observations:
         digest.update(np.ascontiguousarray(observation.counts).tobytes())
     digest.update(np.ascontiguousarray(prepared.optics.bank.kernels).tobytes())
+    digest.update(repr(prepared.band).encode())
     return digest.hexdigest()
 
 

@@ -20,11 +20,14 @@ from superlens.observing.conditioning import Normaliser
 from superlens.observing.observation import Observation, observe
 from superlens.optics import PSF, RESPONSES, Objective, Response
 from superlens.predicting.haze import seems_hazy, separated
+from superlens.training.two_stage.banded import Band
 from superlens.training.two_stage.optics import SharpOptics
 
 __all__ = ["LEAST_SLICES", "Prepared", "prepare"]
 
 _TELLING_PIXELS = 64 * 64  # of a plane: in smaller ones one bright spot looks like shared noise
+
+_FINE = 2  # fine pixels along a camera pixel, for a PSF of which the band alone is asked
 
 _TELLING_PLANES = 8  # of an image that is asked how fine it is
 
@@ -45,6 +48,8 @@ class Prepared:
         Camera pixel; None when no optics are needed and the file states none.
     psf : PSF or None
         On the fine grid; None for denoising only.
+    band : Band or None
+        What the stated optics pass; None where none are stated, for denoising only.
     optics : SharpOptics
     normaliser : Normaliser
         Measured over all images.
@@ -60,6 +65,7 @@ class Prepared:
     observations: list[Observation]
     pixel_nm: float | None
     psf: PSF | None
+    band: Band | None
     optics: SharpOptics
     normaliser: Normaliser
     bins: int = 1
@@ -141,6 +147,7 @@ def prepare(
         observations=observations,
         pixel_nm=pixel_nm,
         psf=psf,
+        band=_band_of(optics, psf, pixel_nm, bins),
         optics=SharpOptics.of(psf, config.axes, config.scale, response or response_of(config), bins=bins),
         normaliser=Normaliser.measure(
             np.concatenate([s.ravel() for s in smooth]), np.concatenate([o.sigma.ravel() for o in observations])
@@ -258,17 +265,31 @@ def _fine_psf(optics: Objective | PSF | None, pixel_nm: float | None, scale: int
     if optics is None or pixel_nm is None:
         raise SuperlensError("optics is missing; give `na` and `wavelength_nm`, or `psf`, or ask for `denoise_only`")
     require_length_nm("pixel_nm", pixel_nm)
-    fine_nm = pixel_nm / scale
+    psf = _resampled(optics, pixel_nm / scale, z_step_nm)
+    psf.check_against(pixel_nm)
+    return psf
+
+
+def _resampled(optics: Objective | PSF, fine_nm: float, z_step_nm: float | None) -> PSF:
     if isinstance(optics, Objective):
-        psf = optics.psf(fine_nm, z_step_nm=z_step_nm)
-    elif z_step_nm is None:
-        psf = optics.at_focus().resample(fine_nm)
-    elif optics.data.ndim == 2:
+        return optics.psf(fine_nm, z_step_nm=z_step_nm)
+    if z_step_nm is None:
+        return optics.at_focus().resample(fine_nm)
+    if optics.data.ndim == 2:
         raise SuperlensError(
             "the PSF is a single plane and the image a volume; give a PSF stack, or `na` and `wavelength_nm`, "
             "or set `volume` to false to take each slice as an image"
         )
-    else:
-        psf = optics.resample(fine_nm, z_step_nm)
-    psf.check_against(pixel_nm)
-    return psf
+    return optics.resample(fine_nm, z_step_nm)
+
+
+def _band_of(optics: Objective | PSF | None, psf: PSF | None, pixel_nm: float | None, bins: int) -> Band | None:
+    """What the optics pass; for denoising only, which needs none, of those that are stated and fit the image."""
+    if pixel_nm is None:
+        return None
+    if psf is None and optics is not None:
+        try:
+            psf = _resampled(optics, pixel_nm / _FINE, None)
+        except SuperlensError:
+            return None
+    return None if psf is None else Band.of(psf, bins * pixel_nm)

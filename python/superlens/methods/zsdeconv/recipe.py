@@ -16,7 +16,7 @@ from superlens.methods.zsdeconv.pairs import held_out_copies, original_pairs, pa
 from superlens.methods.zsdeconv.prepared import Prepared
 from superlens.networks import Architecture, architecture
 from superlens.optics import Transfer, image_of
-from superlens.training.two_stage.banded import Band, BandedPairs
+from superlens.training.two_stage.banded import BandedPairs
 from superlens.training.two_stage.framing import LEAST_SEEN, ConditionedPatches, PaddedPatches
 from superlens.training.two_stage.held_out import HeldOut
 from superlens.training.two_stage.neighbours import refuse_motion, with_neighbours
@@ -64,9 +64,8 @@ def _ours(prepared: Prepared, network: keras.Model, known: Architecture) -> TwoS
     denoise = partial(framing.denoised, first_stage(network, known))
     blur = optics.blur if volumes else optics.blur_of_patches
     pairs, copies = pairs_of(config, recordings, sides, beside, denoise), held_out_copies(config)
-    if prepared.psf is not None and not volumes:
-        band = Band.of(optics)
-        pairs, copies = BandedPairs(pairs, band), band.limit_copies(copies)
+    if prepared.band is not None:
+        pairs, copies = BandedPairs(pairs, prepared.band), prepared.band.limit_copies(copies)
     return TwoStageRecipe(
         pairs=pairs,
         framing=framing,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import fft
 
-from superlens.training.two_stage.optics import SharpOptics
+from superlens.optics import PSF
 from superlens.training.two_stage.pairs import Pair, Pairs
 from superlens.training.two_stage.recordings import Recording
 
@@ -30,25 +30,26 @@ class Band:
     Attributes
     ----------
     limit : float
-        Cycles per camera pixel up to which a target is kept whole.
+        Cycles per pixel, along y and x, up to which a target is kept whole.
     """
 
     limit: float
 
     @classmethod
-    def of(cls, optics: SharpOptics) -> Band:
-        """What passes a plane through such optics, and a quarter more."""
-        pixel_um = optics.psf.pixel_nm * optics.scale / 1000
-        return cls(_BEYOND * optics.psf.cutoff_per_um * pixel_um)
+    def of(cls, psf: PSF, pixel_nm: float) -> Band:
+        """What passes each plane through such optics, and a quarter more, where a pixel of the targets has this side."""
+        return cls(_BEYOND * psf.cutoff_per_um * pixel_nm / 1000)
 
     def limited(self, pair: Pair) -> Pair:
-        """The pair with a target, shape ``(Y, X)``, that holds nothing beyond; its mean and all that is smoother stay."""
-        frequencies = np.hypot(*np.ix_(*(np.arange(n) / (2 * n) for n in pair.target.shape)))
+        """The pair with a target, shape ``([Z,] Y, X)``, whose planes hold nothing beyond; their means and all that is smoother stay."""
+        frequencies = np.hypot(*np.ix_(*(np.arange(n) / (2 * n) for n in pair.target.shape[-2:])))
         over = np.clip((frequencies / self.limit - 1) / _EDGE, 0.0, 1.0)
         if not over.any():
             return pair
-        kept = 0.5 * (1 + np.cos(np.pi * over))
-        target = fft.idctn(fft.dctn(pair.target, norm="ortho") * kept, norm="ortho")  # mirrored beyond the edges
+        kept, plane = 0.5 * (1 + np.cos(np.pi * over)), (-2, -1)
+        target = fft.idctn(
+            fft.dctn(pair.target, axes=plane, norm="ortho") * kept, axes=plane, norm="ortho"
+        )  # mirrored beyond the edges
         return replace(pair, target=target.astype(np.float32))
 
     def limit_copies(
