@@ -5,7 +5,7 @@ its docstring what data range it takes and whether anything is fitted first, bec
 methods differ.
 
 `fidelity` needs the truth, `resolution` needs two images or one, `consistency` needs the data, `profiles` needs a line, and `blur`
-needs the PSF that the image is said to have, and `found_psf` finds one.
+needs the PSF that the image is said to have, `found_psf` finds one, and `visible` says how fine the image visibly is.
 """
 
 from superlens.metrics.blur import BlurWidth, blur_width
@@ -26,6 +26,7 @@ from superlens.metrics.resolution import (
     frc_resolution,
     power_spectrum_radial,
 )
+from superlens.metrics.visible import visible_limit
 
 __all__ = [
     "BlurWidth",
@@ -50,4 +51,5 @@ __all__ = [
     "shown_width_px",
     "rsp_rse",
     "ssim",
+    "visible_limit",
 ]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from superlens.metrics.resolution import power_spectrum_radial
+from superlens.metrics.resolution import mean_spectrum
 from superlens.optics import PSF
 
 __all__ = ["BlurWidth", "blur_width"]
@@ -26,7 +26,6 @@ _STEEPEST, _SOFTNESS = 2.5, 16.0
 """Exponent up to which any is as likely as another, and the rise of the deviance for each one beyond, squared: sharp things have no more, and
 an exponent of 5 is how a PSF looks that is a third too narrow."""
 _LOWEST = 0.2  # of the cutoff: below it the spectrum is the specimen's, and out-of-focus light's
-_RINGS = 64
 _MODEL, _NOISE_MODEL = (
     1 / 8,
     0.03,
@@ -148,7 +147,9 @@ def blur_width(
     if min(counts.shape[-2:]) < 64 or not len(planes):
         return None
     lowest = _LOWEST * _cutoff(*psf.radial_transfer())
-    frequency, power, coefficients = _rings(planes, pixel_nm, lowest)
+    frequency, power, coefficients = mean_spectrum(planes, pixel_nm)
+    used = frequency > lowest
+    frequency, power, coefficients = frequency[used], power[used], coefficients[used]
     if len(frequency) < 12:
         return None
     noise = _noise_shape(covariance, frequency * pixel_nm / 1000)
@@ -206,20 +207,6 @@ def _modes(coefficients: Float64, power: Float64, noise: Float64) -> Float64:
 def _cutoff(frequency: Float64, transfer: Float64) -> float:
     """Where less than a hundredth passes; infinite for a PSF that is sampled too coarsely to tell."""
     return float(frequency[int(np.argmax(transfer < 0.01))]) if (transfer < 0.01).any() else np.inf
-
-
-def _rings(planes: Float64, pixel_nm: float, lowest: float) -> tuple[Float64, Float64, Float64]:
-    """Frequency, power and number of independent coefficients of at most `_RINGS` rings up to the Nyquist frequency."""
-    found = [power_spectrum_radial(plane, pixel_nm) for plane in planes]
-    frequency, power = found[0][0], np.mean([one for _, one in found], axis=0)
-    coefficients = np.pi * np.arange(1, len(frequency) + 1) / 1.5  # of a half plane, fewer by the window
-    join = max(len(frequency) // _RINGS, 1)
-    starts = np.arange(0, len(frequency), join)
-    total = np.add.reduceat(coefficients, starts)
-    frequency = np.add.reduceat(frequency * coefficients, starts) / total
-    power = np.add.reduceat(power * coefficients, starts) / total
-    used = frequency > lowest
-    return frequency[used], power[used], len(planes) * total[used]
 
 
 def _noise_shape(covariance: NDArray[np.floating] | None, cycles_per_pixel: Float64) -> Float64:

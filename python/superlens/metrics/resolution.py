@@ -234,6 +234,31 @@ def power_spectrum_radial(image: Array, pixel_nm: float) -> tuple[Float64, Float
     return _ring_frequencies(image.shape, pixel_nm), _ring_sums(power, ring, count) / counts
 
 
+def mean_spectrum(planes: Array, pixel_nm: float, rings: int = 64) -> tuple[Float64, Float64, Float64]:
+    """The power of several planes in common, in few rings.
+
+    Parameters
+    ----------
+    planes : ndarray, shape (N, Y, X)
+    pixel_nm : float
+    rings : int
+        At most so many.
+
+    Returns
+    -------
+    frequency_per_um, power, coefficients : ndarray, float64, shape (n,)
+        Of each ring: its frequency, the mean of `power_spectrum_radial`, and how many independent coefficients it stands for.
+    """
+    found = [power_spectrum_radial(plane, pixel_nm) for plane in planes]
+    frequency, power = found[0][0], np.mean([one for _, one in found], axis=0)
+    coefficients = np.pi * np.arange(1, len(frequency) + 1) / 1.5  # of a half plane, fewer by the window
+    starts = np.arange(0, len(frequency), max(len(frequency) // rings, 1))
+    total = np.add.reduceat(coefficients, starts)
+    frequency = np.add.reduceat(frequency * coefficients, starts) / total
+    power = np.add.reduceat(power * coefficients, starts) / total
+    return frequency, power, len(planes) * total
+
+
 def _check_plane(image: Float64, pixel_nm: float, least: int = 16) -> None:
     if image.ndim != 2 or min(image.shape) < least or not np.isfinite(image).all():
         raise SuperlensError(

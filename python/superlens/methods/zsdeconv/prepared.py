@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from superlens.camera import refuse_offset, smoothed_signal
 from superlens.errors import SuperlensError, require_length_nm
@@ -49,7 +50,7 @@ class Prepared:
     psf : PSF or None
         On the fine grid; None for denoising only.
     band : Band or None
-        What the stated optics pass; None where none are stated, for denoising only.
+        What the stated optics pass or, where none are stated, what the image shows; None where it does not show where its light ends.
     optics : SharpOptics
     normaliser : Normaliser
         Measured over all images.
@@ -147,7 +148,7 @@ def prepare(
         observations=observations,
         pixel_nm=pixel_nm,
         psf=psf,
-        band=_band_of(optics, psf, pixel_nm, bins),
+        band=_band(optics, psf, pixel_nm, observations, bins),
         optics=SharpOptics.of(psf, config.axes, config.scale, response or response_of(config), bins=bins),
         normaliser=Normaliser.measure(
             np.concatenate([s.ravel() for s in smooth]), np.concatenate([o.sigma.ravel() for o in observations])
@@ -283,13 +284,26 @@ def _resampled(optics: Objective | PSF, fine_nm: float, z_step_nm: float | None)
     return optics.resample(fine_nm, z_step_nm)
 
 
-def _band_of(optics: Objective | PSF | None, psf: PSF | None, pixel_nm: float | None, bins: int) -> Band | None:
-    """What the optics pass; for denoising only, which needs none, of those that are stated and fit the image."""
-    if pixel_nm is None:
-        return None
-    if psf is None and optics is not None:
+def _band(
+    optics: Objective | PSF | None,
+    psf: PSF | None,
+    pixel_nm: float | None,
+    observations: Sequence[Observation],
+    bins: int,
+) -> Band | None:
+    """What the optics pass; for denoising only, which needs none, of those that are stated and fit the image, or what the image shows."""
+    if psf is None and optics is not None and pixel_nm is not None:
         try:
             psf = _resampled(optics, pixel_nm / _FINE, None)
         except SuperlensError:
-            return None
-    return None if psf is None else Band.of(psf, bins * pixel_nm)
+            psf = None
+    if psf is not None and pixel_nm is not None:
+        return Band.of(psf, bins * pixel_nm)
+    shown = [Band.shown_by(_some_planes(o)) for o in observations] if bins == 1 else [None]
+    known = [band for band in shown if band is not None]
+    return max(known, key=lambda band: band.limit) if len(known) == len(shown) else None
+
+
+def _some_planes(observation: Observation) -> NDArray[np.float32]:
+    planes = observation.counts.reshape(-1, *observation.counts.shape[-2:])
+    return planes[:: max(1, len(planes) // _TELLING_PLANES)][:_TELLING_PLANES]

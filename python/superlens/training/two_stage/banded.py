@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import fft
 
+from superlens.metrics import visible_limit
 from superlens.optics import PSF
 from superlens.training.two_stage.pairs import Pair, Pairs
 from superlens.training.two_stage.recordings import Recording
@@ -20,6 +23,7 @@ from superlens.training.two_stage.recordings import Recording
 __all__ = ["Band", "BandedPairs"]
 
 _BEYOND = 1.25  # cutoffs of the stated PSF that are kept, since it may be narrower by a fifth than stated
+_BEYOND_SEEN = 2.0  # times the frequency up to which an image shows light, since fainter light does not end there
 _EDGE = 0.15  # of that, over which the filter falls to nothing
 
 
@@ -39,6 +43,12 @@ class Band:
     def of(cls, psf: PSF, pixel_nm: float) -> Band:
         """What passes each plane through such optics, and a quarter more, where a pixel of the targets has this side."""
         return cls(_BEYOND * psf.cutoff_per_um * pixel_nm / 1000)
+
+    @classmethod
+    def shown_by(cls, planes: NDArray[np.floating[Any]]) -> Band | None:
+        """Twice as much as planes, shape ``(N, Y, X)``, visibly hold, where nobody states the optics; None where they do not show it."""
+        limit = visible_limit(planes)
+        return None if limit is None else cls(_BEYOND_SEEN * limit)
 
     def limited(self, pair: Pair) -> Pair:
         """The pair with a target, shape ``([Z,] Y, X)``, whose planes hold nothing beyond; their means and all that is smoother stay."""

@@ -1,0 +1,76 @@
+"""The frequency up to which an image shows light: bounded by its optics, whatever its camera."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from superlens.camera import Camera
+from superlens.metrics import visible_limit
+from superlens.optics import PSF, image_of
+from superlens.training.two_stage.banded import Band
+
+PLAIN, MULTIPLYING = Camera(2.0, 100.0, 1.5), Camera(2.0, 100.0, 0.5, multiplied=True)
+
+
+def recorded(width_px: float, photons: float, camera: Camera, side: int = 192, seed: int = 0) -> np.ndarray:
+    """Points through a PSF, in a plane of their own."""
+    rng = np.random.default_rng(seed)
+    specimen = np.zeros((2 * side, 2 * side))
+    specimen[tuple(rng.integers(0, 2 * side, (2, side)))] = 1.0
+    image = image_of(specimen, PSF.gaussian(100.0 * width_px, 50.0).data, scale=2)
+    return camera.expose(photons * image / image.max() + 2, rng)[None]
+
+
+@pytest.mark.parametrize("camera", [PLAIN, MULTIPLYING], ids=["plain", "multiplying"])
+@pytest.mark.parametrize("width_px", [4.0, 6.0])
+@pytest.mark.parametrize("photons", [10, 100, 1000])
+def test_no_image_shows_more_than_its_optics_pass(camera, width_px, photons):
+    cutoff = Band.of(PSF.gaussian(100.0 * width_px, 50.0), 100.0).limit / 1.25
+    limit = visible_limit(recorded(width_px, photons, camera))
+    assert limit is not None
+    assert limit < 1.15 * cutoff
+
+
+def test_more_light_shows_more():
+    limits = [visible_limit(recorded(5.0, photons, PLAIN)) for photons in (5, 50, 5000)]
+    assert limits == sorted(limits)
+    assert limits[-1] > 1.2 * limits[0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_gain_offset_and_quarter_turns_change_nothing(seed):
+    image = recorded(3.0, 100, PLAIN, seed=seed)
+    limit = visible_limit(image)
+    assert visible_limit(3.5 * image + 1000) == pytest.approx(limit)
+    assert visible_limit(np.rot90(image, axes=(1, 2))) == pytest.approx(limit)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_noise_alone_shows_nothing_fine(seed):
+    noise = PLAIN.expose(np.full((192, 192), 20.0), np.random.default_rng(seed))[None]
+    limit = visible_limit(noise)
+    assert limit is not None
+    assert limit < 0.1
+
+
+def test_light_that_reaches_the_finest_rings_has_no_limit():
+    assert visible_limit(recorded(1.0, 1000, PLAIN)) is None
+
+
+def test_noise_that_neighbours_share_has_no_limit():
+    noise = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(192, 192)), 0.6)
+    assert visible_limit(noise[None]) is None
+
+
+def test_small_and_even_images_have_none():
+    assert visible_limit(np.random.default_rng(0).normal(size=(1, 63, 200))) is None
+    assert visible_limit(np.full((1, 96, 96), 7.0)) is None
+
+
+def test_a_band_keeps_twice_what_is_visible():
+    image = recorded(4.5, 100, PLAIN)
+    band, limit = Band.shown_by(image), visible_limit(image)
+    assert band is not None
+    assert band.limit == pytest.approx(2 * limit)
