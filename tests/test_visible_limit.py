@@ -64,7 +64,10 @@ def test_noise_that_neighbours_share_has_no_limit():
     assert visible_limit(noise[None]) is None
 
 
-def test_small_and_even_images_have_none():
+def test_small_and_even_images_and_those_with_holes_have_none():
+    holed = recorded(4.0, 100, PLAIN)
+    holed[0, 5, 5] = np.nan
+    assert visible_limit(holed) is None
     assert visible_limit(np.random.default_rng(0).normal(size=(1, 63, 200))) is None
     assert visible_limit(np.full((1, 96, 96), 7.0)) is None
 

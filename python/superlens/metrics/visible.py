@@ -31,7 +31,7 @@ def visible_limit(planes: NDArray[np.floating]) -> float | None:
     Returns
     -------
     float or None
-        Cycles per pixel. None where the planes are small or even, where light reaches the finest rings, and where the noise is not white, so
+        Cycles per pixel. None where the planes are small, even or not finite, where light reaches the finest rings, and where the noise is not white, so
         that nothing tells it from light.
 
     Notes
@@ -40,7 +40,7 @@ def visible_limit(planes: NDArray[np.floating]) -> float | None:
     so that it holds whatever the law of the noise is.
     """
     planes = np.asarray(planes, np.float64)
-    if min(planes.shape[-2:]) < _LEAST or np.ptp(planes) == 0:
+    if min(planes.shape[-2:]) < _LEAST or not np.isfinite(planes).all() or np.ptp(planes) == 0:
         return None
     frequency, power, coefficients = mean_spectrum(planes, 1000.0)
     outer = frequency >= _FLOOR
