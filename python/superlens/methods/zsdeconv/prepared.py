@@ -50,7 +50,7 @@ class Prepared:
     psf : PSF or None
         On the fine grid; None for denoising only.
     band : Band or None
-        What the stated optics pass or, where none are stated, what the image shows; None where it does not show where its light ends.
+        What trains: up to what the stated optics pass, and to what the images may show where they show where their light ends; None for all.
     optics : SharpOptics
     normaliser : Normaliser
         Measured over all images.
@@ -291,17 +291,18 @@ def _band(
     observations: Sequence[Observation],
     bins: int,
 ) -> Band | None:
-    """What the optics pass; for denoising only, which needs none, of those that are stated and fit the image, or what the image shows."""
+    """What the optics pass, where they are stated, and no more than the images may show; for denoising only, of optics that fit the image."""
     if psf is None and optics is not None and pixel_nm is not None:
         try:
             psf = _resampled(optics, pixel_nm / _FINE, None)
         except SuperlensError:
             psf = None
-    if psf is not None and pixel_nm is not None:
-        return Band.of(psf, bins * pixel_nm)
+    passed = None if psf is None or pixel_nm is None else Band.of(psf, bins * pixel_nm)
     shown = [Band.shown_by(_some_planes(o)) for o in observations] if bins == 1 else [None]
-    known = [band for band in shown if band is not None]
-    return max(known, key=lambda band: band.limit) if len(known) == len(shown) else None
+    if None in shown:
+        return passed
+    widest = max((band for band in shown if band is not None), key=lambda band: band.limit)
+    return widest if passed is None else min(passed, widest, key=lambda band: band.limit)
 
 
 def _some_planes(observation: Observation) -> NDArray[np.float32]:

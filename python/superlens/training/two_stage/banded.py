@@ -46,7 +46,7 @@ class Band:
 
     @classmethod
     def shown_by(cls, planes: NDArray[np.floating[Any]]) -> Band | None:
-        """Twice as much as planes, shape ``(N, Y, X)``, visibly hold, where nobody states the optics; None where they do not show it."""
+        """Twice as much as planes, shape ``(N, Y, X)``, visibly hold, None where they do not show where their light ends."""
         limit = visible_limit(planes)
         return None if limit is None else cls(_BEYOND_SEEN * limit)
 
