@@ -122,7 +122,7 @@ def _messages(
     if blur is not None and blur.note:
         said.append(blur.note)
     if config.denoise_only:
-        said.append("denoising only: no optics were used and no detail was sharpened")
+        said.append("denoising only: no detail was sharpened")
     return tuple(said)
 
 
