@@ -16,7 +16,7 @@ from scipy import fft, signal
 from superlens.errors import SuperlensError
 from superlens.metrics.fidelity import paired
 
-__all__ = ["FrcCurve", "decorrelation_resolution", "frc", "frc_resolution", "power_spectrum_radial"]
+__all__ = ["FrcCurve", "decorrelation_resolution", "frc", "frc_resolution", "mean_spectrum", "power_spectrum_radial"]
 
 Array: TypeAlias = NDArray[Any]
 Float64: TypeAlias = NDArray[np.float64]

@@ -113,7 +113,7 @@ def cells() -> list[Cell]:
             Cell(f"sr/{name}/{method}", _sharpened, {"name": name, "method": method}, method in _OURS)
             for name, pair in SHARPENING.items()
             if (folder / pair.image).exists()
-            for method in ("raw", "rl", "rl-haze", "rl-blind", "rl-haze-blind", "rl-filtered", *_OURS, "start-filtered")
+            for method in ("raw", "rl", "rl-haze", "rl-blind", "rl-haze-blind", "rl-filtered", *_OURS)
         ),
         *(
             Cell(f"sr/{_SOFT}/{method}", _sharpened, {"name": _SOFT, "method": method}, True)
@@ -239,7 +239,7 @@ def _ours_wide(
     return _ours(image, PSF.gaussian(_WIDE * psf.fwhm_nm, psf.pixel_nm), scale, reference, **settings)
 
 
-_OURS = ("start", "start-softer", "start-separate", "fast", "fast-separate")
+_OURS = ("start", "start-softer", "start-separate", "start-filtered", "fast", "fast-separate")
 _SHARPEN: dict[str, Callable[..., tuple[dict[str, Any], Array]]] = {
     "raw": _raw,
     "rl": _lucy,

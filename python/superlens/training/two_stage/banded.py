@@ -46,7 +46,7 @@ class Band:
 
     @classmethod
     def shown_by(cls, planes: NDArray[np.floating[Any]]) -> Band | None:
-        """Twice as much as planes, shape ``(N, Y, X)``, visibly hold, None where they do not show where their light ends."""
+        """Twice as much as planes, shape ``(N, Y, X)``, visibly hold; None where they do not show where their light ends."""
         limit = visible_limit(planes)
         return None if limit is None else cls(_BEYOND_SEEN * limit)
 
@@ -57,9 +57,8 @@ class Band:
         if not over.any():
             return pair
         kept, plane = 0.5 * (1 + np.cos(np.pi * over)), (-2, -1)
-        target = fft.idctn(
-            fft.dctn(pair.target, axes=plane, norm="ortho") * kept, axes=plane, norm="ortho"
-        )  # mirrored beyond the edges
+        waves = fft.dctn(pair.target, axes=plane, norm="ortho")  # mirrored beyond the edges
+        target = fft.idctn(waves * kept, axes=plane, norm="ortho")
         return replace(pair, target=target.astype(np.float32))
 
     def limit_copies(
