@@ -9,11 +9,13 @@ import pytest
 from click.testing import CliRunner
 from scipy import ndimage
 
+from superlens import simulate
 from superlens.cli import main
 from superlens.enhancing import enhance, predict, predict_file
 from superlens.image import Image
 from superlens.io import read, write
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
+from superlens.networks.haze import QUANTILES
 from superlens.observing.haze import HAZE_CHANNELS, Haze, cell_side, cells_of, cells_within, channels_of, haze_reach
 from superlens.optics import PSF, Objective
 from superlens.predicting.request import BlockOptions
@@ -96,6 +98,19 @@ def test_haze_is_never_negative_and_never_more_than_the_light():
     assert haze.grid.max() <= light.max()
 
 
+def test_haze_that_is_sure_spans_cells_and_is_never_more_than_is_said():
+    """A spot is no haze, an even field is, and where shares rise nothing gets less."""
+    spot = np.zeros((1, 40, 40), np.float32)
+    spot[0, 20, 20] = 100
+    ones = np.ones_like(spot)
+    assert Haze.of(ones, spot, 2, under=True).grid.max() == 0
+    np.testing.assert_allclose(Haze.of(0.3 * ones, 5 * ones, 2, under=True).grid, 1.5, rtol=1e-5)
+    light = np.random.default_rng(0).random((1, 40, 40)).astype(np.float32)
+    less, more = (Haze.of(share * ones, light, 2, under=True).grid for share in (0.3, 0.6))
+    assert np.all(less <= more)
+    assert more.sum() <= Haze.of(0.6 * ones, light, 2).grid.sum()
+
+
 # -- learning it -----------------------------------------------------------------------------------------------------
 
 
@@ -120,21 +135,41 @@ def test_a_field_depends_on_seed_and_number_alone():
     assert inputs.shape[:3] == goal.shape[:3]
 
 
-def test_the_loss_is_least_for_the_right_shares_and_looks_at_every_field():
-    rng = np.random.default_rng(0)
-    goal = np.stack([rng.random((3, 8, 8)), np.ones((3, 8, 8))], -1).astype(np.float32)
-    right = float(share_loss((goal,), goal[..., :1]))
+def goals(shares, dense):
+    """Of cells that all count alike."""
+    return np.stack([shares, np.ones_like(shares), np.full_like(shares, dense)], -1)
+
+
+@pytest.mark.parametrize("dense", [0, 1])
+def test_the_loss_is_least_for_the_right_shares_and_looks_at_every_field(dense):
+    shares = np.random.default_rng(0).random((3, 8, 8)).astype(np.float32)
+    goal, outputs = goals(shares, dense), 1 + len(QUANTILES)
+    right = float(share_loss((goal,), [shares[..., None]] * outputs))
     for field in range(3):
-        wrong = goal[..., :1].copy()
+        wrong = shares[..., None].copy()
         wrong[field] = 1 - wrong[field]
-        assert float(share_loss((goal,), wrong)) > right + 0.01
+        assert float(share_loss((goal,), [wrong] * outputs)) > right + 0.01
+
+
+def test_the_loss_is_least_at_the_mean_and_at_the_quantiles_of_shares_that_look_the_same():
+    """The mean of fields with dark places, the quantiles of dense ones."""
+    shares = np.random.default_rng(0).beta(1, 3, (2, 100, 100)).astype(np.float32)
+    goal = np.concatenate([goals(one[None], dense) for dense, one in enumerate(shares)])
+    best = [shares[0].mean(), *np.quantile(shares[1], QUANTILES)]
+    even = np.ones((*shares.shape, 1), np.float32)
+    least = float(share_loss((goal,), [np.float32(value) * even for value in best]))
+    for output in range(len(best)):
+        for off in (-0.02, 0.02):
+            other = [np.float32(value + off * (k == output)) * even for k, value in enumerate(best)]
+            assert float(share_loss((goal,), other)) > least
 
 
 def test_training_learns_to_tell_fields_apart():
     """Bright even cells are all haze here and dark ones none: some steps halve the distance of the loss to what is best."""
     rng = np.random.default_rng(0)
     share = (rng.random((16, 32, 32, 1)) > 0.5).astype(np.float16)
-    fields = Fields(np.repeat(share, HAZE_CHANNELS, -1), np.concatenate([share, np.ones_like(share)], -1))
+    ones = np.ones_like(share)
+    fields = Fields(np.repeat(share, HAZE_CHANNELS, -1), np.concatenate([share, ones, 0 * ones], -1))
     _, history = pretrain(fields, steps=30, seed=0)
     assert history.records[-1].loss < 0.6
 
@@ -151,6 +186,14 @@ def hazy(shape=(96, 80), seed=0):
     lines = sum(np.exp(-((y - r) ** 2) / 6) for r in (20, 48, 70)) + np.exp(-((x - 40) ** 2) / 6)
     smooth = 3 + 2 * np.cos(2 * np.pi * x / shape[1]) * np.sin(np.pi * y / shape[0])
     return Image(rng.poisson(60 * (lines + smooth)).astype(np.float32) + 100, "YX", pixel_nm=60.0, name="hazy")
+
+
+def on_darkness():
+    """Bright thin lines and nothing else."""
+    image = hazy()
+    y = np.indices(image.data.shape)[0]
+    lines = sum(np.exp(-((y - r) ** 2) / 6) for r in (20, 48, 70))
+    return image.with_data(np.random.default_rng(0).poisson(400 * lines).astype(np.float32) + 100)
 
 
 def enhanced(image, **settings):
@@ -182,17 +225,39 @@ def test_keep_tells_nothing_apart():
     assert kept.image.data.mean() == pytest.approx(kept.observation.counts.mean(), rel=0.02)
 
 
+def test_auto_tells_apart_no_more_than_is_likely(apart):
+    """What is sure is at most the mean of what may be, place by place but for a little, and the light is conserved."""
+    sure = enhanced(hazy(), haze="auto")
+    assert "haze" in sure.roles
+    most = apart["haze"].data
+    assert np.all(sure["haze"].data <= most + 0.05 * most.max())
+    assert sure["haze"].data.mean() / sure.observation.counts.mean() > 0.05
+    total = sure.image.data.mean() + sure["haze"].data.mean()
+    assert total == pytest.approx(sure.observation.counts.mean(), rel=0.02)
+    assert any("at least" in message for message in sure.messages)
+
+
+def test_auto_leaves_lines_on_darkness_alone():
+    assert "haze" not in enhanced(on_darkness(), haze="auto").roles
+
+
+@pytest.mark.parametrize("photons", [15, 100])
+def test_auto_leaves_dense_specimens_in_focus_alone(photons):
+    """Nuclei, which no network has seen; the mean of what may be takes a part of them."""
+    rng = np.random.default_rng(1)
+    specimen = ndimage.gaussian_filter(simulate.STRUCTURES["nuclei"]((256, 256), rng), 3.7)
+    light = ndimage.zoom(specimen, 0.5, order=1) / np.percentile(specimen, 95)
+    image = Image(rng.poisson(photons * light).astype(np.float32) + 100, "YX", pixel_nm=60.0, name="nuclei")
+    assert "haze" not in enhanced(image, haze="auto").roles
+
+
 def test_who_keeps_much_haze_is_told_how_to_separate_it():
     kept = enhanced(hazy(), haze="keep")
     assert any("`haze` to separate" in message or "--haze to separate" in message for message in kept.messages)
 
 
 def test_nobody_is_told_of_haze_where_lines_stand_on_darkness_or_the_microscope_keeps_it_out():
-    dark = hazy()
-    y = np.indices(dark.data.shape)[0]
-    lines = sum(np.exp(-((y - r) ** 2) / 6) for r in (20, 48, 70))
-    dark = dark.with_data(np.random.default_rng(0).poisson(400 * lines).astype(np.float32) + 100)
-    assert not any("out of focus" in message for message in enhanced(dark, haze="keep").messages)
+    assert not any("out of focus" in message for message in enhanced(on_darkness(), haze="keep").messages)
     confocal = Objective(na=1.3, wavelength_nm=525, modality="confocal", excitation_nm=488)
     settings = ZSDeconvConfig.of("fast", steps=0, flips=1, offset=100.0)
     assert not any("out of focus" in m for m in enhance(hazy(), confocal, config=settings).messages)
@@ -203,9 +268,11 @@ def test_a_model_applies_what_it_was_told_to_other_images(apart):
     assert "haze" in other.roles
 
 
-def test_blocks_have_the_haze_of_the_whole(apart, tmp_path):
+@pytest.mark.parametrize("mode", ["separate", "auto"])
+def test_blocks_have_the_haze_of_the_whole(mode, tmp_path):
     source, model = tmp_path / "hazy.tif", tmp_path / "model.zip"
     write(source, hazy())
+    apart = enhanced(hazy(), haze=mode)
     apart.model.save(model)
     options = BlockOptions(also=("denoised",), block=32)
     made = predict_file(model, source, tmp_path / "out.ome.zarr", options=options)

@@ -30,7 +30,7 @@ class Architecture:
     make : callable
         Returns the `keras.Model`; its keyword arguments are the ``network_config`` of a model file.
     outputs : tuple of str
-        Roles of what it gives, in order: "denoised", "sharp", "log_sigma", "density", "haze".
+        Roles of what it gives, in order: "denoised", "sharp", "log_sigma", "density", "haze" and "sure_..", quantiles of it.
     align : int
         Sides of an input must be multiples of this many pixels.
     reach : int

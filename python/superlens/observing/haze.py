@@ -30,6 +30,7 @@ _LIMIT = 3.0  # of a channel
 _CELLS = 2  # along the width of the PSF
 _LEAST_SIDE = 2  # of a cell, camera pixels
 _SMOOTH = 0.7  # of the haze, cells
+_UNDER, _SMOOTH_UNDER = 5, 1.5  # of the haze that is sure: cells that it spans at least, and its smoothness
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,11 +155,15 @@ class Haze:
     side: int
 
     @classmethod
-    def of(cls, shares: NDArray[np.floating], light: Array, side: int) -> Haze:
-        """From the share of the light of each cell, both of shape (N, y, x)."""
-        haze = np.clip(shares, 0, 1) * np.maximum(light, 0)
-        smooth = ndimage.gaussian_filter(haze, (0, _SMOOTH, _SMOOTH), mode="nearest")
-        return cls(np.asarray(smooth, np.float32), side)
+    def of(cls, shares: NDArray[np.floating], light: Array, side: int, *, under: bool = False) -> Haze:
+        """From the share of the light of each cell, both of shape (N, y, x).
+
+        ``under`` leaves out what is narrower than two and a half widths of the PSF: structures, and the noise of the cells.
+        """
+        haze, smooth = np.clip(shares, 0, 1) * np.maximum(light, 0), _SMOOTH
+        if under:
+            haze, smooth = ndimage.grey_opening(haze, (1, _UNDER, _UNDER), mode="nearest"), _SMOOTH_UNDER
+        return cls(np.asarray(ndimage.gaussian_filter(haze, (0, smooth, smooth), mode="nearest"), np.float32), side)
 
     def at(self, plane: int, rows: NDArray[np.integer], columns: NDArray[np.integer]) -> Array:
         """The haze at rows and columns of a plane, interpolated linearly, shape ``(len(rows), len(columns))``, counts."""

@@ -1,7 +1,8 @@
 """Train the network that finds out-of-focus light, on simulated specimens in depth.
 
-The network sees the cells of fields drawn by `superlens.starts.depth` and learns the share of their light that came from out of focus.
-Fields without any teach it to leave dense and smooth specimens alone. No real image has been seen.
+The network sees the cells of fields drawn by `superlens.starts.depth` and learns the share of their light that came from out of focus: its mean where
+specimens leave dark places, which is what somebody vouches for who asks to separate haze, and its quantiles (`superlens.networks.haze.QUANTILES`) for
+dense specimens too. No real image has been seen.
 
 In: seeds and numbers. Out: the weights of ``networks.haze``. The shipped ones are made by ``python -m superlens.starts.haze OUT``.
 """
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from superlens import __version__
 from superlens.model import Model, ModelConfig
 from superlens.networks import architecture, build
+from superlens.networks.haze import QUANTILES
 from superlens.observing.haze import HAZE_CHANNELS
 from superlens.progress import Progress, silent
 from superlens.starts.command import start_command
@@ -46,8 +48,8 @@ class Fields:
     Attributes
     ----------
     channels : ndarray, shape (N, 128, 128, HAZE_CHANNELS), float16
-    goal : ndarray, shape (N, 128, 128, 2), float16
-        Share of the light that is haze, and how much the cell counts.
+    goal : ndarray, shape (N, 128, 128, 3), float16
+        Share of the light that is haze, how much the cell counts, and 1 in fields that may be dense, 0 in others.
     """
 
     channels: NDArray[np.float16]
@@ -56,8 +58,8 @@ class Fields:
     @classmethod
     def draw(cls, number: int, *, seed: int, count: int = 1000, workers: int = 1) -> Fields:
         """Draw so many, field ``i`` by ``(seed, i)`` alone, from so many specimens."""
-        global _POOL
-        _POOL = specimens(count, np.random.default_rng(seed), dense=False)
+        global _POOLS
+        _POOLS = [specimens(count, np.random.default_rng(seed), dense=dense) for dense in (False, True)]
         with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as executor:
             drawn = list(executor.map(partial(_numbered, seed), range(number), chunksize=50))
         return cls(*(np.stack(part) for part in zip(*drawn, strict=True)))
@@ -73,21 +75,33 @@ class Fields:
         return inputs, (goals,)
 
 
-_POOL: NDArray[np.float16] | None = None  # shared with the workers by fork
+_POOLS: list[NDArray[np.float16]] = []  # shared with the workers by fork
 
 
 def _numbered(seed: int, number: int) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
-    assert _POOL is not None
-    channels, goal = draw_field(_POOL, np.random.default_rng((seed, number)))
+    dense = number % 2
+    channels, goal = draw_field(_POOLS[dense], np.random.default_rng((seed, number)))
+    goal = np.concatenate([goal, np.full_like(goal[..., :1], dense)], -1)
     return channels.astype(np.float16), goal.astype(np.float16)
 
 
 def share_loss(targets: Sequence[Any], outputs: Any) -> Any:
-    """Cross entropy of the share, whose minimum is its mean; bright cells count more."""
-    share, weight = targets[0][..., 0], targets[0][..., 1]
-    said = ops.clip(outputs[..., 0], 1e-4, 1 - 1e-4)
+    """Cross entropy of the share, whose minimum is its mean, in fields that are not dense, and pinball losses, whose minima are quantiles, in the others.
+
+    Bright cells count more.
+    """
+    share, weight, dense = (targets[0][..., k] for k in range(3))
+    said = ops.clip(outputs[0][..., 0], 1e-4, 1 - 1e-4)
     entropy = -(share * ops.log(said) + (1 - share) * ops.log(1 - said))
-    return ops.sum(weight * entropy) / ops.sum(weight)
+    pinball = ops.zeros_like(share)
+    for number, level in enumerate(QUANTILES, 1):
+        above = share - outputs[number][..., 0]
+        pinball = pinball + ops.maximum(level * above, (level - 1) * above)
+    return _averaged(entropy, weight * (1 - dense)) + _averaged(pinball, weight * dense)
+
+
+def _averaged(loss: Any, weight: Any) -> Any:
+    return ops.sum(weight * loss) / ops.maximum(ops.sum(weight), 1.0)
 
 
 def pretrain(
@@ -142,7 +156,7 @@ if __name__ == "__main__":
         "Train the network that finds out-of-focus light",
         _train,
         _write,
-        steps=8000,
+        steps=9000,
         learning_rate=1e-3,
-        options=[click.Option(["--fields"], default=5_000, show_default=True, help="Simulated fields to learn from.")],
+        options=[click.Option(["--fields"], default=9_000, show_default=True, help="Simulated fields to learn from.")],
     )()

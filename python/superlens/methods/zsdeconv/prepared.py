@@ -136,7 +136,7 @@ def prepare(
         told_apart(o, psf, config)
         for o in observe(images, offset=config.offset, gain=config.gain, read_noise_e=config.read_noise_e)
     ]
-    if haze_of(psf, config) is not None and config.haze == "keep" and _lets_haze_in(optics):
+    if haze_of(psf, config) is not None and observations[0].haze is None and _lets_haze_in(optics):
         observations[0] = _advised(observations[0], psf, config)
     by_light = config.sharpen == "auto"
     if by_light:

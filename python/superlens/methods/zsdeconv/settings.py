@@ -46,7 +46,7 @@ class ZSDeconvConfig(Settings):
         Which stages learn from the image. A second stage that learns too puts into the sharp image all that the stated PSF does not
         explain, so that of 2D images the first alone is fine-tuned; from random weights both learn, and so they do for volumes.
     haze : {"keep", "separate", "auto"}
-        Whether smooth out-of-focus light is separated: never, always, or where the image shows much of it. Images only. By default it is
+        How much smooth out-of-focus light is separated: none, the mean of what may be, or what surely is. Images only. By default all is
         kept, because one plane can't distinguish haze from a dense or dim specimen for certain.
     sharpen : float or "auto"
         How many times narrower than the PSF the sharp image's response is, where the network states one; "auto" asks the images
@@ -90,7 +90,7 @@ class ZSDeconvConfig(Settings):
     haze: Literal["auto", "separate", "keep"] = setting(
         "keep",
         label="Out-of-focus light",
-        help="Out-of-focus light: keep it in the image (default), separate it, or separate where the image shows much of it (auto).",
+        help="Out-of-focus light: keep it in the image (default), separate what is likely, or only what is sure (auto).",
     )
     sharpen: float | Literal["auto"] = setting(
         2.1,
