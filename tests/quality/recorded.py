@@ -16,7 +16,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from suite import recorded, told_wrong, widths
+from suite import hazes, recorded, told_wrong, widths
 from suite.running import row_of, suite
 from suite.store import Cell, Store
 
@@ -35,7 +35,7 @@ def draw(everything: list[Cell], store: Store, folder: Path) -> None:
 
 
 def cells() -> list[Cell]:
-    return [*recorded.cells(), *told_wrong.cells(), *widths.cells()]
+    return [*recorded.cells(), *told_wrong.cells(), *hazes.cells(), *widths.cells()]
 
 
 main = suite("recorded", "Measure recorded pairs.", cells, draw)
