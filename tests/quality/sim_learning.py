@@ -399,7 +399,8 @@ def page(found: dict[str, Any]) -> list[str]:
         lines += [
             "",
             "FRC of two results, in nm: the photons of the frames dealt out to two recordings, each of which is reconstructed, learned from and",
-            "enhanced by itself; and of two Wiener reconstructions with the weight of largest PSNR.",
+            f"enhanced by itself; and of two Wiener reconstructions with the weight of largest PSNR. {PIXEL_NM:.0f} nm is the finest that two of their",
+            "pixels can show, and what both results took from pretraining counts for them: only the FRC against the truth, above, does not hold that.",
             "",
             "| specimen | photons | learned | Wiener |",
             "|---|---|---|---|",
