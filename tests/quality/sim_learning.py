@@ -400,7 +400,7 @@ def page(found: dict[str, Any]) -> list[str]:
             "",
             "FRC of two results, in nm: the photons of the frames dealt out to two recordings, each of which is reconstructed, learned from and",
             f"enhanced by itself; and of two Wiener reconstructions with the weight of largest PSNR. {PIXEL_NM:.0f} nm is the finest that two of their",
-            "pixels can show, and what both results took from pretraining counts for them: only the FRC against the truth, above, does not hold that.",
+            "pixels can show. What both results took from pretraining counts here as agreement; the FRC against the truth, above, is free of that.",
             "",
             "| specimen | photons | learned | Wiener |",
             "|---|---|---|---|",
