@@ -18,6 +18,7 @@ from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.networks.haze import QUANTILES
 from superlens.observing.haze import HAZE_CHANNELS, Haze, cell_side, cells_of, cells_within, channels_of, haze_reach
 from superlens.optics import PSF, Objective
+from superlens.predicting.haze import share_of_light, sure_haze
 from superlens.predicting.request import BlockOptions
 from superlens.starts.depth import FIELD_CELLS, draw_field
 from superlens.starts.haze import Fields, pretrain, share_loss
@@ -109,6 +110,19 @@ def test_haze_that_is_sure_spans_cells_and_is_never_more_than_is_said():
     less, more = (Haze.of(share * ones, light, 2, under=True).grid for share in (0.3, 0.6))
     assert np.all(less <= more)
     assert more.sum() <= Haze.of(0.6 * ones, light, 2).grid.sum()
+
+
+def test_what_is_told_apart_grows_steadily_with_what_is_sure_from_nothing_to_all():
+    """Two recordings of one field, nearly alike, are told apart nearly alike."""
+    light = np.random.default_rng(0).random((1, 40, 40)).astype(np.float32) + 1
+    shares = np.linspace(0, 0.6, 121, dtype=np.float32)
+    taken = [share_of_light(sure_haze(s * light**0, 1.2 * s * light**0, light, 2), light) for s in shares]
+    assert taken[0] == taken[8] == 0
+    assert np.all(np.diff(taken) >= 0)
+    assert np.diff(taken).max() < 5 * np.diff(shares).max()
+    light[:] = 1
+    assert share_of_light(sure_haze(0.5 * light, 0.6 * light, light, 2), light) == pytest.approx(0.6, rel=1e-5)
+    assert share_of_light(sure_haze(0.12 * light, 0.6 * light, light, 2), light) == pytest.approx(0.12, rel=1e-5)
 
 
 # -- learning it -----------------------------------------------------------------------------------------------------
@@ -241,6 +255,14 @@ def test_auto_leaves_lines_on_darkness_alone():
     assert "haze" not in enhanced(on_darkness(), haze="auto").roles
 
 
+def test_even_light_is_told_apart_evenly():
+    """What is sure varies by no more than a twentieth of the noise, up to the borders, and nothing is drawn."""
+    noisy = np.random.default_rng(3).poisson(200, (128, 128)).astype(np.float32) + 100
+    made = enhanced(Image(noisy, "YX", pixel_nm=60.0, name="even"))
+    assert made["haze"].data.std() < 0.05 * noisy.std()
+    assert made.image.data.std() < 0.03 * noisy.std()
+
+
 @pytest.mark.parametrize("photons", [15, 100])
 def test_auto_leaves_dense_specimens_in_focus_alone(photons):
     """Nuclei, which no network has seen; the mean of what may be takes a part of them."""
@@ -259,7 +281,7 @@ def test_who_keeps_much_haze_is_told_how_to_separate_it():
 def test_nobody_is_told_of_haze_where_lines_stand_on_darkness_or_the_microscope_keeps_it_out():
     assert not any("out of focus" in message for message in enhanced(on_darkness(), haze="keep").messages)
     confocal = Objective(na=1.3, wavelength_nm=525, modality="confocal", excitation_nm=488)
-    settings = ZSDeconvConfig.of("fast", steps=0, flips=1, offset=100.0)
+    settings = ZSDeconvConfig.of("fast", steps=0, flips=1, offset=100.0, haze="keep")
     assert not any("out of focus" in m for m in enhance(hazy(), confocal, config=settings).messages)
 
 

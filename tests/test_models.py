@@ -22,10 +22,10 @@ from superlens.methods.zsdeconv_sim.state import START as STRUCTURED
 from superlens.model import Model, read_header, shipped
 from superlens.networks import architecture
 from superlens.observing.conditioning import Normaliser, condition
-from superlens.observing.haze import cells_of
+from superlens.observing.haze import cells_of, channels_of
 from superlens.optics import PSF
 from superlens.optics.detection import Detection
-from superlens.predicting.haze import haze_shares_of_cells
+from superlens.predicting.haze import haze_shares
 from superlens.training.two_stage.turning import averaged
 
 MODELS = Path(__file__).parents[1] / "models"
@@ -50,8 +50,8 @@ def outputs(picture, name):
     if network.inputs == "cells":
         light = np.asarray(picture, np.float32).repeat(3, 0).repeat(3, 1)
         cells = cells_of(light, np.sqrt(light), 3.4)
-        return dict(zip(("haze", "sure"), haze_shares_of_cells(cells, 3.4), strict=True))
-    known = {"steps": 0, "flips": 1, "offset": 0.0, "gain": 1.0, "read_noise_e": 1.0, "sharpen": 1.5}
+        return dict(zip(("haze", "sure", "less_sure"), haze_shares(channels_of(cells, 3.4)), strict=True))
+    known = {"steps": 0, "flips": 1, "offset": 0.0, "gain": 1.0, "read_noise_e": 1.0, "sharpen": 1.5, "haze": "keep"}
     if network.axes == "ZYX":
         return middle_slice(np.asarray(picture, np.float32), ZSDeconvConfig.of("fast", axes="ZYX", **known))
     config = ZSDeconvConfig.of("fast", **known)

@@ -30,7 +30,7 @@ _LIMIT = 3.0  # of a channel
 _CELLS = 2  # along the width of the PSF
 _LEAST_SIDE = 2  # of a cell, camera pixels
 _SMOOTH = 0.7  # of the haze, cells
-_UNDER, _SMOOTH_UNDER = 5, 1.5  # of the haze that is sure: cells that it spans at least, and its smoothness
+_UNDER, _SMOOTH_UNDER = 5, 6.0  # of the haze that is sure: cells that it spans at least, and its smoothness
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,7 +158,8 @@ class Haze:
     def of(cls, shares: NDArray[np.floating], light: Array, side: int, *, under: bool = False) -> Haze:
         """From the share of the light of each cell, both of shape (N, y, x).
 
-        ``under`` leaves out what is narrower than two and a half widths of the PSF: structures, and the noise of the cells.
+        ``under`` leaves out what is narrower than two and a half widths of the PSF, and what varies within three: structures, and the noise of the
+        cells.
         """
         haze, smooth = np.clip(shares, 0, 1) * np.maximum(light, 0), _SMOOTH
         if under:

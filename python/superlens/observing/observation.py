@@ -76,6 +76,10 @@ class Observation:
         """The counts without the light that was found to be out of focus; its noise stays. Shape (N, Y, X)."""
         return self.counts if self.haze is None else self.counts - self.haze
 
+    def saying(self, message: str) -> Observation:
+        """The same with one more message."""
+        return replace(self, messages=(*self.messages, message))
+
     def stacked(self, values: NDArray[Any], axes: str) -> NDArray[Any]:
         """Planes ``(N, Y, X)`` of the image as the images or volumes ``(M, [Z,] Y, X)`` that a network of such axes takes."""
         return values.reshape(-1, *self.image.data.shape[-len(axes) : -2], *values.shape[-2:])

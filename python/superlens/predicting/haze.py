@@ -32,8 +32,7 @@ __all__ = [
     "HazeMode",
     "find_haze",
     "find_haze_of_file",
-    "haze_shares_of_cells",
-    "seems_hazy",
+    "haze_shares",
     "separated",
 ]
 
@@ -45,12 +44,23 @@ _LEAST = 0.4
 """Share of the light from which on an image whose haze is kept is said to seem hazy: of 59 simulated fields without any, 7 % are said to have more; of
 those of which 40 % and more is haze, 10 % are said to have less."""
 
-SURE = 0.1
-"""Quantile of the share of a cell's light that is taken for sure where it spans several cells: the highest of `superlens.networks.haze.QUANTILES` at which
-held-out simulated fields without haze lose no more than 2 % of their light (docs/benchmarks-recorded.md)."""
+SURE, LESS_SURE = 0.1, 0.35
+"""Quantiles of the share of a cell's light (of `superlens.networks.haze.QUANTILES`) that are taken for sure where they span several cells: the first one
+in any image, and the second one where the first already says that much of the image is haze. Of the rules that took at most 2 % of the light of
+held-out simulated fields without haze, this one came near to the least error in those with it (docs/benchmarks-recorded.md)."""
 
-LEAST_SURE = 0.05
-"""Share of the light below which nothing that is sure is told apart."""
+_MUCH = (0.15, 0.35)
+"""Sure shares of the light of an image between which the first quantile gives way to the second."""
+
+LEAST_SURE = (0.05, 0.1)
+"""Sure shares of the light below which nothing is told apart, and from which on all of what is sure; between them a part of it, so that two recordings
+of one field are told apart alike."""
+
+_FRAME = 32
+"""Mirrored cells around those of an image: as far as the network sees that an image ends there."""
+
+_ASKED = (0, *(1 + QUANTILES.index(level) for level in (SURE, LESS_SURE)))
+"""Outputs of the network that are asked for."""
 
 _LOOKED_AT = 256
 """Cells along each side of the part of an image that is asked whether it seems hazy."""
@@ -97,7 +107,7 @@ def find_haze_of_file(
     if mode == "keep":
         return None
     found = _found([_cells_of_plane(source, plane, measured, fwhm_px) for plane in planes], fwhm_px, mode == "auto")
-    return None if mode == "auto" and found.sure < LEAST_SURE else found.haze
+    return None if mode == "auto" and not found.sure else found.haze
 
 
 def _cells_of_plane(source: LazyImage, plane: int, measured: Measured, fwhm_px: float) -> Cells:
@@ -115,32 +125,60 @@ def _cells_of_plane(source: LazyImage, plane: int, measured: Measured, fwhm_px: 
 
 def _found(cells: Sequence[Cells], fwhm_px: float, sure: bool) -> Found:
     light, side = np.stack([one.light for one in cells]), cell_side(fwhm_px)
-    shares = [haze_shares_of_cells(one, fwhm_px) for one in cells]
-    likely = Haze.of(np.stack([mean for mean, _ in shares]), light, side)
-    surely = Haze.of(np.stack([least for _, least in shares]), light, side, under=True)
-    total = max(float(light.sum(dtype=np.float64)), 1e-9)
-    of_light = [float(haze.grid.sum(dtype=np.float64) / total) for haze in (surely, likely)]
+    told = [haze_shares(channels_of(one, fwhm_px)) for one in cells]
+    mean, least, less = (np.stack([shares[i] for shares in told]) for i in range(len(_ASKED)))
+    likely, surely = Haze.of(mean, light, side), sure_haze(least, less, light, side)
+    of_light = (share_of_light(haze, light) for haze in (surely, likely))
     return Found(surely if sure else likely, *of_light)
 
 
-def haze_shares_of_cells(cells: Cells, fwhm_px: float) -> tuple[Array, Array]:
-    """Share of the light of each cell that is haze, in the mean and for sure, each shape (y, x); means over the eight turned and mirrored copies."""
-    channels = channels_of(cells, fwhm_px)
+def sure_haze(sure: Array, less_sure: Array, light: Array, side: int) -> Haze:
+    """The haze of some planes that is sure, nothing where there is little of it.
+
+    Parameters
+    ----------
+    sure, less_sure : ndarray, shape (N, y, x), float32
+        Share of the light of each cell: the quantiles `SURE` and `LESS_SURE`.
+    light : ndarray, shape (N, y, x), float32, counts
+    side : int
+        Camera pixels along a cell.
+    """
+    surely, further = (Haze.of(shares, light, side, under=True) for shares in (sure, less_sure))
+    share = share_of_light(surely, light)
+    taken, gone_on = (float(np.clip((share - low) / (high - low), 0, 1)) for low, high in (LEAST_SURE, _MUCH))
+    return Haze(np.float32(taken) * (surely.grid + np.float32(gone_on) * (further.grid - surely.grid)), side)
+
+
+def share_of_light(haze: Haze, light: Array) -> float:
+    """Share of the light of all cells that is haze."""
+    return float(haze.grid.sum(dtype=np.float64) / max(float(light.sum(dtype=np.float64)), 1e-9))
+
+
+def haze_shares(channels: Array, *, copies: int = 8) -> tuple[Array, Array, Array]:
+    """Share of the light of each cell that is haze: the mean and the quantiles `SURE` and `LESS_SURE`, each shape (y, x).
+
+    Parameters
+    ----------
+    channels : ndarray, shape (y, x, HAZE_CHANNELS), float32
+        From `superlens.observing.haze.channels_of`.
+    copies : int
+        Turned and mirrored ones that the means are over, up to eight.
+    """
     height, width = channels.shape[:2]
-    frame = [(0, -n % architecture("haze").align) for n in (height, width)]
+    frame = [(_FRAME, _FRAME + -n % architecture("haze").align) for n in (height, width)]
     framed = np.pad(channels, [*frame, (0, 0)], mode="symmetric")
-    totals = np.zeros((2, *framed.shape[:2]), np.float32)
-    for quarters in range(4):
-        for step in (1, -1):
-            turned = np.ascontiguousarray(np.rot90(framed, quarters)[:, ::step])
-            said = outputs_of(_network(), turned[None])
-            for total, one in zip(totals, (said[0], said[1 + QUANTILES.index(SURE)]), strict=True):
-                total += np.rot90(one[0, :, ::step, 0], -quarters)
-    likely, sure = totals[:, :height, :width] / 8
-    return likely, sure
+    totals = np.zeros((len(_ASKED), *framed.shape[:2]), np.float32)
+    for copy in range(copies):
+        quarters, step = copy // 2, 1 - 2 * (copy % 2)
+        turned = np.ascontiguousarray(np.rot90(framed, quarters)[:, ::step])
+        said = outputs_of(_network(), turned[None])
+        for total, number in zip(totals, _ASKED, strict=True):
+            total += np.rot90(said[number][0, :, ::step, 0], -quarters)
+    likely, sure, less_sure = totals[:, _FRAME : _FRAME + height, _FRAME : _FRAME + width] / copies
+    return likely, sure, less_sure
 
 
-def separated(observation: Observation, mode: HazeMode, fwhm_px: float) -> Observation:
+def separated(observation: Observation, mode: HazeMode, fwhm_px: float, *, advise: bool = False) -> Observation:
     """An observation with its out-of-focus light told apart.
 
     Parameters
@@ -150,14 +188,15 @@ def separated(observation: Observation, mode: HazeMode, fwhm_px: float) -> Obser
         What surely is haze, the mean of what may be, or nothing.
     fwhm_px : float
         Of the PSF, camera pixels.
+    advise : bool
+        Whether a message says so where all light is kept and much of it may be out of focus.
     """
-    if mode == "keep":
-        return observation
-    found = find_haze(observation.counts, observation.sigma, fwhm_px, sure=mode == "auto")
-    if mode == "auto" and found.sure < LEAST_SURE:
-        return observation
+    found = None if mode == "keep" else find_haze(observation.counts, observation.sigma, fwhm_px, sure=mode == "auto")
+    if found is None or (mode == "auto" and not found.sure):
+        said = _seems_hazy(found or _glance(observation, fwhm_px)) if advise else ""
+        return observation.saying(said) if said else observation
     haze = found.haze.planes(observation.counts.shape[-2:])
-    return replace(observation, haze=haze, messages=(*observation.messages, _told(found, mode)))
+    return replace(observation, haze=haze).saying(_told(found, mode))
 
 
 def _told(found: Found, mode: HazeMode) -> str:
@@ -173,22 +212,24 @@ def _told(found: Found, mode: HazeMode) -> str:
     )
 
 
-def seems_hazy(observation: Observation, fwhm_px: float) -> str:
-    """A line for a user whose image seems to hold much out-of-focus light that is kept; empty where it does not.
-
-    Looks at the middle of one plane.
-    """
-    plane = len(observation.counts) // 2
-    height, width = observation.counts.shape[-2:]
-    side = _LOOKED_AT * cell_side(fwhm_px)
-    part = tuple(slice((n - min(n, side)) // 2, (n + min(n, side)) // 2) for n in (height, width))
-    found = find_haze(observation.counts[plane][part][None], observation.sigma[plane][part][None], fwhm_px)
+def _seems_hazy(found: Found) -> str:
+    """A line for a user whose image seems to hold much out-of-focus light that is kept; empty where it does not."""
     if found.likely < _LEAST:
         return ""
     return (
         f"up to {min(found.likely, 1):.0%} of the light may be out of focus, and all of it is kept. Set `haze` to separate to see the structures in "
         "focus without it; do not where the specimen is dense, like nuclei: no single plane tells the two apart for certain"
     )
+
+
+def _glance(observation: Observation, fwhm_px: float) -> Found:
+    """What the middle of one plane shows."""
+    plane, side = len(observation.counts) // 2, _LOOKED_AT * cell_side(fwhm_px)
+    part = (
+        slice(plane, plane + 1),
+        *(slice((n - min(n, side)) // 2, (n + min(n, side)) // 2) for n in observation.counts.shape[-2:]),
+    )
+    return find_haze(observation.counts[part], observation.sigma[part], fwhm_px)
 
 
 @functools.cache

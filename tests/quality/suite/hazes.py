@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from superlens.model import Model, shipped
-from superlens.networks.haze import QUANTILES
-from superlens.observing.haze import Haze
-from superlens.predicting.haze import LEAST_SURE, SURE
+from superlens.predicting.haze import haze_shares, share_of_light, sure_haze
 from superlens.starts.depth import draw_field
 from superlens.starts.specimens import specimens
-from superlens.training import outputs_of
 
 from .store import Cell, Outcome
 
@@ -27,15 +23,14 @@ def cells() -> list[Cell]:
 
 def _held_out(fields: int) -> Outcome:
     """Shares of the light: taken where there is no haze, and of the haze where that is two fifths of the light or more."""
-    network = Model.load(shipped()["zsdeconv-haze"]).network
     pool = specimens(fields // 4, np.random.default_rng(_SEED))
     told = []
     for number in range(fields):
         channels, goal = draw_field(pool, np.random.default_rng((_SEED, number)))
         light = np.maximum(channels[..., 0], 0)
-        share = outputs_of(network, channels[None])[1 + QUANTILES.index(SURE)][0, ..., 0]
-        taken = float(Haze.of(share[None], light[None], 1, under=True).grid.sum() / light.sum())
-        told.append((float((goal[..., 0] * light).sum() / light.sum()), taken if taken >= LEAST_SURE else 0.0))
+        _, sure, less_sure = haze_shares(channels, copies=1)
+        taken = share_of_light(sure_haze(sure[None], less_sure[None], light[None], 1), light)
+        told.append((float((goal[..., 0] * light).sum() / light.sum()), taken))
     haze, taken = np.array(told).T
     none, much = haze == 0, haze >= _MUCH
     return Outcome(

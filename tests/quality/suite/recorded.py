@@ -239,7 +239,7 @@ def _ours_wide(
     return _ours(image, PSF.gaussian(_WIDE * psf.fwhm_nm, psf.pixel_nm), scale, reference, **settings)
 
 
-_OURS = ("start", "start-softer", "start-separate", "start-filtered", "fast", "fast-separate", "fast-auto")
+_OURS = ("start", "start-softer", "start-separate", "start-filtered", "fast", "fast-separate", "fast-keep")
 _SHARPEN: dict[str, Callable[..., tuple[dict[str, Any], Array]]] = {
     "raw": _raw,
     "rl": _lucy,
@@ -251,7 +251,7 @@ _SHARPEN: dict[str, Callable[..., tuple[dict[str, Any], Array]]] = {
     "start-separate": partial(_ours, steps=0, haze="separate"),
     "fast": _ours,
     "fast-separate": partial(_ours, haze="separate"),
-    "fast-auto": partial(_ours, haze="auto"),
+    "fast-keep": partial(_ours, haze="keep"),
     "start-wide": partial(_ours_wide, steps=0),
     "fast-wide": _ours_wide,
     "rl-filtered": partial(_filtered, "rl"),

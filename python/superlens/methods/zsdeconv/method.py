@@ -77,7 +77,7 @@ class ZSDeconvNet(ImageMethod):
         made = prepare(images, optics, settings)
         if not note:
             return made
-        return replace(made, observations=[replace(o, messages=(*o.messages, note)) for o in made.observations])
+        return replace(made, observations=[o.saying(note) for o in made.observations])
 
     def learn(
         self, prepared: Prepared, checkpoint: Path | None, progress: Progress, start: Model | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -20,7 +20,7 @@ from superlens.observing.binning import WIDEST, bin_variance, binned, bins_for
 from superlens.observing.conditioning import Normaliser
 from superlens.observing.observation import Observation, observe
 from superlens.optics import PSF, RESPONSES, Objective, Response
-from superlens.predicting.haze import seems_hazy, separated
+from superlens.predicting.haze import separated
 from superlens.training.two_stage.banded import Band
 from superlens.training.two_stage.optics import SharpOptics
 
@@ -132,12 +132,9 @@ def prepare(
         _refuse_wider_than_image(psf, pixel_nm, images)
     for image in images:
         refuse_offset(image.data, config.offset, image.name or "the image")
-    observations = [
-        told_apart(o, psf, config)
-        for o in observe(images, offset=config.offset, gain=config.gain, read_noise_e=config.read_noise_e)
-    ]
-    if haze_of(psf, config) is not None and observations[0].haze is None and _lets_haze_in(optics):
-        observations[0] = _advised(observations[0], psf, config)
+    observed = observe(images, offset=config.offset, gain=config.gain, read_noise_e=config.read_noise_e)
+    hazy = _lets_haze_in(optics)
+    observations = [told_apart(o, psf, config, advise=hazy and not i) for i, o in enumerate(observed)]
     by_light = config.sharpen == "auto"
     if by_light:
         config = config.with_changes({"sharpen": _degree(observations, psf, config)})
@@ -159,10 +156,12 @@ def prepare(
     )
 
 
-def told_apart(observation: Observation, psf: PSF | None, config: ZSDeconvConfig) -> Observation:
+def told_apart(
+    observation: Observation, psf: PSF | None, config: ZSDeconvConfig, *, advise: bool = False
+) -> Observation:
     """An observation with its haze separated, where the settings ask for it and the plane allows it."""
     asked = haze_of(psf, config)
-    return observation if asked is None else separated(observation, *asked)
+    return observation if asked is None else separated(observation, *asked, advise=advise)
 
 
 def haze_of(psf: PSF | None, config: ZSDeconvConfig) -> tuple[Literal["auto", "separate", "keep"], float] | None:
@@ -175,13 +174,6 @@ def haze_of(psf: PSF | None, config: ZSDeconvConfig) -> tuple[Literal["auto", "s
 def _lets_haze_in(optics: Objective | PSF | None) -> bool:
     """Whether a microscope shows what is out of focus; one that is given by its PSF alone may."""
     return not isinstance(optics, Objective) or optics.modality == "widefield"
-
-
-def _advised(observation: Observation, psf: PSF | None, config: ZSDeconvConfig) -> Observation:
-    """An observation whose messages say so where much of the light that is kept seems to be out of focus."""
-    assert psf is not None  # haze is told apart by the width of the PSF
-    said = seems_hazy(observation, psf.fwhm_nm / (psf.pixel_nm * config.scale))
-    return replace(observation, messages=(*observation.messages, said)) if said else observation
 
 
 def bins_of(observations: Sequence[Observation], psf: PSF | None, config: ZSDeconvConfig) -> int:

@@ -45,9 +45,9 @@ class ZSDeconvConfig(Settings):
     learns : {"denoising", "both"}
         Which stages learn from the image. A second stage that learns too puts into the sharp image all that the stated PSF does not
         explain, so that of 2D images the first alone is fine-tuned; from random weights both learn, and so they do for volumes.
-    haze : {"keep", "separate", "auto"}
-        How much smooth out-of-focus light is separated: none, the mean of what may be, or what surely is. Images only. By default all is
-        kept, because one plane can't distinguish haze from a dense or dim specimen for certain.
+    haze : {"auto", "separate", "keep"}
+        How much smooth out-of-focus light is separated: what surely is (the default, because one plane can't distinguish haze from a dense or
+        dim specimen for certain), the mean of what may be, or none. Images only.
     sharpen : float or "auto"
         How many times narrower than the PSF the sharp image's response is, where the network states one; "auto" asks the images
         (`superlens.methods.zsdeconv.degree`). Images only. By default 2.1 for the shipped weights, which have seen what such detail looks
@@ -88,9 +88,9 @@ class ZSDeconvConfig(Settings):
         help="Noisy pairs: re-corrupted images (default), odd and even slices, or neighbouring frames of a still scene.",
     )
     haze: Literal["auto", "separate", "keep"] = setting(
-        "keep",
+        "auto",
         label="Out-of-focus light",
-        help="Out-of-focus light: keep it in the image (default), separate what is likely, or only what is sure (auto).",
+        help="Out-of-focus light: tell apart only what is sure (auto, the default), separate what is likely, or keep all of it in the image.",
     )
     sharpen: float | Literal["auto"] = setting(
         2.1,
