@@ -48,6 +48,7 @@ _CROP = 128  # pixels
 _TOLD_PX = 4.0  # FWHM that is stated for crops
 _WINDOWS = (12, 24, 48)
 _RINGS = 60  # of frequency up to half a cycle per pixel, each with a factor of its own
+_HAZY = ("hilo-neurons", "hexsim-mitochondria")  # pairs of which some light surely is out of focus
 _SOFT, _WIDE = "sted-Micro_1", 1.3  # a pair that fine-tuning softens, run again with a PSF stated so many times as wide
 _PIXEL_NM = 100.0  # where a file states none; only the ratio to the PSF counts
 
@@ -119,6 +120,11 @@ def cells() -> list[Cell]:
             Cell(f"sr/{_SOFT}/{method}", _sharpened, {"name": _SOFT, "method": method}, True)
             for method in ("start-wide", "fast-wide")
             if (folder / SHARPENING[_SOFT].image).exists()
+        ),
+        *(
+            Cell(f"sr/{name}/fast-keep", _sharpened, {"name": name, "method": "fast-keep"}, True)
+            for name in _HAZY
+            if (folder / SHARPENING[name].image).exists()
         ),
         *(
             Cell(f"denoise/{name}/{method}", _denoised, {"name": name, "method": method}, method in ("start", "fast"))
@@ -239,7 +245,7 @@ def _ours_wide(
     return _ours(image, PSF.gaussian(_WIDE * psf.fwhm_nm, psf.pixel_nm), scale, reference, **settings)
 
 
-_OURS = ("start", "start-softer", "start-separate", "start-filtered", "fast", "fast-separate", "fast-keep")
+_OURS = ("start", "start-softer", "start-separate", "start-filtered", "fast", "fast-separate")
 _SHARPEN: dict[str, Callable[..., tuple[dict[str, Any], Array]]] = {
     "raw": _raw,
     "rl": _lucy,
