@@ -263,6 +263,21 @@ def test_even_light_is_told_apart_evenly():
     assert made.image.data.std() < 0.03 * noisy.std()
 
 
+@pytest.mark.parametrize("mode", ["auto", "separate"])
+def test_who_has_nothing_in_focus_is_told_so(mode):
+    """Smooth waves, four widths of the PSF long and more; with lines on them it is not said."""
+    y, x = np.indices((128, 128))
+    waves = 200 * (2 + np.cos(2 * np.pi * x / 64) * np.sin(2 * np.pi * y / 64))
+    lines = 300 * sum(np.exp(-((y - r) ** 2) / 6) for r in (20, 48, 90))
+    said = {}
+    for name, light in {"waves": waves, "lines": waves + lines}.items():
+        counts = np.random.default_rng(1).poisson(light).astype(np.float32) + 100
+        said[name] = enhanced(Image(counts, "YX", pixel_nm=60.0, name=name), haze=mode)
+    assert any("nothing in focus" in message for message in said["waves"].messages)
+    assert said["waves"].denoised.data.std() == pytest.approx(waves.std(), rel=0.05)
+    assert not any("nothing in focus" in message for message in said["lines"].messages)
+
+
 @pytest.mark.parametrize("photons", [15, 100])
 def test_auto_leaves_dense_specimens_in_focus_alone(photons):
     """Nuclei, which no network has seen; the mean of what may be takes a part of them."""

@@ -56,6 +56,17 @@ LEAST_SURE = (0.05, 0.1)
 """Sure shares of the light below which nothing is told apart, and from which on all of what is sure; between them a part of it, so that two recordings
 of one field are told apart alike."""
 
+_NO_DETAIL = 0.1
+"""Power of detail over that of the noise in it below which nothing stands out."""
+
+_PASSED_ON = 0.12
+"""Of the power of coarse detail of smooth waves, what the finer band shows of it; a tenth was seen, and a quarter and more of recorded structures."""
+
+_NOTHING = (
+    "nothing nearly as fine as the PSF stands out of the noise, and much of the light surely is out of focus: there may be nothing in focus "
+    "to sharpen. The denoised image shows what was recorded. Check the focus, and the width of the PSF"
+)
+
 _FRAME = 32
 """Mirrored cells around those of an image: as far as the network sees that an image ends there."""
 
@@ -78,11 +89,19 @@ class Found:
         What is sure, or the mean of what may be.
     sure, likely : float
         Shares of the light of all planes: what surely is haze, and the mean of what may be.
+    detail : float
+        Power of detail as wide as the PSF, less what twice as wide detail shows of itself there, over that of the noise.
     """
 
     haze: Haze
     sure: float
     likely: float
+    detail: float
+
+    @property
+    def nothing_in_focus(self) -> bool:
+        """Whether little is left but noise: some haze is sure, and no detail that a PSF could have made stands out."""
+        return self.sure >= _MUCH[0] and self.detail < _NO_DETAIL
 
 
 def find_haze(counts: Array, sigma: Array, fwhm_px: float, *, sure: bool = False) -> Found:
@@ -128,8 +147,14 @@ def _found(cells: Sequence[Cells], fwhm_px: float, sure: bool) -> Found:
     told = [haze_shares(channels_of(one, fwhm_px)) for one in cells]
     mean, least, less = (np.stack([shares[i] for shares in told]) for i in range(len(_ASKED)))
     likely, surely = Haze.of(mean, light, side), sure_haze(least, less, light, side)
-    of_light = (share_of_light(haze, light) for haze in (surely, likely))
-    return Found(surely if sure else likely, *of_light)
+    of_light = [share_of_light(haze, light) for haze in (surely, likely)]
+    fine, coarse, noise = (sum(_power(getattr(one, band)) for one in cells) for band in ("fine", "coarse", "noise"))
+    detail = (fine - _PASSED_ON * coarse) / max(noise, 1e-9)
+    return Found(surely if sure else likely, of_light[0], of_light[1], detail)
+
+
+def _power(band: Array) -> float:
+    return float(np.sum(band * np.abs(band), dtype=np.float64))
 
 
 def sure_haze(sure: Array, less_sure: Array, light: Array, side: int) -> Haze:
@@ -195,8 +220,10 @@ def separated(observation: Observation, mode: HazeMode, fwhm_px: float, *, advis
     if found is None or (mode == "auto" and not found.sure):
         said = _seems_hazy(found or _glance(observation, fwhm_px)) if advise else ""
         return observation.saying(said) if said else observation
-    haze = found.haze.planes(observation.counts.shape[-2:])
-    return replace(observation, haze=haze).saying(_told(found, mode))
+    apart = replace(observation, haze=found.haze.planes(observation.counts.shape[-2:]))
+    if found.nothing_in_focus:
+        return replace(apart, defects=(*apart.defects, _NOTHING)).saying(_NOTHING)
+    return apart.saying(_told(found, mode))
 
 
 def _told(found: Found, mode: HazeMode) -> str:
