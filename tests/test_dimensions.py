@@ -101,7 +101,7 @@ def test_the_target_is_a_recorded_frame_without_what_the_optics_do_not_pass() ->
     _, (goal,) = found.draw(0)
     band, ones = prepared.band, np.ones((32, 32), np.float32)
     assert band is not None
-    recorded = image.data.astype(np.float32) - 100
+    recorded = prepared.observations[0].in_focus
     targets = [band.limited(Pair(ones, frame, ones, ones, (0.0, 1.0))).target for frame in recorded]
     frames = prepared.normaliser.forward(np.stack(targets))
     turns = [np.rot90(frame[::m], q) for frame in frames for q in range(4) for m in (1, -1)]

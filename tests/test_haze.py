@@ -16,7 +16,16 @@ from superlens.image import Image
 from superlens.io import read, write
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.networks.haze import QUANTILES
-from superlens.observing.haze import HAZE_CHANNELS, Haze, cell_side, cells_of, cells_within, channels_of, haze_reach
+from superlens.observing.haze import (
+    HAZE_CHANNELS,
+    Haze,
+    cell_side,
+    cells_of,
+    cells_within,
+    channels_of,
+    haze_reach,
+    noise_of_pixels,
+)
 from superlens.optics import PSF, Objective
 from superlens.predicting.haze import share_of_light, sure_haze
 from superlens.predicting.request import BlockOptions
@@ -123,6 +132,21 @@ def test_what_is_told_apart_grows_steadily_with_what_is_sure_from_nothing_to_all
     light[:] = 1
     assert share_of_light(sure_haze(0.5 * light, 0.6 * light, light, 2), light) == pytest.approx(0.6, rel=1e-5)
     assert share_of_light(sure_haze(0.12 * light, 0.6 * light, light, 2), light) == pytest.approx(0.12, rel=1e-5)
+
+
+def test_what_noise_explains_of_the_variation_of_sure_haze_is_evened_out():
+    """White noise becomes its mean; what varies much more stays, and so does the light."""
+    noisy, sigma = np.random.default_rng(5).normal(100, 12, (192, 192)).astype(np.float32), np.full((192, 192), 12.0)
+    cells = cells_of(noisy, sigma, FWHM)
+    assert noise_of_pixels(cells, FWHM) == pytest.approx(12, rel=1e-4)
+    known, light = np.array([12.0]), cells.light[None]
+    even = Haze.of(np.ones_like(light), light, cell_side(FWHM), under=True)
+    flat = even.steadied(known)
+    assert np.ptp(flat.grid) < 0.1 * np.ptp(even.grid)
+    assert flat.grid.mean() == pytest.approx(even.grid.mean(), rel=1e-6)
+    wave = light + 50 * np.cos(np.linspace(0, 2 * np.pi, light.shape[-1], dtype=np.float32))
+    strong = Haze.of(np.ones_like(wave), wave, cell_side(FWHM), under=True)
+    np.testing.assert_allclose(strong.steadied(known).grid, strong.grid, atol=0.1)
 
 
 # -- learning it -----------------------------------------------------------------------------------------------------

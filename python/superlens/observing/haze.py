@@ -18,7 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["HAZE_CHANNELS", "Cells", "Haze", "cell_side", "cells_of", "cells_within", "channels_of", "haze_reach"]
+__all__ = [
+    "HAZE_CHANNELS",
+    "Cells",
+    "Haze",
+    "cell_side",
+    "cells_of",
+    "cells_within",
+    "channels_of",
+    "haze_reach",
+    "noise_of_pixels",
+]
 
 Array = NDArray[np.float32]
 
@@ -30,6 +40,7 @@ _LIMIT = 3.0  # of a channel
 _CELLS = 2  # along the width of the PSF
 _LEAST_SIDE = 2  # of a cell, camera pixels
 _SMOOTH = 0.7  # of the haze, cells
+_OPENED = 4.0  # times as much variance as smoothing alone leaves of noise: about twice after an opening, and it is an estimate from few places
 _UNDER, _SMOOTH_UNDER = 5, 6.0  # of the haze that is sure: cells that it spans at least, and its smoothness
 
 
@@ -139,6 +150,12 @@ def channels_of(cells: Cells, fwhm_px: float) -> Array:
     return out
 
 
+def noise_of_pixels(cells: Cells, fwhm_px: float) -> float:
+    """Root mean square of the noise of a camera pixel, counts, from that in the finer band."""
+    passed = _passed(*(_deviation(fwhm_px) * width for width in _WIDTHS[:2]))
+    return math.sqrt(float(np.mean(np.square(cells.noise), dtype=np.float64)) / passed)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Haze:
     """Smooth light on cells, and what it is at any pixel.
@@ -165,6 +182,17 @@ class Haze:
         if under:
             haze, smooth = ndimage.grey_opening(haze, (1, _UNDER, _UNDER), mode="nearest"), _SMOOTH_UNDER
         return cls(np.asarray(ndimage.gaussian_filter(haze, (0, smooth, smooth), mode="nearest"), np.float32), side)
+
+    def steadied(self, sigma: NDArray[np.floating]) -> Haze:
+        """What is sure (``under``), evened out as far as noise explains that it varies.
+
+        What a plane varies about its mean is multiplied by the part of its variance that noise of ``sigma``, shape (N,), counts in a camera
+        pixel, does not explain (James and Stein 1961).
+        """
+        explained = _OPENED * (sigma / self.side) ** 2 / (4 * math.pi * _SMOOTH_UNDER**2)
+        mean, variance = (part(self.grid, axis=(1, 2), keepdims=True, dtype=np.float64) for part in (np.mean, np.var))
+        kept = np.maximum(1 - explained[:, None, None] / np.maximum(variance, 1e-30), 0)
+        return Haze(np.asarray(mean + kept * (self.grid - mean), np.float32), self.side)
 
     def at(self, plane: int, rows: NDArray[np.integer], columns: NDArray[np.integer]) -> Array:
         """The haze at rows and columns of a plane, interpolated linearly, shape ``(len(rows), len(columns))``, counts."""

@@ -19,7 +19,16 @@ from superlens.io import LazyImage
 from superlens.model import Model, shipped
 from superlens.networks import architecture
 from superlens.networks.haze import QUANTILES
-from superlens.observing.haze import Cells, Haze, cell_side, cells_of, cells_within, channels_of, haze_reach
+from superlens.observing.haze import (
+    Cells,
+    Haze,
+    cell_side,
+    cells_of,
+    cells_within,
+    channels_of,
+    haze_reach,
+    noise_of_pixels,
+)
 from superlens.observing.observation import Observation
 from superlens.streaming import Measured, observe_block
 from superlens.tiling import Tile
@@ -146,7 +155,8 @@ def _found(cells: Sequence[Cells], fwhm_px: float, sure: bool) -> Found:
     light, side = np.stack([one.light for one in cells]), cell_side(fwhm_px)
     told = [haze_shares(channels_of(one, fwhm_px)) for one in cells]
     mean, least, less = (np.stack([shares[i] for shares in told]) for i in range(len(_ASKED)))
-    likely, surely = Haze.of(mean, light, side), sure_haze(least, less, light, side)
+    sigma = np.array([noise_of_pixels(one, fwhm_px) for one in cells])
+    likely, surely = Haze.of(mean, light, side), sure_haze(least, less, light, side).steadied(sigma)
     of_light = [share_of_light(haze, light) for haze in (surely, likely)]
     fine, coarse, noise = (sum(_power(getattr(one, band)) for one in cells) for band in ("fine", "coarse", "noise"))
     detail = (fine - _PASSED_ON * coarse) / max(noise, 1e-9)
