@@ -35,14 +35,14 @@ from superlens.tiling import Tile
 from superlens.training import outputs_of
 
 __all__ = [
-    "LEAST_SURE",
-    "SURE",
     "Found",
     "HazeMode",
     "find_haze",
     "find_haze_of_file",
     "haze_shares",
     "separated",
+    "share_of_light",
+    "sure_haze",
 ]
 
 Array = NDArray[np.float32]
@@ -53,15 +53,15 @@ _LEAST = 0.4
 """Share of the light from which on an image whose haze is kept is said to seem hazy: of 59 simulated fields without any, 7 % are said to have more; of
 those of which 40 % and more is haze, 10 % are said to have less."""
 
-SURE, LESS_SURE = 0.1, 0.35
+_SURE, _LESS_SURE = 0.1, 0.35
 """Quantiles of the share of a cell's light (of `superlens.networks.haze.QUANTILES`) that are taken for sure where they span several cells: the first one
-in any image, and the second one where the first already says that much of the image is haze. Of the rules that took at most 2 % of the light of
+in any image, and the second one where the first says that much of the image is haze. Of the rules that took at most 2 % of the light of
 held-out simulated fields without haze, this one came near to the least error in those with it (docs/benchmarks-recorded.md)."""
 
 _MUCH = (0.3, 0.5)
 """Sure shares of the light of an image between which the first quantile gives way to the second."""
 
-LEAST_SURE = (0.05, 0.1)
+_LEAST_SURE = (0.05, 0.1)
 """Sure shares of the light below which nothing is told apart, and from which on all of what is sure; between them a part of it, so that two recordings
 of one field are told apart alike."""
 
@@ -79,7 +79,7 @@ _NOTHING = (
 _FRAME = 32
 """Mirrored cells around those of an image: as far as the network sees that an image ends there."""
 
-_ASKED = (0, *(1 + QUANTILES.index(level) for level in (SURE, LESS_SURE)))
+_ASKED = (0, *(1 + QUANTILES.index(level) for level in (_SURE, _LESS_SURE)))
 """Outputs of the network that are asked for."""
 
 _LOOKED_AT = 256
@@ -173,14 +173,14 @@ def sure_haze(sure: Array, less_sure: Array, light: Array, side: int) -> Haze:
     Parameters
     ----------
     sure, less_sure : ndarray, shape (N, y, x), float32
-        Share of the light of each cell: the quantiles `SURE` and `LESS_SURE`.
+        Share of the light of each cell: the 10 % and the 35 % quantile.
     light : ndarray, shape (N, y, x), float32, counts
     side : int
         Camera pixels along a cell.
     """
     surely, further = (Haze.of(shares, light, side, under=True) for shares in (sure, less_sure))
     share = share_of_light(surely, light)
-    taken, gone_on = (float(np.clip((share - low) / (high - low), 0, 1)) for low, high in (LEAST_SURE, _MUCH))
+    taken, gone_on = (float(np.clip((share - low) / (high - low), 0, 1)) for low, high in (_LEAST_SURE, _MUCH))
     return Haze(np.float32(taken) * (surely.grid + np.float32(gone_on) * (further.grid - surely.grid)), side)
 
 
@@ -190,7 +190,7 @@ def share_of_light(haze: Haze, light: Array) -> float:
 
 
 def haze_shares(channels: Array, *, copies: int = 8) -> tuple[Array, Array, Array]:
-    """Share of the light of each cell that is haze: the mean and the quantiles `SURE` and `LESS_SURE`, each shape (y, x).
+    """Share of the light of each cell that is haze: the mean and the 10 % and the 35 % quantile, each shape (y, x).
 
     Parameters
     ----------
