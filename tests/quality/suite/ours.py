@@ -35,10 +35,11 @@ def run(scene: Scene, optics_name: str, preset: str, **settings: Any) -> Result:
 
 
 def pixels(result: Result) -> np.ndarray:
-    """The super-resolved plane."""
+    """The super-resolved plane with all of its light: the truth of a scene holds the light that was told apart, too."""
     if result.image is None:
         raise ValueError("the result has no super-resolved image; expected one that was not for denoising only")
-    return np.asarray(result.image.data, np.float32)
+    image, haze = np.asarray(result.image.data, np.float32), result.observation.haze
+    return image if haze is None else np.asarray(image + upsampled(haze.reshape(haze.shape[-2:])), np.float32)
 
 
 def numbers_of(scene: Scene, result: Result) -> dict[str, Any]:
