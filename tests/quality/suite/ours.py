@@ -23,7 +23,7 @@ from .scenes import AS_TRUTH, BACKGROUND, CAMERA, FINE_NM, counts, make, optics,
 from .scores import detail, dip, exceedance, flat_ratio, score, stage_one, upsampled
 from .store import Outcome
 
-__all__ = ["ANGLES_DEG", "flat_field", "numbers_of", "ours", "pixels", "run", "two_lines"]
+__all__ = ["ANGLES_DEG", "all_light", "flat_field", "numbers_of", "ours", "pixels", "run", "two_lines"]
 
 ANGLES_DEG = (10, 35, 60, 85, 110, 135)
 
@@ -35,16 +35,21 @@ def run(scene: Scene, optics_name: str, preset: str, **settings: Any) -> Result:
 
 
 def pixels(result: Result) -> np.ndarray:
-    """The super-resolved plane with all of its light: the truth of a scene holds the light that was told apart, too."""
+    """The super-resolved plane."""
     if result.image is None:
         raise ValueError("the result has no super-resolved image; expected one that was not for denoising only")
-    image, haze = np.asarray(result.image.data, np.float32), result.observation.haze
+    return np.asarray(result.image.data, np.float32)
+
+
+def all_light(result: Result) -> np.ndarray:
+    """The super-resolved plane with the light that was told apart: the truth of a simulated scene holds it, too."""
+    image, haze = pixels(result), result.observation.haze
     return image if haze is None else np.asarray(image + upsampled(haze.reshape(haze.shape[-2:])), np.float32)
 
 
 def numbers_of(scene: Scene, result: Result) -> dict[str, Any]:
     """All scores of a result, and what its training did."""
-    image = pixels(result)
+    image = all_light(result)
     provenance = result.model.config.provenance
     camera = result.observation.camera
     return {
@@ -74,7 +79,7 @@ def ours(scene: dict[str, Any], preset: str, settings: dict[str, Any]) -> Outcom
     began = time.perf_counter()
     result = run(made, scene.get("optics", "oil"), preset, **settings)
     seconds = time.perf_counter() - began
-    images = {"image": pixels(result), "denoised": result.denoised.data}
+    images = {"image": all_light(result), "denoised": result.denoised.data}
     if result.uncertainty is not None:
         images["uncertainty"] = result.uncertainty.data
     return Outcome({**numbers_of(made, result), "seconds": seconds}, images)
@@ -94,7 +99,7 @@ def two_lines(optics_name: str, photons: float, side: int, angles_deg: Sequence[
             "raw": upsampled(counts(made)),
             "clean": upsampled(made.clean),
             "rl_oracle": oracle_lucy(counts(made), made.psf.data, truth(made))[0],
-            "fast": pixels(run(made, optics_name, "fast")),
+            "fast": all_light(run(made, optics_name, "fast")),
         }
         centre = _centroid(made.truth - BACKGROUND)
         for method, image in shown.items():
@@ -109,7 +114,7 @@ def flat_field(photons: float, side: int, preset: str, settings: dict[str, Any])
     """An even field: how much of the noise comes out again, and whether the level is kept."""
     made = make("flat", photons, 1, side=side)
     result = run(made, "oil", preset, **settings)
-    image = pixels(result)
+    image = all_light(result)
     numbers = {
         "std_ratio": flat_ratio(image, counts(made)),
         "denoised_std_ratio": flat_ratio(result.denoised.data, counts(made)),

@@ -11,7 +11,7 @@ from superlens.enhancing import enhance, predict
 from superlens.methods.zsdeconv.settings import ZSDeconvConfig
 from superlens.metrics import psnr_fitted
 
-from .ours import numbers_of, pixels, run
+from .ours import all_light, numbers_of, run
 from .scenes import AS_TRUTH, CAMERA, make, optics, truth
 from .store import Outcome
 
@@ -40,8 +40,8 @@ def number_of_images(kind: str, photons: float, side: int, count: int, settings:
     other = predict(results[0].model, unseen.observed)
     return Outcome(
         {
-            "first_psnr_db": psnr_fitted(truth(scenes[0]), pixels(results[0])),
-            "unseen_psnr_db": psnr_fitted(truth(unseen), pixels(other)),
+            "first_psnr_db": psnr_fitted(truth(scenes[0]), all_light(results[0])),
+            "unseen_psnr_db": psnr_fitted(truth(unseen), all_light(other)),
             "blend": results[0].model.config.provenance["blend"],
             "seconds": seconds,
         }
@@ -58,8 +58,8 @@ def transfer(kind: str, other_kind: str, photons: float, side: int, settings: di
         ("other", make(other_kind, photons, 1, side=side)),
     ):
         reference = truth(target)
-        used = psnr_fitted(reference, pixels(predict(model, target.observed)))
-        own = psnr_fitted(reference, pixels(run(target, "oil", "fast", **settings)))
+        used = psnr_fitted(reference, all_light(predict(model, target.observed)))
+        own = psnr_fitted(reference, all_light(run(target, "oil", "fast", **settings)))
         numbers |= {f"{name}_psnr_db": used, f"{name}_own_psnr_db": own, f"{name}_loss_db": own - used}
     return Outcome(numbers)
 
@@ -70,6 +70,6 @@ def paper_on_budget(scene: dict[str, Any], minutes: float) -> Outcome:
     began = time.perf_counter()
     result = run(made, scene.get("optics", "oil"), "paper", minutes=minutes)
     seconds = time.perf_counter() - began
-    image = pixels(result)
+    image = all_light(result)
     numbers = {**numbers_of(made, result), "seconds": seconds, "spread": float(np.std(image))}
     return Outcome(numbers, {"image": image, "denoised": result.denoised.data})
