@@ -10,7 +10,6 @@ from typing import Any
 from .baselines import BASELINES, baseline
 from .clock import against_paper, loading
 from .ours import ANGLES_DEG, flat_field, ours, two_lines
-from .real import FMD_CONFOCAL, FMD_WIDEFIELD, data_folder, low_light_sim, lysosomes, microtubules, pair
 from .scenes import CAMERA, NINE, PHOTONS, UNLIKE
 from .store import Cell
 from .studies import number_of_images, paper_on_budget, sweep, transfer
@@ -50,7 +49,6 @@ def cells(*, side: int = 256, minutes: float = 10.0) -> list[Cell]:
         for name in SCENES
     ]
     made += _ours(side)
-    made += _recorded()
     made += _studies(side)
     made.append(Cell("time/fast-and-paper", against_paper, {"side": side}, shipped=True))
     for kind in NINE:
@@ -105,29 +103,3 @@ def _studies(side: int) -> list[Cell]:
             parameters = {"kind": kind, "other_kind": other, "photons": 15, "side": side, "settings": settings}
             made.append(Cell(f"transfer/{kind}-{start}", transfer, parameters, start == "prior"))
     return made
-
-
-def _recorded() -> list[Cell]:
-    if data_folder() is None:
-        return []
-    return [
-        *(
-            Cell(f"recorded/sim-{v}{name}", low_light_sim, {"level": v, **optics}, True)
-            for v in ("LE", "HE")
-            for name, optics in (("", _MEASURED), ("-na149", _NOMINAL))
-        ),
-        *(Cell(f"recorded/lysosomes-{c}", lysosomes, {"cell": c}, True) for c in ("cell01", "cell02")),
-        *(Cell(f"recorded/microtubules-{c}", microtubules, {"cell": c}, True) for c in ("01", "02")),
-        *(
-            Cell(f"recorded/fmd-{n}", pair, {"name": n, "covariance": True}, True)
-            for n in (*FMD_CONFOCAL, *FMD_WIDEFIELD)
-        ),
-        *(
-            Cell(f"recorded/fmd-{n}-as-independent", pair, {"name": n, "covariance": False}, True)
-            for n in FMD_WIDEFIELD
-        ),
-    ]
-
-
-_MEASURED = {"na": 1.1, "wavelength_nm": 525.0}  # what the spectrum of the normal-light image tells
-_NOMINAL = {"na": 1.49, "wavelength_nm": 525.0}  # what such a microscope may have had

@@ -23,7 +23,7 @@ from .scenes import AS_TRUTH, BACKGROUND, CAMERA, FINE_NM, counts, make, optics,
 from .scores import detail, dip, exceedance, flat_ratio, score, stage_one, upsampled
 from .store import Outcome
 
-__all__ = ["ANGLES_DEG", "all_light", "flat_field", "numbers_of", "ours", "pixels", "run", "two_lines"]
+__all__ = ["ANGLES_DEG", "all_light", "flat_field", "numbers_of", "ours", "run", "two_lines"]
 
 ANGLES_DEG = (10, 35, 60, 85, 110, 135)
 
@@ -34,16 +34,11 @@ def run(scene: Scene, optics_name: str, preset: str, **settings: Any) -> Result:
     return enhance(scene.observed, optics(optics_name).given, config=config)
 
 
-def pixels(result: Result) -> np.ndarray:
-    """The super-resolved plane."""
-    if result.image is None:
-        raise ValueError("the result has no super-resolved image; expected one that was not for denoising only")
-    return np.asarray(result.image.data, np.float32)
-
-
 def all_light(result: Result) -> np.ndarray:
     """The super-resolved plane with the light that was told apart: the truth of a simulated scene holds it, too."""
-    image, haze = pixels(result), result.observation.haze
+    if result.image is None:
+        raise ValueError("the result has no super-resolved image; expected one that was not for denoising only")
+    image, haze = np.asarray(result.image.data, np.float32), result.observation.haze
     return image if haze is None else np.asarray(image + upsampled(haze.reshape(haze.shape[-2:])), np.float32)
 
 

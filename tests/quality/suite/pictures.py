@@ -33,7 +33,7 @@ _LABEL = 130
 _METHODS = ("raw", "rl_oracle", "fast")
 
 
-_DRAWN = ("nine/", "unlike/", "lines/", "budget/", "recorded/")
+_DRAWN = ("nine/", "unlike/", "lines/", "budget/")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,31 +64,6 @@ def draw(store: Store, cells: Sequence[Cell], side: int, folder: Path) -> list[P
             *_kept_row(store, by_name, "lines/oil", ("raw", "rl_oracle", "fast"), "truth", "{}_dip", "dip {:.0%}"),
         ],
         "original-recipe": [row for kind in NINE for row in _paper_rows(store, by_name, kind, side)],
-        "recorded-sim": [
-            row
-            for level in ("LE", "HE")
-            for row in _kept_row(
-                store,
-                by_name,
-                f"recorded/sim-{level}",
-                ("raw", "rl_oracle", "fast"),
-                "reference",
-                "{}_psnr_db",
-                "{:.2f} dB",
-            )
-        ],
-        "recorded-denoising": [
-            row
-            for name in by_name
-            if name.startswith("recorded/fmd-")
-            for row in _kept_row(store, by_name, name, ("raw", "denoised"), "truth", "{}_fitted_psnr_db", "{:.2f} dB")
-        ],
-        "recorded-cells": [
-            row
-            for name in by_name
-            if name.startswith(("recorded/lysosomes", "recorded/microtubules"))
-            for row in _data_row(store, by_name, name)
-        ],
     }
     folder.mkdir(parents=True, exist_ok=True)
     return [_save(rows, folder / f"{name}.png") for name, rows in groups.items() if rows]
@@ -136,20 +111,6 @@ def _kept_row(
         words = "" if value is None else form.format(value)
         tiles.append(_Tile(linear_fit(images[method], reference), f"{method.replace('_', ' ')}\n{words}"))
     return [_row(name.split("/")[1], [*tiles, _Tile(reference, truth_name)], reference)]
-
-
-def _data_row(store: Store, cells: dict[str, Cell], name: str) -> list[_Row]:
-    if store.record(cells[name]) is None:
-        return []
-    images, numbers = store.images(cells[name]), store.numbers(cells[name]) or {}
-    tiles = []
-    for method in ("raw", "rl_blind", "fast"):
-        image = images[method]
-        image = np.kron(image, np.ones((2, 2))) if method == "raw" else image
-        value = numbers.get(f"{method}_decorrelation_nm")
-        words = "" if value is None else f"decorrelation {value:.0f} nm"
-        tiles.append(_Tile(image, f"{method.replace('_', ' ')}\n{words}"))
-    return [_row(name.split("/")[1], tiles, tiles[-1].image)]
 
 
 def _row(label: str, tiles: Sequence[_Tile], reference: Array) -> _Row:

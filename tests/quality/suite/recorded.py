@@ -35,9 +35,8 @@ from superlens.predicting.repeats import finer_than_psf
 from superlens.progress import silent
 from superlens.reconstruct import blind_stop, richardson_lucy_iterates, smooth_background
 
-from .real import data_folder
 from .scores import upsampled
-from .store import Cell, Outcome
+from .store import Cell, Outcome, data_folder
 
 __all__ = ["DENOISING", "REPEATS", "SHARPENING", "Sharpening", "cells", "read_pair_image"]
 

@@ -27,11 +27,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ROOT", "Cell", "Outcome", "Store", "matching", "shipped_digest"]
+__all__ = ["ROOT", "Cell", "Outcome", "Store", "data_folder", "matching", "shipped_digest"]
 
 log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[3]
+
+
+def data_folder() -> Path | None:
+    """The recorded images, if there are any."""
+    folder = Path(os.environ.get("SUPERLENS_DATA", ROOT.parent / "shared" / "data"))
+    return folder if folder.is_dir() else None
+
+
 _IMAGES = "zsdeconv-light"
 _PACKAGES = ("superlens", "numpy", "scipy", "tensorflow", "keras", "scikit-image")
 

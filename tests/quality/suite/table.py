@@ -47,9 +47,6 @@ def tables(summary: Summary) -> dict[str, Table]:
         "sweep": _sweep(summary),
         "images": _images(summary),
         "transfer": _transfer(summary),
-        "sim": _sim(summary),
-        "no_truth": _no_truth(summary),
-        "denoising": _denoising(summary),
         "targets": _targets(summary),
     }
 
@@ -253,58 +250,6 @@ def _transfer(summary: Summary) -> Table:
         "this model",
     ]
     return Table("A model used on other images, PSNR in dB", columns, rows)
-
-
-def _sim(summary: Summary) -> Table:
-    rows = [
-        [name.split("-")[1], _cell(summary, name, "psf_fwhm_nm", ".0f"), method.replace("_", " ")]
-        + [
-            _cell(summary, name, f"{method}_{k}", f)
-            for k, f in (("psnr_db", ".2f"), ("correlation", ".3f"), ("in_focus_db", ".2f"), ("frc_nm", ".0f"))
-        ]
-        for name in _finished(summary, "recorded/sim-")
-        for method in ("raw", "rl_blind", "rl_oracle", "fast")
-    ]
-    return Table(
-        "dl-sim: against the structured-illumination reconstruction at normal light",
-        ["light", "PSF nm", "method", "PSNR dB", "correlation", "in focus dB", "FRC nm"],
-        rows,
-    )
-
-
-def _no_truth(summary: Summary) -> Table:
-    keys = (
-        ("raw_decorrelation_nm", ".0f"),
-        ("rl_blind_decorrelation_nm", ".0f"),
-        ("fast_decorrelation_nm", ".0f"),
-        ("flux", ".3f"),
-        ("residual_over_noise", ".2f"),
-        ("rsp", ".3f"),
-        ("gain", ".2f"),
-        ("offset", ".1f"),
-        ("seconds", ".0f"),
-    )
-    names = [n for n in _finished(summary, "recorded/") if "lysosomes" in n or "microtubules" in n]
-    rows = [[n.split("/")[1], *(_cell(summary, n, k, f) for k, f in keys)] for n in names]
-    columns = ["image", "raw nm", "rl blind nm", "fast nm", "flux", "residual / noise", "RSP", "gain", "offset", "s"]
-    return Table("Recorded images without truth: decorrelation resolution and agreement with the data", columns, rows)
-
-
-def _denoising(summary: Summary) -> Table:
-    keys = (
-        ("neighbour_correlation", ".2f"),
-        ("raw_fitted_psnr_db", ".2f"),
-        ("smoothed_fitted_psnr_db", ".2f"),
-        ("denoised_fitted_psnr_db", ".2f"),
-        ("denoised_psnr_db", ".2f"),
-        ("seconds", ".0f"),
-    )
-    rows = [
-        [n.removeprefix("recorded/fmd-"), *(_cell(summary, n, k, f) for k, f in keys)]
-        for n in _finished(summary, "recorded/fmd-")
-    ]
-    columns = ["pair", "neighbour correlation", "raw dB", "oracle Gaussian dB", "denoised dB", "without fit", "s"]
-    return Table("fmd: stage 1 against the mean of fifty frames", columns, rows)
 
 
 def _targets(summary: Summary) -> Table:

@@ -36,8 +36,7 @@ from superlens.simulate.spots import AstigmaticSpots
 from superlens.smlm.estimation import Known
 from superlens.training.two_stage import recipe
 
-from .real import data_folder
-from .store import Cell, Outcome
+from .store import Cell, Outcome, data_folder
 
 __all__ = ["CASES", "Case", "cells"]
 

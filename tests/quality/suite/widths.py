@@ -9,10 +9,9 @@ import numpy as np
 import superlens as sl
 from superlens.metrics import FoundPSF, find_psf
 
-from .real import data_folder
 from .recorded import SHARPENING, Sharpening, read_pair_image
 from .scenes import make
-from .store import Cell, Outcome
+from .store import Cell, Outcome, data_folder
 
 __all__ = ["cells"]
 
