@@ -141,7 +141,7 @@ def _do(files: _Files, job: BlockJob, number: int) -> None:
     volumes = predictor.axes == "ZYX"
     seen = [observe_block(files.source, plane, block.tile, job.measured[at]) for plane in block.planes]
     counts, sigma = (np.stack(parts) if volumes else parts[0] for parts in zip(*seen, strict=True))
-    haze = None if job.haze is None else _haze_of(job.haze).get(block.plane)
+    haze = None if job.haze is None else _haze_of(job.run, job.haze).get(block.plane)
     smooth = None if haze is None else haze.at(0, *block.tile.sources(files.source.yx_shape))
     if smooth is not None:
         counts = counts - smooth
@@ -175,7 +175,8 @@ def keep_haze(path: Path, found: Mapping[int, Haze]) -> None:
 
 
 @functools.lru_cache(maxsize=1)
-def _haze_of(path: Path) -> dict[int, Haze]:
+def _haze_of(run: str, path: Path) -> dict[int, Haze]:
+    """That of a file, which another run may have written before."""
     with np.load(path) as file:
         named = {name: tuple(map(int, name.split())) for name in file.files}
         return {plane: Haze(file[name], side) for name, (plane, side) in named.items()}
